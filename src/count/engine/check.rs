@@ -25,7 +25,7 @@ pub(super) fn compare(fast: &Fast, referee: &Referee, shape: &Shape) -> Result<u
         .chain(added_texts(shape))
         .chain(vocabulary_texts(referee));
     let mut agreed = 0;
-    for text in texts.filter(|text| !is_beyond_fast(text)) {
+    for text in texts.filter(|text| !is_beyond_fast(text, shape.split_family())) {
         let (ids, expected) = (fast.ids(&text)?, referee.ids(&text)?);
         if ids != expected {
             return Err(EngineError::disagreement(&text, ids.len(), expected.len()));

@@ -17,12 +17,14 @@ mod fast;
 mod referee;
 mod seam;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use conversation::{Conversations, WORTH_BYTES, floor};
 use fast::{Fast, PIECE_BYTES, is_beyond_fast};
 use referee::Referee;
 use seam::Seams;
-use shape::Shape;
+use shape::{Family, Shape};
 
 /// Below this much text the referee is done before the fast engine would be loaded, in bytes.
 const LITTLE_TEXT_BYTES: u64 = 3 << 20;
@@ -137,6 +139,7 @@ pub struct Engine {
     /// `None` where the referee counts.
     fast: Option<Fast>,
     referee: Referee,
+    family: Option<Family>,
     seams: Result<Seams, &'static str>,
     conversations: Conversations,
     why: String,
@@ -153,58 +156,44 @@ impl Engine {
         choice: Choice,
         expected_text_bytes: u64,
     ) -> Result<Self, EngineError> {
-        let shape = Shape::read(json).map_err(EngineError::Json)?;
-        let seams = Seams::new(&shape);
-        let referee_only = match (choice, shape.refuses_fast()) {
-            (Choice::Referee, _) => Some("asked for"),
-            (Choice::Fast, Some(reason)) => return Err(EngineError::Refused(reason)),
-            (Choice::Auto, Some(reason)) => Some(reason),
-            (Choice::Auto, None) if expected_text_bytes < LITTLE_TEXT_BYTES => {
-                Some("there is little text")
-            }
-            _ => None,
-        };
-        if let Some(why) = referee_only {
-            return Ok(Self::new(
-                None,
-                Referee::load(json)?,
-                seams,
-                why.to_owned(),
-                0,
-            ));
-        }
-        let (fast, referee) = load_both(json);
-        let referee = referee?;
-        let checked = fast.and_then(|fast| Ok((check::compare(&fast, &referee, &shape)?, fast)));
-        match checked {
-            Ok((agreed, fast)) => {
-                let why = format!("it agrees with tokenizers on {agreed} strings");
-                Ok(Self::new(Some(fast), referee, seams, why, agreed))
-            }
-            Err(cause) if choice == Choice::Auto => {
-                Ok(Self::new(None, referee, seams, cause.to_string(), 0))
-            }
-            Err(cause) => Err(cause),
-        }
-    }
-
-    fn new(
-        fast: Option<Fast>,
-        referee: Referee,
-        seams: Result<Seams, &'static str>,
-        why: String,
-        checked_at_load: usize,
-    ) -> Self {
-        Self {
-            fast,
-            referee,
-            seams,
-            conversations: Conversations::default(),
-            why,
-            checked_at_load,
-            checked_while_counting: AtomicU64::new(0),
-            texts_for_referee: AtomicU64::new(0),
-        }
+        // The referee is needed in any case: it loads while this thread reads the rules and loads the fast engine.
+        std::thread::scope(|scope| {
+            let referee = scope.spawn(|| Referee::load(json));
+            let shape = Shape::read(json).map_err(EngineError::Json)?;
+            let fast = match unfit(&shape, choice, expected_text_bytes) {
+                Some(reason) if choice == Choice::Fast => return Err(EngineError::Refused(reason)),
+                Some(reason) => Err(reason.to_owned()),
+                None => Ok(Fast::load(json)),
+            };
+            let referee = referee.join().unwrap_or(Err(EngineError::Panicked {
+                engine: "tokenizers",
+            }))?;
+            let checked = fast.map(|fast| {
+                let fast = fast?;
+                Ok((check::compare(&fast, &referee, &shape)?, fast))
+            });
+            let (fast, why, agreed) = match checked {
+                Ok(Ok((agreed, fast))) => (
+                    Some(fast),
+                    format!("it agrees with tokenizers on {agreed} strings"),
+                    agreed,
+                ),
+                Ok(Err(cause)) if choice == Choice::Fast => return Err(cause),
+                Ok(Err(cause)) => (None, with_causes(&cause), 0),
+                Err(reason) => (None, reason, 0),
+            };
+            Ok(Self {
+                fast,
+                referee,
+                family: shape.split_family(),
+                seams: Seams::new(&shape),
+                conversations: Conversations::default(),
+                why,
+                checked_at_load: agreed,
+                checked_while_counting: AtomicU64::new(0),
+                texts_for_referee: AtomicU64::new(0),
+            })
+        })
     }
 
     /// Tokens of `text`, without added special tokens.
@@ -282,7 +271,7 @@ impl Engine {
     fn count_part(&self, text: &str) -> Result<usize, EngineError> {
         match &self.fast {
             None => self.referee.count(text),
-            Some(_) if is_beyond_fast(text) => {
+            Some(_) if is_beyond_fast(text, self.family) => {
                 self.texts_for_referee.fetch_add(1, Ordering::Relaxed);
                 self.referee.count(text)
             }
@@ -346,16 +335,22 @@ impl Engine {
     }
 }
 
-/// Loads both engines at once, each on a thread of its own.
-fn load_both(json: &[u8]) -> (Result<Fast, EngineError>, Result<Referee, EngineError>) {
-    std::thread::scope(|scope| {
-        let referee = scope.spawn(|| Referee::load(json));
-        let fast = Fast::load(json);
-        let referee = referee.join().unwrap_or(Err(EngineError::Panicked {
-            engine: "tokenizers",
-        }));
-        (fast, referee)
-    })
+/// Why the fast engine is not to be loaded.
+fn unfit(shape: &Shape, choice: Choice, expected_text_bytes: u64) -> Option<&'static str> {
+    match choice {
+        Choice::Referee => Some("it was asked for"),
+        Choice::Auto if expected_text_bytes < LITTLE_TEXT_BYTES => Some("there is little text"),
+        Choice::Auto | Choice::Fast => shape.refuses_fast(),
+    }
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// How many bytes `a` and `b` share at their starts.

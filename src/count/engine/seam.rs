@@ -134,3 +134,61 @@ fn ends_a_word(c: char) -> bool {
 fn follows_a_newline(c: char) -> bool {
     (c.is_ascii_graphic() && c != '/') || c.is_alphabetic()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::shape::tests::{added, split_by_patterns};
+    use super::*;
+
+    /// Seams under the family at `index`, the text written with `¦` where they are expected.
+    fn check(index: usize, marked: &str) {
+        let json = json!({
+            "pre_tokenizer": split_by_patterns()[index].1,
+            "added_tokens": [added("x, y", 0, false), added("<|im_end|>", 1, false)],
+            "model": {"type": "BPE"},
+        });
+        let seams = Seams::new(&Shape::read(json.to_string().as_bytes()).unwrap()).unwrap();
+        let text = marked.replace('¦', "");
+        let found: String = text
+            .char_indices()
+            .map(|(at, c)| {
+                if seams.holds(&text, at) {
+                    format!("¦{c}")
+                } else {
+                    c.to_string()
+                }
+            })
+            .collect();
+        assert_eq!(found, marked, "family {index}");
+    }
+
+    #[test]
+    fn seams_are_after_words_and_newlines() {
+        let families = split_by_patterns().len();
+        for index in 0..families {
+            check(index, "");
+            check(index, "one¦ two¦, three¦_four¦ 12 a¦1");
+            check(index, "it's¦ he¦-is¦ e\u{301}");
+            check(index, "中文¦。字¦ 한국¦ й¦!");
+            check(index, "x, y¦ x,y¦ <|im_end|> im¦-_e");
+        }
+    }
+
+    #[test]
+    fn newlines_are_seams_but_for_gpt2() {
+        for index in 0..split_by_patterns().len() {
+            let gpt2 = split_by_patterns()[index].0 == Family::Gpt2;
+            let marked = "!\n¦a¦\n\n¦1\r\n¦中¦ \n \n/\n\u{a0}\n";
+            check(
+                index,
+                &if gpt2 {
+                    marked.replace("\n¦", "\n")
+                } else {
+                    marked.to_owned()
+                },
+            );
+        }
+    }
+}
