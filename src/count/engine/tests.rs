@@ -216,7 +216,7 @@ fn engines_that_disagree_are_caught_at_load_and_while_counting() {
 
     let differs =
         |text: &String| engine.count_part(text).unwrap() != engine.referee.count(text).unwrap();
-    let text = (0..)
+    let text = (0..1_000_000)
         .map(|n| format!("sand, land and brand {n}"))
         .find(|text| check::is_sampled(text) && differs(text))
         .unwrap();
@@ -231,7 +231,7 @@ fn sampled_texts_are_recorded() {
         &trained(&split_by_patterns()[0].1, &Value::Null, &[]),
         Choice::Auto,
     );
-    let text = (0..)
+    let text = (0..1_000_000)
         .map(|n| format!("sample {n}"))
         .find(|text| check::is_sampled(text))
         .unwrap();
