@@ -4,6 +4,7 @@
 
 pub mod config;
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -49,6 +50,22 @@ pub enum Log {
     Path(PathBuf),
     /// Standard input.
     Stdin,
+}
+
+impl Log {
+    /// The path as the reader takes it: `-` is standard input.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Path(path) => path,
+            Self::Stdin => Path::new("-"),
+        }
+    }
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path().display().fmt(f)
+    }
 }
 
 /// The tokenizer asked for.
@@ -197,7 +214,7 @@ fn find_log(run: &Path) -> Result<(Log, Option<PathBuf>), PlanError> {
 }
 
 /// A small file's bytes.
-fn read_small(path: &Path) -> Result<Vec<u8>, PlanError> {
+pub fn read_small(path: &Path) -> Result<Vec<u8>, PlanError> {
     let read = || -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         fs::File::open(path)?

@@ -60,6 +60,18 @@ impl EventKind {
     }
 }
 
+impl EventKind {
+    /// Whether a prompt was sent.
+    pub fn is_issued(self) -> bool {
+        self == Self::Issued
+    }
+
+    /// Whether an output came back.
+    pub fn is_complete(self) -> bool {
+        self == Self::Complete
+    }
+}
+
 /// One event; `'l` is the decoded line's buffer, `'t` the decoder's tape over it.
 #[derive(Debug)]
 pub struct Event<'t, 'l> {

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::Damage;
+use crate::event::{Damage, EventKind};
+use crate::log::LogError;
 use crate::report::{Counters, Snapshot, State};
 use crate::sample::{Anomalies, Emissions, Observation, Occurrences, Table, TokenCount};
 use crate::series::Series;
@@ -85,6 +86,8 @@ pub struct Finished {
     pub lost_samples: Vec<String>,
     /// Whether TTFT and TPOT were reported.
     pub streaming: bool,
+    /// Why the log ended early, when its compressed file was cut.
+    pub cut: Option<LogError>,
 }
 
 impl Record {
@@ -109,7 +112,7 @@ impl Record {
         }
         let offset = seen.offset;
         self.last_timestamp_ns = seen.timestamp_ns;
-        self.saw_first_chunk |= seen.kind == crate::event::EventKind::RecvFirst;
+        self.saw_first_chunk |= seen.kind == EventKind::RecvFirst;
         let Emissions { ttft_ns, chunk_delta_ns, latency_ns, isl, osl, after_first_chunk, tpot_ns } =
             self.table.apply(seen);
         ttft_ns.into_iter().for_each(|v| self.ttft_ns.push(v));
@@ -149,7 +152,7 @@ impl Record {
     }
 
     /// Closes the record. `streaming`: whether TTFT and TPOT exist; `None` lets the log tell.
-    pub fn finish(self, streaming: Option<bool>, early_stopping: bool) -> Finished {
+    pub fn finish(self, streaming: Option<bool>, early_stopping: bool, cut: Option<LogError>) -> Finished {
         let streaming = streaming.unwrap_or(self.saw_first_chunk);
         let ended = self.table.ended();
         let anomalies = self.table.anomalies().clone();
@@ -168,7 +171,7 @@ impl Record {
             counter: 1,
             timestamp_ns: self.last_timestamp_ns,
             state: if ended { State::Complete } else { State::Interrupted },
-            n_pending_tasks: self.pending + damaged + anomalies.overflowing_deltas.count,
+            n_pending_tasks: self.pending + damaged + u64::from(cut.is_some()) + anomalies.overflowing_deltas.count,
             counters: counters(&self.table),
             series,
         };
@@ -185,6 +188,7 @@ impl Record {
             lost: self.table.in_flight() as u64,
             lost_samples: self.table.oldest_in_flight(NAMED_LOST_SAMPLES),
             streaming,
+            cut,
         }
     }
 }
