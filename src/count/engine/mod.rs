@@ -1,1 +1,401 @@
-//! (to be written)
+//! Counting the tokens of a text, exactly and fast.
+//!
+//! `fastokens` counts what it can load, `tokenizers` — what the reference itself uses — counts the rest and checks it:
+//! at load on hard strings and on the vocabulary, and while counting on a sample of the texts. A disagreement is an
+//! error, after which everything is to be counted again with [`Choice::Referee`]; nothing is taken over silently, and
+//! [`Engine::report`] says what counted and why.
+//!
+//! Where the tokenizer's rules allow cutting a text (see [`seam`]), text that two counts share is counted once.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use thiserror::Error;
+
+mod check;
+mod conversation;
+mod fast;
+mod referee;
+mod seam;
+mod shape;
+
+use conversation::{Conversations, WORTH_BYTES, floor};
+use fast::{Fast, PIECE_BYTES, is_beyond_fast};
+use referee::Referee;
+use seam::Seams;
+use shape::Shape;
+
+/// Below this much text the referee is done before the fast engine would be loaded, in bytes.
+const LITTLE_TEXT_BYTES: u64 = 3 << 20;
+
+/// Which engine is to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// The fast engine where it can be trusted and there is enough text, else the referee.
+    #[default]
+    Auto,
+    /// The fast engine, or an error.
+    Fast,
+    /// The referee.
+    Referee,
+}
+
+/// Why a tokenizer could not be loaded or a text not be counted.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The bytes are not a tokenizer.json.
+    #[error("the tokenizer is not a tokenizer.json")]
+    Json(#[source] serde_json::Error),
+    /// An engine rejects the tokenizer.
+    #[error("{engine} cannot load the tokenizer")]
+    Load {
+        /// The engine's crate.
+        engine: &'static str,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The fast engine was asked for but must not count with this tokenizer.
+    #[error("the fast engine cannot count with this tokenizer: {0}; use --engine auto or referee")]
+    Refused(&'static str),
+    /// An engine failed on a text.
+    #[error("{engine} cannot count a text")]
+    Count {
+        /// The engine's crate.
+        engine: &'static str,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An engine panicked, on loading or on a text.
+    #[error("{engine} panicked")]
+    Panicked {
+        /// The engine's crate.
+        engine: &'static str,
+    },
+    /// The engines differ: everything is to be counted again with [`Choice::Referee`].
+    #[error(
+        "fastokens counts {fast} tokens where tokenizers counts {referee}, in a text that starts {start:?}"
+    )]
+    Disagreement {
+        /// Tokens by `fastokens`.
+        fast: usize,
+        /// Tokens by `tokenizers`.
+        referee: usize,
+        /// The first characters of the text.
+        start: String,
+    },
+}
+
+impl EngineError {
+    fn load(
+        engine: &'static str,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Load {
+            engine,
+            source: cause.into(),
+        }
+    }
+
+    fn count(
+        engine: &'static str,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Count {
+            engine,
+            source: cause.into(),
+        }
+    }
+
+    fn disagreement(text: &str, fast: usize, referee: usize) -> Self {
+        Self::Disagreement {
+            fast,
+            referee,
+            start: text.chars().take(60).collect(),
+        }
+    }
+}
+
+/// What counts, why, and what was cross-checked: for the provenance record.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct EngineReport {
+    /// The crate that counts: `fastokens` or `tokenizers`.
+    pub engine: &'static str,
+    /// Why it was chosen.
+    pub why: String,
+    /// Strings on which both engines gave the same ids at load.
+    pub checked_at_load: usize,
+    /// Texts of the run that both engines counted alike.
+    pub checked_while_counting: u64,
+    /// Texts of the run that went to the referee because of a known difference.
+    pub texts_for_referee: u64,
+    /// Why shared text is counted twice, where it is.
+    pub no_seams: Option<&'static str>,
+}
+
+/// A loaded tokenizer that counts. Shared by all threads: the caches are per thread, and no lock is taken on the way of
+/// a text.
+pub struct Engine {
+    /// `None` where the referee counts.
+    fast: Option<Fast>,
+    referee: Referee,
+    seams: Result<Seams, &'static str>,
+    conversations: Conversations,
+    why: String,
+    checked_at_load: usize,
+    checked_while_counting: AtomicU64,
+    texts_for_referee: AtomicU64,
+}
+
+impl Engine {
+    /// Loads the tokenizer.json in `json`, as it is to be applied: padding and truncation off, the loader's rules done.
+    /// `expected_text_bytes` is about how much text will be counted.
+    pub fn load(
+        json: &[u8],
+        choice: Choice,
+        expected_text_bytes: u64,
+    ) -> Result<Self, EngineError> {
+        let shape = Shape::read(json).map_err(EngineError::Json)?;
+        let seams = Seams::new(&shape);
+        let referee_only = match (choice, shape.refuses_fast()) {
+            (Choice::Referee, _) => Some("asked for"),
+            (Choice::Fast, Some(reason)) => return Err(EngineError::Refused(reason)),
+            (Choice::Auto, Some(reason)) => Some(reason),
+            (Choice::Auto, None) if expected_text_bytes < LITTLE_TEXT_BYTES => {
+                Some("there is little text")
+            }
+            _ => None,
+        };
+        if let Some(why) = referee_only {
+            return Ok(Self::new(
+                None,
+                Referee::load(json)?,
+                seams,
+                why.to_owned(),
+                0,
+            ));
+        }
+        let (fast, referee) = load_both(json);
+        let referee = referee?;
+        let checked = fast.and_then(|fast| Ok((check::compare(&fast, &referee, &shape)?, fast)));
+        match checked {
+            Ok((agreed, fast)) => {
+                let why = format!("it agrees with tokenizers on {agreed} strings");
+                Ok(Self::new(Some(fast), referee, seams, why, agreed))
+            }
+            Err(cause) if choice == Choice::Auto => {
+                Ok(Self::new(None, referee, seams, cause.to_string(), 0))
+            }
+            Err(cause) => Err(cause),
+        }
+    }
+
+    fn new(
+        fast: Option<Fast>,
+        referee: Referee,
+        seams: Result<Seams, &'static str>,
+        why: String,
+        checked_at_load: usize,
+    ) -> Self {
+        Self {
+            fast,
+            referee,
+            seams,
+            conversations: Conversations::default(),
+            why,
+            checked_at_load,
+            checked_while_counting: AtomicU64::new(0),
+            texts_for_referee: AtomicU64::new(0),
+        }
+    }
+
+    /// Tokens of `text`, without added special tokens.
+    pub fn count(&self, text: &str) -> Result<usize, EngineError> {
+        let count = self.count_part(text)?;
+        self.check_sampled(text, &[(text, count)])?;
+        Ok(count)
+    }
+
+    /// Tokens of `whole` and of `whole[cut..]`, shared text counted once where that is proved.
+    ///
+    /// # Panics
+    /// When `cut` is no character boundary of `whole`.
+    pub fn count_with_tail(&self, whole: &str, cut: usize) -> Result<(usize, usize), EngineError> {
+        self.count_pair(whole, &whole[cut..])
+    }
+
+    /// Tokens of `a` and of `b`, the text they share at their starts and ends counted once where that is proved.
+    pub fn count_pair(&self, a: &str, b: &str) -> Result<(usize, usize), EngineError> {
+        let (head, tail) = self.shared(a, b);
+        let shared = self.count_part(&a[..head])? + self.count_part(&a[a.len() - tail..])?;
+        let of_a = shared + self.count_part(&a[head..a.len() - tail])?;
+        let of_b = if a == b {
+            of_a
+        } else {
+            shared + self.count_part(&b[head..b.len() - tail])?
+        };
+        self.check_sampled(a, &[(a, of_a), (b, of_b)])?;
+        Ok((of_a, of_b))
+    }
+
+    /// Tokens of `text`, a prompt of the conversation whose id hashes to `conversation`: what an earlier prompt of it
+    /// shares is not counted again. The answer is that of [`Engine::count`], in any order of calls.
+    pub fn count_conversation(&self, conversation: u64, text: &str) -> Result<usize, EngineError> {
+        let count = match &self.seams {
+            Ok(seams) if text.len() >= WORTH_BYTES => {
+                self.conversations
+                    .count(conversation, text, seams, |part| self.count_part(part))?
+            }
+            _ => self.count_part(text)?,
+        };
+        self.check_sampled(text, &[(text, count)])?;
+        Ok(count)
+    }
+
+    /// `text` in parts of about `part_bytes` whose counts add up; one part where no place to cut is proved.
+    pub fn parts<'t>(&self, text: &'t str, part_bytes: usize) -> impl Iterator<Item = &'t str> {
+        let mut rest = text;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let (part, left) = rest.split_at(self.part_end(rest, part_bytes));
+            rest = left;
+            Some(part)
+        })
+    }
+
+    /// What counts, why, and what was cross-checked so far.
+    pub fn report(&self) -> EngineReport {
+        EngineReport {
+            engine: if self.fast.is_some() {
+                "fastokens"
+            } else {
+                "tokenizers"
+            },
+            why: self.why.clone(),
+            checked_at_load: self.checked_at_load,
+            checked_while_counting: self.checked_while_counting.load(Ordering::Relaxed),
+            texts_for_referee: self.texts_for_referee.load(Ordering::Relaxed),
+            no_seams: self.seams.as_ref().err().copied(),
+        }
+    }
+
+    fn count_part(&self, text: &str) -> Result<usize, EngineError> {
+        match &self.fast {
+            None => self.referee.count(text),
+            Some(_) if is_beyond_fast(text) => {
+                self.texts_for_referee.fetch_add(1, Ordering::Relaxed);
+                self.referee.count(text)
+            }
+            Some(fast) if text.len() <= PIECE_BYTES => fast.count(text),
+            Some(fast) => self
+                .parts(text, PIECE_BYTES)
+                .map(|part| fast.count(part))
+                .sum(),
+        }
+    }
+
+    /// Where the first part of a longer `text` ends: at the last seam within `part_bytes`, else at the first after.
+    fn part_end(&self, text: &str, part_bytes: usize) -> usize {
+        let Ok(seams) = &self.seams else {
+            return text.len();
+        };
+        if text.len() <= part_bytes {
+            return text.len();
+        }
+        let within = floor(text, part_bytes);
+        seams
+            .last(text, within)
+            .or_else(|| seams.first(text, within))
+            .unwrap_or(text.len())
+    }
+
+    /// Bytes at the start and at the end of `a` and `b` that are the same and end, or start, at a seam of both.
+    fn shared(&self, a: &str, b: &str) -> (usize, usize) {
+        let Ok(seams) = &self.seams else {
+            return (0, 0);
+        };
+        let same = same_start(a.as_bytes(), b.as_bytes());
+        let head = seams.last(a, floor(a, same)).unwrap_or(0);
+        let (a, b) = (&a[head..], &b[head..]);
+        let same = same_end(a.as_bytes(), b.as_bytes());
+        let start = ceil(a, a.len() - same);
+        let tail = seams.first(a, start).map_or(0, |at| a.len() - at);
+        (head, tail)
+    }
+
+    /// Has the referee count the texts again when `key` is sampled; more than [`check::SAMPLED_BYTES`] of a text is
+    /// cut off for both engines.
+    fn check_sampled(&self, key: &str, counted: &[(&str, usize)]) -> Result<(), EngineError> {
+        if self.fast.is_none() || !check::is_sampled(key) {
+            return Ok(());
+        }
+        for &(text, count) in counted {
+            let start = &text[..floor(text, check::SAMPLED_BYTES)];
+            let count = if start.len() == text.len() {
+                count
+            } else {
+                self.count_part(start)?
+            };
+            let expected = self.referee.count(start)?;
+            if count != expected {
+                return Err(EngineError::disagreement(start, count, expected));
+            }
+            self.checked_while_counting.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Loads both engines at once, each on a thread of its own.
+fn load_both(json: &[u8]) -> (Result<Fast, EngineError>, Result<Referee, EngineError>) {
+    std::thread::scope(|scope| {
+        let referee = scope.spawn(|| Referee::load(json));
+        let fast = Fast::load(json);
+        let referee = referee.join().unwrap_or(Err(EngineError::Panicked {
+            engine: "tokenizers",
+        }));
+        (fast, referee)
+    })
+}
+
+/// How many bytes `a` and `b` share at their starts.
+fn same_start(a: &[u8], b: &[u8]) -> usize {
+    const STEP: usize = 64;
+    let steps = a
+        .chunks_exact(STEP)
+        .zip(b.chunks_exact(STEP))
+        .take_while(|(a, b)| a == b)
+        .count()
+        * STEP;
+    steps
+        + a[steps..]
+            .iter()
+            .zip(&b[steps..])
+            .take_while(|(a, b)| a == b)
+            .count()
+}
+
+/// How many bytes `a` and `b` share at their ends.
+fn same_end(a: &[u8], b: &[u8]) -> usize {
+    const STEP: usize = 64;
+    let steps = a
+        .rchunks_exact(STEP)
+        .zip(b.rchunks_exact(STEP))
+        .take_while(|(a, b)| a == b)
+        .count()
+        * STEP;
+    let (a, b) = (&a[..a.len() - steps], &b[..b.len() - steps]);
+    steps
+        + a.iter()
+            .rev()
+            .zip(b.iter().rev())
+            .take_while(|(a, b)| a == b)
+            .count()
+}
+
+/// The first character boundary of `text` at or after byte `at`.
+fn ceil(text: &str, at: usize) -> usize {
+    (at..text.len())
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(text.len())
+}
