@@ -1,6 +1,7 @@
 //! The short table that a recompute ends with: each metric before and after.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
 
 use crate::report::{Figures, Headline};
 
@@ -9,7 +10,7 @@ pub(super) fn before_and_after(before: Option<&Headline>, after: &Headline) -> S
     let empty = Headline::default();
     let was = before.unwrap_or(&empty);
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["", "count", "mean", "p50", "p99"]);
+    table.load_style(NOTHING).set_header(["", "count", "mean", "p50", "p99"]);
     let rows = [
         ("TTFT (ms)", was.ttft, after.ttft, 1e-6),
         ("TPOT (ms)", was.tpot, after.tpot, 1e-6),

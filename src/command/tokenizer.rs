@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::{Counting, EngineChoice, TokenizerRules};
 use crate::count::home::{self, Hub, Places, TokenizerFiles, TokenizerHome};
-use crate::count::rules::Rules;
+use crate::count::rules::{Replaced, Rules};
 use crate::count::{Choice, EngineReport, LoadOptions, Tokenizer};
 use crate::messages::Messages;
 use crate::plan::{RunPlan, TokenizerName};
@@ -31,9 +31,23 @@ pub(super) struct TokenizerRecord {
     sha256: String,
     class: String,
     rules: &'static str,
-    replaced: Vec<String>,
+    replaced: Vec<ReplacedRecord>,
     engine: EngineReport,
     recounted_because: Option<String>,
+}
+
+/// A part of tokenizer.json that the client does not take as written.
+#[derive(Debug, Serialize)]
+struct ReplacedRecord {
+    what: &'static str,
+    from: String,
+    to: String,
+}
+
+impl From<&Replaced> for ReplacedRecord {
+    fn from(replaced: &Replaced) -> Self {
+        Self { what: replaced.what, from: replaced.from.clone(), to: replaced.to.clone() }
+    }
 }
 
 impl Loaded {
@@ -49,7 +63,7 @@ impl Loaded {
                 TokenizerRules::Transformers => "transformers",
                 TokenizerRules::File => "file",
             },
-            replaced: tokenizer.replaced().iter().map(ToString::to_string).collect(),
+            replaced: tokenizer.replaced().iter().map(ReplacedRecord::from).collect(),
             engine: tokenizer.engine(),
             recounted_because,
         }
@@ -154,7 +168,8 @@ fn announce(loaded: &Loaded, messages: &Messages) {
     messages.detail(format!("tokenizer {} ({})", loaded.path.display(), tokenizer.class()));
     messages.detail(format!("counting with {}: {}", engine.engine, engine.why));
     if !tokenizer.replaced().is_empty() {
-        let what: Vec<String> = tokenizer.replaced().iter().map(ToString::to_string).collect();
+        let describe = |r: &Replaced| format!("{} ({} instead of {})", r.what, r.to, r.from);
+        let what: Vec<String> = tokenizer.replaced().iter().map(describe).collect();
         messages.warn(format!(
             "transformers, which the client loads tokenizers with, replaces parts of {}: {}; counting as it does (--tokenizer-rules file counts with the file's own rules)",
             loaded.path.display(),
