@@ -54,7 +54,9 @@ impl<T: Copy> Series<T> {
 
     /// Number of values recorded.
     pub fn len(&self) -> usize {
-        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK_LEN + last.len())
+        self.chunks
+            .last()
+            .map_or(0, |last| (self.chunks.len() - 1) * CHUNK_LEN + last.len())
     }
 
     /// Whether nothing was recorded.
@@ -156,7 +158,10 @@ mod tests {
         assert_eq!(series.len(), CHUNK_LEN * 2 + 1);
         assert!(series.iter().eq((0..n).rev()));
         let stat = series.finish(false);
-        assert_eq!((stat.count, stat.total), (n as u64, Number::Int(i128::from(n * (n - 1) / 2))));
+        assert_eq!(
+            (stat.count, stat.total),
+            (n as u64, Number::Int(i128::from(n * (n - 1) / 2)))
+        );
     }
 
     #[test]

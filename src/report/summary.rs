@@ -1,0 +1,246 @@
+//! `performance/result_summary.json`: the machine-readable report, rewritten in place.
+//!
+//! What we compute is replaced where it stands; what the summary says besides (version, `git_sha`, `run_config`, keys
+//! that a newer client writes, at the top or within a metric) keeps its text and its place. A key that an older
+//! client did not write yet is added where the reference writes it, so the outcome is the summary that the
+//! reference at our commit would have written, plus whatever else was there.
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::json::{Doubles, compact, indented};
+use super::snapshot::{Grid, Snapshot};
+use crate::series::Stat;
+
+/// What the run's own files say about it, for what a snapshot does not hold.
+#[derive(Clone, Debug, Default)]
+pub struct RunFacts {
+    /// The configuration shown in a summary that has none: load pattern, warm-up and seeds.
+    pub run_config: Option<Value>,
+    /// Whether rates use the legacy `LoadGen` window where there is one: a Poisson load pattern with
+    /// `use_legacy_loadgen_qps_metrics`.
+    pub use_legacy_window: bool,
+}
+
+/// Why the previous summary could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SummaryError {
+    /// Not JSON, or nested too deeply.
+    #[error("the summary is not valid JSON; restore it, or move it away to have a new one written")]
+    Json(#[from] serde_json::Error),
+    /// JSON, but not an object.
+    #[error(
+        "the summary is {found} where a JSON object was expected; restore it, or move it away to have a new one written"
+    )]
+    NotAnObject {
+        /// What it is instead, with an article.
+        found: &'static str,
+    },
+}
+
+/// The bytes of `result_summary.json` for `snapshot`, with what `previous`, the summary so far, says besides.
+///
+/// Source: `metrics/report.py`, `Report.from_snapshot` and `to_json`. There is no final newline.
+pub fn render(
+    previous: Option<&[u8]>,
+    run: &RunFacts,
+    snapshot: &Snapshot,
+) -> Result<Vec<u8>, SummaryError> {
+    let mut summary = previous.map(Object::parse).transpose()?.unwrap_or_default();
+    let counters = &snapshot.counters;
+    let rates = Rates::of(run, snapshot);
+    let metric = |object: &mut Object, key, series| {
+        object.set_object(key, |metric| set_metric(metric, snapshot.series(series)));
+    };
+
+    summary.set_default("version", "unknown");
+    summary.set_default("git_sha", Value::Null);
+    summary.set_default("test_started_at", 0);
+    summary.set("n_samples_issued", counters.tracked_samples_issued);
+    summary.set("n_samples_completed", counters.tracked_samples_completed);
+    summary.set("n_samples_failed", counters.tracked_samples_failed);
+    summary.set("duration_ns", rates.duration_ns);
+    summary.set("state", snapshot.state);
+    summary.set("complete", snapshot.is_complete());
+    metric(&mut summary, "ttft", "ttft_ns");
+    metric(&mut summary, "tpot", "tpot_ns");
+    metric(&mut summary, "latency", "sample_latency_ns");
+    metric(&mut summary, "output_sequence_lengths", "osl");
+    metric(&mut summary, "input_sequence_lengths", "isl");
+    summary.set("legacy_loadgen_window_duration_ns", rates.legacy_window_ns);
+    summary.set("qps", rates.qps);
+    summary.set("tps", rates.tps);
+    summary.set_object("finish_reason_counts", |reasons| {
+        reasons.set("stop", counters.tracked_finish_reason_stop);
+        reasons.set("length", counters.tracked_finish_reason_length);
+        reasons.set("tool_calls", counters.tracked_finish_reason_tool_calls);
+        reasons.set(
+            "content_filter",
+            counters.tracked_finish_reason_content_filter,
+        );
+        reasons.set(
+            "function_call",
+            counters.tracked_finish_reason_function_call,
+        );
+        reasons.set("other", counters.tracked_finish_reason_other);
+    });
+    summary.set_default("run_config", &run.run_config);
+    Ok(indented(&compact(&summary.fields, Doubles::Msgspec)))
+}
+
+/// Durations and what is divided by them; both rates use the same window.
+struct Rates {
+    duration_ns: Option<i128>,
+    legacy_window_ns: Option<i128>,
+    qps: Option<f64>,
+    tps: Option<f64>,
+}
+
+impl Rates {
+    fn of(run: &RunFacts, snapshot: &Snapshot) -> Self {
+        let counters = &snapshot.counters;
+        let completed = counters.tracked_samples_completed;
+        let positive = |ns: i128| Some(ns).filter(|&ns| ns > 0);
+        let duration_ns = positive(counters.tracked_duration_ns);
+        let legacy_window_ns = positive(counters.legacy_loadgen_window_duration_ns)
+            .filter(|_| run.use_legacy_window && completed >= 2);
+        let seconds = legacy_window_ns.or(duration_ns).map(|ns| ns as f64 / 1e9);
+        let requests = if legacy_window_ns.is_some() {
+            completed - 1
+        } else {
+            completed
+        };
+        let tokens = snapshot
+            .series("osl")
+            .filter(|osl| osl.count > 0)
+            .map(|osl| osl.total.to_f64());
+        Self {
+            duration_ns,
+            legacy_window_ns,
+            qps: seconds.map(|seconds| requests as f64 / seconds),
+            tps: seconds
+                .zip(tokens)
+                .map(|(seconds, tokens)| tokens / seconds),
+        }
+    }
+}
+
+/// The figures of one metric; without values only the empty early-stopping map, and without the series nothing.
+fn set_metric(metric: &mut Object, stat: Option<&Stat>) {
+    let filled = stat.filter(|stat| stat.count > 0);
+    metric.set_or_remove("total", filled.map(|stat| stat.total));
+    metric.set_or_remove("min", filled.map(|stat| stat.min));
+    metric.set_or_remove("max", filled.map(|stat| stat.max));
+    metric.set_or_remove("median", filled.map(Stat::median));
+    metric.set_or_remove("avg", filled.map(Stat::avg));
+    metric.set_or_remove("std_dev", filled.map(Stat::std_dev));
+    metric.set_or_remove(
+        "percentiles",
+        filled.map(|stat| Grid(stat.percentiles.as_slice())),
+    );
+    let estimates = stat.and_then(|stat| stat.early_stopping.as_ref());
+    metric.set_or_remove(
+        "early_stopping_percentiles",
+        estimates.map(|map| Grid(map.as_slice())),
+    );
+    metric.set_or_remove("histogram", filled.map(Histogram::of));
+}
+
+#[derive(Serialize)]
+struct Histogram {
+    buckets: Vec<(f64, f64)>,
+    counts: Vec<u64>,
+}
+
+impl Histogram {
+    fn of(stat: &Stat) -> Self {
+        Self {
+            buckets: stat
+                .histogram
+                .iter()
+                .map(|bucket| (bucket.low, bucket.high))
+                .collect(),
+            counts: stat.histogram.iter().map(|bucket| bucket.count).collect(),
+        }
+    }
+}
+
+/// A JSON object being rewritten. Keys are set in the reference's order: one that is missing goes after the one before.
+#[derive(Default)]
+struct Object<'a> {
+    fields: IndexMap<String, Cow<'a, RawValue>>,
+    /// Where the next missing key goes.
+    next: usize,
+}
+
+impl<'a> Object<'a> {
+    /// An object out of `json`; of repeated keys the last value counts, at the first one's place.
+    fn parse(json: &'a [u8]) -> Result<Self, SummaryError> {
+        // As a value first, which bounds the nesting, so that indentation cannot explode.
+        let found = match serde_json::from_slice(json)? {
+            Value::Object(_) => return Ok(Self::of(serde_json::from_slice(json)?)),
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+        };
+        Err(SummaryError::NotAnObject { found })
+    }
+
+    fn of(fields: IndexMap<String, &'a RawValue>) -> Self {
+        let fields = fields
+            .into_iter()
+            .map(|(key, value)| (key, Cow::Borrowed(value)))
+            .collect();
+        Self { fields, next: 0 }
+    }
+
+    /// Gives `key` a value, in its old place if it has one.
+    fn set(&mut self, key: &str, value: impl Serialize) {
+        let raw =
+            RawValue::from_string(compact(&value, Doubles::Msgspec)).expect("written as JSON");
+        if let Some((index, _, old)) = self.fields.get_full_mut(key) {
+            *old = Cow::Owned(raw);
+            self.next = index + 1;
+        } else {
+            self.fields
+                .shift_insert(self.next, key.to_owned(), Cow::Owned(raw));
+            self.next += 1;
+        }
+    }
+
+    /// Gives `key` a value if it has none.
+    fn set_default(&mut self, key: &str, value: impl Serialize) {
+        match self.fields.get_index_of(key) {
+            Some(index) => self.next = index + 1,
+            None => self.set(key, value),
+        }
+    }
+
+    /// Gives `key` a value, or takes away the one it had.
+    fn set_or_remove(&mut self, key: &str, value: Option<impl Serialize>) {
+        if let Some(value) = value {
+            self.set(key, value);
+        } else if let Some((index, ..)) = self.fields.shift_remove_full(key)
+            && index < self.next
+        {
+            self.next -= 1;
+        }
+    }
+
+    /// Makes the value of `key` an object and lets `fill` set its keys.
+    fn set_object(&mut self, key: &str, fill: impl FnOnce(&mut Object)) {
+        let old = self.fields.get(key).cloned();
+        let fields = old
+            .as_deref()
+            .and_then(|old| serde_json::from_str(old.get()).ok());
+        let mut object = fields.map(Object::of).unwrap_or_default();
+        fill(&mut object);
+        self.set(key, &object.fields);
+    }
+}
