@@ -244,3 +244,333 @@ impl<'a> Object<'a> {
         self.set(key, &object.fields);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use serde_json::json;
+
+    use super::super::snapshot::{Counters, State};
+    use super::*;
+    use crate::series::IntSeries;
+
+    /// Of a run in which two samples with 3 and 5 output tokens completed within a second.
+    fn snapshot() -> Snapshot {
+        let osl: IntSeries = [3, 5].into_iter().collect();
+        Snapshot {
+            state: State::Complete,
+            n_pending_tasks: 0,
+            counter: 1,
+            timestamp_ns: 0,
+            counters: Counters {
+                tracked_samples_issued: 3,
+                tracked_samples_completed: 2,
+                tracked_duration_ns: 1_000_000_000,
+                legacy_loadgen_window_duration_ns: 500_000_000,
+                ..Counters::default()
+            },
+            series: vec![
+                ("osl", osl.finish(false)),
+                ("ttft_ns", IntSeries::new().finish(true)),
+            ],
+        }
+    }
+
+    fn rendered(previous: Option<&str>) -> String {
+        let bytes = render(
+            previous.map(str::as_bytes),
+            &RunFacts::default(),
+            &snapshot(),
+        )
+        .unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// The keys of the object at `pointer` in the summary made from `previous`.
+    fn keys(previous: &str, pointer: &str) -> Vec<String> {
+        let summary: Value = serde_json::from_str(&rendered(Some(previous))).unwrap();
+        summary
+            .pointer(pointer)
+            .unwrap()
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    const KEYS: [&str; 19] = [
+        "version",
+        "git_sha",
+        "test_started_at",
+        "n_samples_issued",
+        "n_samples_completed",
+        "n_samples_failed",
+        "duration_ns",
+        "state",
+        "complete",
+        "ttft",
+        "tpot",
+        "latency",
+        "output_sequence_lengths",
+        "input_sequence_lengths",
+        "legacy_loadgen_window_duration_ns",
+        "qps",
+        "tps",
+        "finish_reason_counts",
+        "run_config",
+    ];
+
+    #[test]
+    fn without_a_summary_one_is_made_from_what_is_known() {
+        let run = RunFacts {
+            run_config: Some(json!({"warmup": {"enabled": false}})),
+            use_legacy_window: false,
+        };
+        let bytes = render(None, &run, &snapshot()).unwrap();
+        let summary: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(summary["version"], "unknown");
+        assert_eq!(summary["git_sha"], Value::Null);
+        assert_eq!(summary["test_started_at"], 0);
+        assert_eq!(summary["run_config"], run.run_config.unwrap());
+        let have: Vec<_> = summary.as_object().unwrap().keys().collect();
+        assert_eq!(have, KEYS);
+        assert!(rendered(None).ends_with("\"run_config\": null\n}"));
+    }
+
+    #[test]
+    fn keys_keep_their_place_and_missing_ones_take_the_reference_s() {
+        let position =
+            |keys: &[String], key: &str| keys.iter().position(|have| have == key).unwrap();
+        for (previous, order) in [
+            (r#"{"new":1}"#, &["version", "run_config", "new"][..]),
+            (
+                r#"{"version":"1","new":1,"state":"live"}"#,
+                &[
+                    "version",
+                    "git_sha",
+                    "duration_ns",
+                    "new",
+                    "state",
+                    "complete",
+                ],
+            ),
+            (
+                r#"{"run_config":{},"version":"1","new":1}"#,
+                &["run_config", "version", "git_sha", "tps", "new"],
+            ),
+            (
+                r#"{"version":"1","qps":1,"a":0,"tps":2,"b":0,"run_config":1,"c":0}"#,
+                &[
+                    "ttft",
+                    "qps",
+                    "a",
+                    "tps",
+                    "finish_reason_counts",
+                    "b",
+                    "run_config",
+                    "c",
+                ],
+            ),
+        ] {
+            let keys = keys(previous, "");
+            let positions: Vec<_> = order.iter().map(|key| position(&keys, key)).collect();
+            assert!(positions.is_sorted(), "{previous}: {keys:?}");
+        }
+    }
+
+    #[test]
+    fn keys_within_a_metric_are_replaced_kept_added_and_removed() {
+        let new = [
+            "total",
+            "min",
+            "max",
+            "median",
+            "avg",
+            "std_dev",
+            "percentiles",
+            "histogram",
+        ];
+        for (previous, pointer, expected) in [
+            ("{}", "/output_sequence_lengths", new.to_vec()),
+            ("{}", "/ttft", vec!["early_stopping_percentiles"]),
+            ("{}", "/tpot", vec![]),
+            (
+                r#"{"tpot":{"total":1,"new":2,"histogram":{}}}"#,
+                "/tpot",
+                vec!["new"],
+            ),
+            (
+                r#"{"ttft":{"a":0,"total":1,"percentiles":{},"b":0}}"#,
+                "/ttft",
+                vec!["early_stopping_percentiles", "a", "b"],
+            ),
+            (
+                r#"{"output_sequence_lengths":{"total":1,"a":0,"avg":2,"early_stopping_percentiles":{},"b":0}}"#,
+                "/output_sequence_lengths",
+                vec![
+                    "total",
+                    "min",
+                    "max",
+                    "median",
+                    "a",
+                    "avg",
+                    "std_dev",
+                    "percentiles",
+                    "histogram",
+                    "b",
+                ],
+            ),
+            (r#"{"tpot":null}"#, "/tpot", vec![]),
+            (
+                r#"{"finish_reason_counts":{"stop":9,"refusal":1}}"#,
+                "/finish_reason_counts",
+                vec![
+                    "stop",
+                    "length",
+                    "tool_calls",
+                    "content_filter",
+                    "function_call",
+                    "other",
+                    "refusal",
+                ],
+            ),
+        ] {
+            assert_eq!(keys(previous, pointer), expected, "{previous}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_keeps_its_text() {
+        for kept in [
+            r#""version": "\u00e9é\/""#,
+            r#""run_config": {
+    "rate": 1.50,
+    "big": 123456789012345678901234567890,
+    "exponent": 1E+2,
+    "twice": 1,
+    "twice": 2,
+    "none": []
+  }"#,
+            r#""newer": -0"#,
+        ] {
+            let summary = rendered(Some(&format!("{{{kept}}}")));
+            assert!(
+                summary.contains(&format!("  {kept}")),
+                "{kept} in {summary}"
+            );
+        }
+        let twice = rendered(Some(r#"{"a":1,"b":2,"a":3}"#));
+        assert!(twice.ends_with("\"a\": 3,\n  \"b\": 2\n}"), "{twice}");
+    }
+
+    #[test]
+    fn rates_share_one_window() {
+        let native = (Some(1_000_000_000), None, Some(2.0), Some(8.0));
+        let legacy = (
+            Some(1_000_000_000),
+            Some(500_000_000),
+            Some(2.0),
+            Some(16.0),
+        );
+        let check = |use_legacy_window, change: fn(&mut Snapshot), expected| {
+            let mut snapshot = snapshot();
+            change(&mut snapshot);
+            let run = RunFacts {
+                run_config: None,
+                use_legacy_window,
+            };
+            let Rates {
+                duration_ns,
+                legacy_window_ns,
+                qps,
+                tps,
+            } = Rates::of(&run, &snapshot);
+            assert_eq!((duration_ns, legacy_window_ns, qps, tps), expected);
+        };
+        check(false, |_| (), native);
+        check(true, |_| (), legacy);
+        check(
+            true,
+            |s| s.counters.legacy_loadgen_window_duration_ns = 0,
+            native,
+        );
+        check(
+            true,
+            |s| s.counters.tracked_samples_completed = 1,
+            (native.0, None, Some(1.0), native.3),
+        );
+        check(
+            true,
+            |s| s.series.clear(),
+            (legacy.0, legacy.1, legacy.2, None),
+        );
+        check(
+            true,
+            |s| s.counters.tracked_duration_ns = 0,
+            (None, legacy.1, legacy.2, legacy.3),
+        );
+        check(
+            false,
+            |s| s.counters.tracked_duration_ns = 0,
+            (None, None, None, None),
+        );
+        check(
+            false,
+            |s| s.series[0].1 = IntSeries::new().finish(false),
+            (native.0, None, native.2, None),
+        );
+    }
+
+    #[test]
+    fn a_run_is_complete_when_it_ended_and_nothing_is_pending() {
+        for (state, n_pending_tasks, complete) in [
+            (State::Complete, 0, true),
+            (State::Complete, 1, false),
+            (State::Interrupted, 0, false),
+            (State::Draining, 0, false),
+        ] {
+            let snapshot = Snapshot {
+                state,
+                n_pending_tasks,
+                ..snapshot()
+            };
+            let summary = render(None, &RunFacts::default(), &snapshot).unwrap();
+            let summary: Value = serde_json::from_slice(&summary).unwrap();
+            assert_eq!(
+                (&summary["state"], &summary["complete"]),
+                (&json!(state.name()), &json!(complete))
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_summary_is_refused_with_the_place() {
+        let deep = "[".repeat(100_000);
+        for (previous, expected) in [
+            (&b""[..], "line 1 column 0"),
+            (b"{\n \"a\": tru }", "line 2 column 10"),
+            (b"{\"a\":1} x", "line 1 column 9"),
+            (
+                b"{\"a\":\"\xff\"}",
+                "invalid unicode code point at line 1 column 7",
+            ),
+            (b"\xef\xbb\xbf{}", "line 1 column 1"),
+            (
+                deep.as_bytes(),
+                "recursion limit exceeded at line 1 column 128",
+            ),
+        ] {
+            let error = render(Some(previous), &RunFacts::default(), &snapshot()).unwrap_err();
+            let cause = error.source().unwrap().to_string();
+            assert!(cause.contains(expected), "{cause} instead of {expected}");
+        }
+        let error = render(Some(b"[1]"), &RunFacts::default(), &snapshot()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the summary is an array where a JSON object was expected")
+        );
+    }
+}

@@ -273,7 +273,7 @@ mod tests {
         for (name, p) in PERCENTILES {
             assert_eq!(name, format!("{p:?}"));
         }
-        assert_eq!(PERCENTILES[MEDIAN].1, 50.0);
+        assert_eq!(PERCENTILES[MEDIAN].0, "50.0");
     }
 
     #[test]
