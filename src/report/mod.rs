@@ -5,8 +5,10 @@
 //! without need does not change. What the run's own summary says and we do not compute is kept as it stands.
 
 pub mod atomic;
+mod attachments;
 mod compare;
 mod json;
+mod object;
 mod python;
 mod snapshot;
 mod summary;
