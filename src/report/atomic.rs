@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 const MARK: &str = ".tok-recompute-";
 
 /// How old a temporary file must be to count as left behind, beyond any time between its creation and its lock.
-const LEFTOVER_AGE: Duration = Duration::from_mins(10);
+const LEFTOVER_AGE: Duration = Duration::from_secs(600);
 
 /// Links followed before a path is taken for a loop; the kernel's own limit.
 const MAX_LINKS: usize = 40;

@@ -343,6 +343,11 @@ mod tests {
                     "b",
                 ],
             ),
+            (
+                r#"{"output_sequence_lengths":{"early_stopping_percentiles":{},"percentiles":{},"a":0}}"#,
+                "/output_sequence_lengths",
+                [&new[..], &["a"]].concat(),
+            ),
             (r#"{"tpot":null}"#, "/tpot", vec![]),
             (
                 r#"{"finish_reason_counts":{"stop":9,"refusal":1}}"#,
