@@ -243,10 +243,10 @@ mod tests {
         assert!(replace(&path, b"one").unwrap());
         let umask_mode = fs::metadata(&path).unwrap().mode();
         assert_ne!(umask_mode & 0o444, 0);
-        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
         assert!(replace(&path, b"two").unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o666);
         assert_eq!(names(&folder), ["a.json"]);
     }
 
