@@ -113,7 +113,8 @@ impl Counters {
 pub struct Snapshot {
     /// How far the run came.
     pub state: State,
-    /// Texts whose tokens are not counted yet, or never will be.
+    /// Texts whose tokens are not counted yet, or never will be: each damaged line may have held one, so counting
+    /// damaged lines here makes the snapshot incomplete for whoever reads the file, as the summary is.
     pub n_pending_tasks: u64,
     /// Number of snapshots of the run so far, this one included.
     pub counter: u64,
