@@ -12,7 +12,7 @@ const EPSILON: f64 = 3e-16;
 /// What stands for a denominator too close to zero.
 const TINY: f64 = 1e-300;
 
-/// The regularized incomplete beta function I_x(a, b) for whole numbers `a` and `b` of at least 1 and `x` in (0, 1).
+/// The regularized incomplete beta function for whole numbers `a` and `b` of at least 1 and `x` between 0 and 1.
 ///
 /// Source: `metrics/early_stopping.py`, `_betai`; the method is that of Numerical Recipes, section 6.4: the
 /// continued fraction on whichever side of x = (a + 1) / (a + b + 2) it converges faster.
@@ -26,7 +26,8 @@ pub(super) fn regularized_incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     }
 }
 
-/// The continued fraction of I_x(a, b), by the modified Lentz method, an even and an odd term a turn.
+/// The continued fraction by the modified Lentz method, an even and an odd term a turn.
+#[expect(clippy::many_single_char_names, reason = "the names of the method")]
 fn continued_fraction(a: f64, b: f64, x: f64) -> f64 {
     let (above, below) = (a + 1.0, a - 1.0);
     let mut c = 1.0;

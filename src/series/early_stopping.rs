@@ -14,7 +14,10 @@ const MAX_ODDS: f64 = 1.0 - 0.99;
 pub(super) fn estimate<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
     let n = sorted.len() as u64;
     let over = largest_over_latency_count(n, p / 100.0)?;
-    sorted.iter().nth_back(usize::try_from(over - 1).ok()?).copied()
+    sorted
+        .iter()
+        .nth_back(usize::try_from(over - 1).ok()?)
+        .copied()
 }
 
 /// The greatest `t`, at least 1, that `n` values absorb at percentile `fraction` (0 to 1).
@@ -73,7 +76,8 @@ mod tests {
     fn counts_over_the_bound_equal_the_reference() {
         let counts = include_str!("../../fixtures/series/over_latency_counts.jsonl");
         for line in counts.lines() {
-            let (n, expected): (u64, [u64; EARLY_STOPPING_LEN]) = serde_json::from_str(line).unwrap();
+            let (n, expected): (u64, [u64; EARLY_STOPPING_LEN]) =
+                serde_json::from_str(line).unwrap();
             for ((name, p), expected) in PERCENTILES.into_iter().zip(expected) {
                 let got = largest_over_latency_count(n, p / 100.0).unwrap_or(0);
                 assert_eq!(got, expected, "percentile {name} of {n} values");
@@ -88,7 +92,11 @@ mod tests {
             let (p, least_counts): (f64, Vec<u64>) = serde_json::from_str(line).unwrap();
             for (least, over) in least_counts.into_iter().zip(1..) {
                 let got = |n| largest_over_latency_count(n, p / 100.0).unwrap_or(0);
-                assert_eq!((got(least - 1), got(least)), (over - 1, over), "percentile {p} of {least} values");
+                assert_eq!(
+                    (got(least - 1), got(least)),
+                    (over - 1, over),
+                    "percentile {p} of {least} values"
+                );
             }
         }
     }

@@ -36,7 +36,11 @@ pub(super) fn ratio(numerator: &BigInt, denominator: u64) -> f64 {
     let inexact = &quotient * &denominator != scaled;
     quotient.set_bit(0, inexact || quotient.bit(0));
     let value = to_f64(&quotient) * 0.5_f64.powi(i32::try_from(shift).unwrap_or(i32::MAX));
-    if numerator.sign() == num_bigint::Sign::Minus { -value } else { value }
+    if numerator.sign() == num_bigint::Sign::Minus {
+        -value
+    } else {
+        value
+    }
 }
 
 fn to_f64(value: &BigUint) -> f64 {
@@ -63,11 +67,19 @@ mod tests {
             ((two_53 + 1) * 1000 + 1, 1000, 9_007_199_254_740_994.0),
             ((two_53 + 1) * 1000, 1000, 9_007_199_254_740_992.0),
             ((two_53 + 1) * 1000 - 1, 1000, 9_007_199_254_740_992.0),
-            (i128::from(u64::MAX) * 3, 7, 7_905_747_460_161_236_406.428_571),
+            (
+                i128::from(u64::MAX) * 3,
+                7,
+                7_905_747_460_161_236_406.428_571,
+            ),
             (1, u64::MAX, 5.421_010_862_427_522e-20),
         ] {
             let got = ratio(&BigInt::from(numerator), denominator);
-            assert_eq!(got.to_bits(), f64::to_bits(expected), "{numerator} / {denominator} = {got}");
+            assert_eq!(
+                got.to_bits(),
+                f64::to_bits(expected),
+                "{numerator} / {denominator} = {got}"
+            );
         }
     }
 
@@ -75,7 +87,7 @@ mod tests {
     fn square_sums_carry_past_128_bits() {
         let mut sum = SquareSum::default();
         (0..5).for_each(|_| sum.add(i64::MIN));
-        assert_eq!(sum.to_f64(), 5.0 * 2.0_f64.powi(126));
+        assert_eq!(sum.to_f64().to_bits(), (5.0 * 2.0_f64.powi(126)).to_bits());
         assert_eq!(sum.carries, 1);
     }
 

@@ -33,7 +33,11 @@ pub(super) fn histogram<T: Copy>(
         } else {
             sorted.partition_point(|&value| to_f64(value) < pair[1])
         };
-        buckets.push(Bucket { low: pair[0], high: pair[1], count: (below_high - below) as u64 });
+        buckets.push(Bucket {
+            low: pair[0],
+            high: pair[1],
+            count: (below_high - below) as u64,
+        });
         below = below_high;
     }
     buckets
@@ -45,5 +49,7 @@ fn log_spaced_edges(min: f64, max: f64) -> Vec<f64> {
     let high = max.max(low * 10.0);
     let (log_low, log_high) = (low.ln(), high.ln());
     let step = (log_high - log_low) / f64::from(BUCKETS);
-    (0..=BUCKETS).map(|i| (log_low + f64::from(i) * step).exp()).collect()
+    (0..=BUCKETS)
+        .map(|i| (log_low + f64::from(i) * step).exp())
+        .collect()
 }
