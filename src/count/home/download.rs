@@ -84,6 +84,9 @@ pub fn download(repo_id: &str, places: &Places, hub: &Hub) -> Result<TokenizerHo
 }
 
 fn wanted(file: &str) -> bool {
-    let template = |name: &str| name.ends_with(".jinja") && !name.contains('/');
+    let template = |name: &str| {
+        name.strip_suffix(".jinja")
+            .is_some_and(|stem| !stem.contains('/'))
+    };
     WANTED.contains(&file) || file.strip_prefix(TEMPLATES).is_some_and(template)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A token that is matched before the text is split, as `tokenizer.json` writes it.
+#[expect(clippy::struct_excessive_bools, reason = "the file's own fields")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Token {
     pub content: String,

@@ -33,6 +33,24 @@ struct ModelType {
 /// The decision of `AutoTokenizer.from_pretrained(dir, trust_remote_code=True)`, except that code which a tokenizer
 /// ships is never run: that is an unknown rule.
 pub(super) fn choose(files: &TokenizerFiles) -> Choice {
+    let mut choice = by_class(files);
+    let versions = files
+        .tokenizer_config
+        .as_ref()
+        .and_then(|config| config.get("fast_tokenizer_files"));
+    if versions
+        .and_then(Value::as_array)
+        .is_some_and(|versions| versions.len() > 1)
+    {
+        choice.unknown.get_or_insert_with(|| {
+            "tokenizer_config.json lists several versions of tokenizer.json, of which this program reads the plain one"
+                .to_owned()
+        });
+    }
+    choice
+}
+
+fn by_class(files: &TokenizerFiles) -> Choice {
     let text = |value: &Option<Value>, key: &str| {
         value
             .as_ref()
@@ -60,11 +78,11 @@ pub(super) fn choose(files: &TokenizerFiles) -> Choice {
             )),
         };
     }
-    match (stated, text(&files.config, "tokenizer_class")) {
-        (Some(stated), _) => known(class_behind(without_fast(&stated))),
-        (None, Some(stated)) => known(class_behind(without_fast(&stated))),
-        (None, None) => known(model_type.default),
-    }
+    let stated =
+        stated.or_else(|| text(&files.config, "tokenizer_class").filter(|name| !name.is_empty()));
+    known(stated.map_or(model_type.default, |stated| {
+        class_behind(without_fast(&stated))
+    }))
 }
 
 fn known(name: &'static str) -> Choice {

@@ -34,21 +34,35 @@ impl Member<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
-                out.write_str("an object")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
-                let mut members = Members::default();
-                while let Some(key) = map.next_key::<String>()? {
-                    members.0.insert(key, Member::Raw(map.next_value()?));
-                }
-                Ok(members)
-            }
+        let parts = deserializer.deserialize_map(Object { apart: None })?;
+        Ok(parts.top)
+    }
+}
+
+/// Reads an object's members as texts, but the one named `apart` as members of its own.
+struct Object {
+    apart: Option<&'static str>,
+}
+
+impl<'de> Visitor<'de> for Object {
+    type Value = Parts<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Parts<'de>, M::Error> {
+        let mut parts = Parts::default();
+        while let Some(key) = map.next_key::<String>()? {
+            let member = if self.apart == Some(&key) {
+                parts.model = map.next_value()?;
+                Member::New(String::new())
+            } else {
+                Member::Raw(map.next_value()?)
+            };
+            parts.top.0.insert(key, member);
         }
-        deserializer.deserialize_map(Object)
+        Ok(parts)
     }
 }
 
@@ -83,28 +97,27 @@ impl<'a> Members<'a> {
 }
 
 /// The parts of a `tokenizer.json`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Parts<'a> {
+    /// Its members; that of the model is empty and filled in at the end.
     top: Members<'a>,
+    /// The model's members.
     model: Members<'a>,
     edited: bool,
-    model_edited: bool,
 }
 
 impl<'a> Parts<'a> {
-    /// Takes `json` apart: two passes over the bytes, nothing of the vocabulary or the merges is kept.
+    /// Takes `json` apart in one pass over the bytes; the vocabulary and the merges stay where they are.
     pub fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
-        let top: Members<'a> = serde_json::from_slice(json)?;
-        let model = match top.0.get("model") {
-            Some(Member::Raw(raw)) => serde_json::from_str(raw.get())?,
-            _ => return Err(serde::de::Error::missing_field("model")),
-        };
-        Ok(Self {
-            top,
-            model,
-            edited: false,
-            model_edited: false,
-        })
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let parts = reader.deserialize_map(Object {
+            apart: Some("model"),
+        })?;
+        reader.end()?;
+        if !parts.top.0.contains_key("model") {
+            return Err(serde::de::Error::missing_field("model"));
+        }
+        Ok(parts)
     }
 
     /// A part as a value; `Null` where it is absent.
@@ -143,7 +156,7 @@ impl<'a> Parts<'a> {
         }
         model.set("merges", merges);
         self.model = model;
-        self.model_edited = true;
+        self.edited = true;
     }
 
     /// The first byte of the vocabulary: `{` for a map, `[` for a list.
@@ -219,10 +232,11 @@ impl<'a> Parts<'a> {
 
     /// The whole file again, if anything in it was replaced.
     pub fn edited(mut self) -> Option<Vec<u8>> {
-        if self.model_edited {
-            self.top.set("model", Member::New(self.model.text()));
+        if !self.edited {
+            return None;
         }
-        (self.edited || self.model_edited).then(|| self.top.text().into_bytes())
+        self.top.set("model", Member::New(self.model.text()));
+        Some(self.top.text().into_bytes())
     }
 }
 
