@@ -1,5 +1,5 @@
-//! The arguments that a tokenizer class is built with: the configuration files merged as transformers 5.5.0 merges
-//! them (`PreTrainedTokenizerBase._from_pretrained`, `TokenizersBackend.__init__`).
+//! The arguments that a tokenizer class is built with, and the tokens that its constructor adds (transformers 5.5.0,
+//! `PreTrainedTokenizerBase.__init__`, `TokenizersBackend.__init__`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,57 +9,10 @@ use serde_json::{Map, Value, json};
 use super::RulesError;
 use super::added::{AddedVocabulary, ModelVocabulary, Token};
 use super::class::Class;
+use super::merge::{from_decoder, from_legacy_files, own_tokens};
 use super::parts::Parts;
+use super::special::{ATTRIBUTES, Special, list, refused};
 use crate::count::home::TokenizerFiles;
-
-/// The special tokens that every tokenizer can name, in transformers' order.
-const ATTRIBUTES: [&str; 7] = [
-    "bos_token",
-    "eos_token",
-    "unk_token",
-    "sep_token",
-    "pad_token",
-    "cls_token",
-    "mask_token",
-];
-
-/// A special token as a configuration gives it: a string, or one with flags of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Special {
-    Text(String),
-    Flagged(Token),
-}
-
-impl Special {
-    /// The token that a value stands for; `Ok(None)` for null.
-    fn from_value(key: &str, value: &Value) -> Result<Option<Self>, RulesError> {
-        match value {
-            Value::Null => Ok(None),
-            Value::String(text) => Ok(Some(Self::Text(text.clone()))),
-            value if value.get("__type").is_some_and(|kind| kind == "AddedToken") => {
-                Token::from_value(value)
-                    .map(|token| Some(Self::Flagged(token)))
-                    .ok_or_else(|| {
-                        refused(format!("{key} has fields that are not an added token's"))
-                    })
-            }
-            _ => Err(refused(format!(
-                "{key} is neither a string nor an added token"
-            ))),
-        }
-    }
-
-    fn content(&self) -> &str {
-        match self {
-            Self::Text(text) => text,
-            Self::Flagged(token) => &token.content,
-        }
-    }
-}
-
-fn refused(why: String) -> RulesError {
-    RulesError::WouldNotLoad(why)
-}
 
 /// What a tokenizer class is built with, as far as counting needs it.
 #[derive(Debug, Default)]
@@ -349,142 +302,5 @@ impl Init {
             .chain(&self.extra)
             .map(Special::content);
         parts.vocabulary(&contents.chain(special).collect())
-    }
-}
-
-/// Takes the model's own named tokens out of the arguments: strings under keys that end in `_token`, and
-/// `extra_special_tokens` where that is a map.
-fn own_tokens(arguments: &mut Map<String, Value>) -> Result<IndexMap<String, Special>, RulesError> {
-    let is_own = |key: &str, value: &Value| {
-        key.ends_with("_token") && !ATTRIBUTES.contains(&key) && value.is_string()
-    };
-    let mut own: IndexMap<String, Value> = IndexMap::new();
-    for (key, value) in std::mem::take(arguments) {
-        if is_own(&key, &value) {
-            own.insert(key, value);
-        } else {
-            arguments.insert(key, value);
-        }
-    }
-    if let Some(Value::Object(map)) = arguments.get("extra_special_tokens") {
-        own.extend(map.clone());
-        arguments.shift_remove("extra_special_tokens");
-    }
-    own.into_iter()
-        .map(|(key, value)| match Special::from_value(&key, &value)? {
-            Some(special) => Ok((key, special)),
-            None => Err(refused(format!("{key} is null"))),
-        })
-        .collect()
-}
-
-/// `added_tokens_decoder`: a map of ids to tokens.
-fn from_decoder(decoder: &Value) -> Result<BTreeMap<i64, Token>, RulesError> {
-    let malformed =
-        || refused("added_tokens_decoder is not a map of ids to added tokens".to_owned());
-    let entries = decoder.as_object().ok_or_else(malformed)?;
-    entries
-        .iter()
-        .map(|(id, token)| {
-            let id = id.trim().parse().map_err(|_| malformed())?;
-            Ok((id, Token::from_value(token).ok_or_else(malformed)?))
-        })
-        .collect()
-}
-
-/// Without `added_tokens_decoder`: `special_tokens_map.json` over the arguments, then the added tokens of
-/// `added_tokens.json` and of `tokenizer.json`.
-fn from_legacy_files(
-    files: &TokenizerFiles,
-    parts: &Parts,
-    arguments: &mut Map<String, Value>,
-    own: &mut IndexMap<String, Special>,
-) -> Result<BTreeMap<i64, Token>, RulesError> {
-    let empty = Map::new();
-    let object = |value: &'_ Option<Value>| {
-        value
-            .as_ref()
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or(empty.clone())
-    };
-    for (key, mut value) in object(&files.special_tokens_map) {
-        if key == "extra_special_tokens" {
-            value = merge_extra(arguments.get("extra_special_tokens"), value);
-        } else if let Value::Object(token) = &mut value {
-            mark_added(token);
-        }
-        arguments.insert(key, value);
-    }
-    if let Some(Value::Object(map)) = arguments.get("extra_special_tokens") {
-        for (key, value) in map.clone() {
-            own.extend(Special::from_value(&key, &value)?.map(|special| (key, special)));
-        }
-        arguments.shift_remove("extra_special_tokens");
-    }
-    let mut special: HashSet<String> = HashSet::new();
-    for key in ATTRIBUTES {
-        let value = arguments.get(key).unwrap_or(&Value::Null);
-        special
-            .extend(Special::from_value(key, value)?.map(|special| special.content().to_owned()));
-    }
-    special.extend(
-        list(arguments.get("extra_special_tokens"))?
-            .iter()
-            .map(|token| token.content().to_owned()),
-    );
-
-    let mut added = BTreeMap::new();
-    for (content, id) in object(&files.added_tokens) {
-        let id = id
-            .as_i64()
-            .ok_or_else(|| refused(format!("added_tokens.json has no id for {content:?}")))?;
-        added.insert(id, Token::plain(&content, special.contains(&content)));
-    }
-    added.extend(
-        parts
-            .added_tokens()?
-            .into_iter()
-            .map(|token| (i64::from(token.id), token.token)),
-    );
-    Ok(added)
-}
-
-/// `AddedToken(**value, special=True)`, written as the configuration writes one.
-fn mark_added(token: &mut Map<String, Value>) {
-    token.insert("__type".to_owned(), Value::from("AddedToken"));
-    token.insert("special".to_owned(), Value::from(true));
-}
-
-/// The list of `special_tokens_map.json` behind that of the configuration, without repeats.
-fn merge_extra(existing: Option<&Value>, new: Value) -> Value {
-    let Value::Array(new) = new else { return new };
-    let mut merged = existing
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    for mut token in new {
-        if let Value::Object(token) = &mut token {
-            mark_added(token);
-        }
-        if !merged.contains(&token) {
-            merged.push(token);
-        }
-    }
-    Value::from(merged)
-}
-
-/// A list of special tokens without names.
-fn list(value: Option<&Value>) -> Result<Vec<Special>, RulesError> {
-    let key = "extra_special_tokens";
-    match value {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(tokens)) => tokens
-            .iter()
-            .map(|token| {
-                Special::from_value(key, token)?.ok_or_else(|| refused(format!("{key} has a null")))
-            })
-            .collect(),
-        Some(_) => Err(refused(format!("{key} is not a list"))),
     }
 }

@@ -4,18 +4,21 @@
 //! `tokenizer.json` as written: a class with its own constructor keeps vocabulary and merges and puts its own
 //! normalizer, pre-tokenizer and model flags in place of the file's. Which class that is depends on
 //! `tokenizer_config.json` and on `config.json`. A recount that ignores this is off by as much as a factor of two, so
-//! this module repeats the decision ([`choose`]), the arguments a class is built with ([`init`]), what the classes
-//! build ([`class`]) and which added tokens result ([`added`]), and writes the `tokenizer.json` that says the same.
+//! this module repeats the decision (`choose`), the arguments a class is built with (`merge`, `init`), what the classes
+//! build (`class`) and which added tokens result (`added`), and writes the `tokenizer.json` that says the same.
 //!
-//! The vocabulary and the merges, nearly all of the file, are passed through as bytes ([`parts`]).
+//! The vocabulary and the merges, nearly all of the file, are passed through as bytes (`parts`).
 
 mod added;
 mod choose;
 mod class;
 mod init;
+mod merge;
 mod mistral;
 mod parts;
 mod replaced;
+mod special;
+mod vocabulary;
 
 use std::borrow::Cow;
 
