@@ -52,7 +52,11 @@ pub enum PipelineError {
 const IN_FLIGHT_PER_THREAD: usize = 4;
 
 /// Reads the whole of `log`. `progress` hears how many bytes and tokens more are recorded.
-pub fn run(log: Log, job: &Job, mut progress: impl FnMut(u64, u64) + Send) -> Result<Finished, PipelineError> {
+pub fn run(
+    log: Log,
+    job: &Job,
+    mut progress: impl FnMut(u64, u64) + Send,
+) -> Result<Finished, PipelineError> {
     let threads = job.pools.threads();
     let mut record = Record::default();
     let mut cut = None;

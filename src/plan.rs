@@ -99,6 +99,22 @@ pub struct Targets {
     pub original: Option<PathBuf>,
 }
 
+impl Targets {
+    /// Every file that may be written.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let Self {
+            summary,
+            report,
+            snapshot,
+            record,
+            original,
+        } = self;
+        [summary, report, snapshot, record, original]
+            .into_iter()
+            .filter_map(Option::as_deref)
+    }
+}
+
 /// One run, resolved.
 #[derive(Clone, Debug)]
 pub struct RunPlan {

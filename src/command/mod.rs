@@ -12,14 +12,14 @@ use std::io::{Write, stdout};
 use clap::CommandFactory;
 
 use crate::cli::Cli;
-use crate::cores::{CoreRequest, CpuList, CorePlan, Machine, Pools};
+use crate::cores::{CorePlan, CoreRequest, CpuList, Machine, Pools};
 use crate::messages::Messages;
 use crate::{exit, plan};
 
 /// Does what `cli` asks for; the exit code.
 pub fn run(cli: &Cli) -> u8 {
     let messages = Messages::new(&cli.display);
-    match try_run(cli, &messages) {
+    match try_run(cli, messages) {
         Ok(code) => code,
         Err(error) => {
             messages.error(error.as_ref());
@@ -28,7 +28,7 @@ pub fn run(cli: &Cli) -> u8 {
     }
 }
 
-fn try_run(cli: &Cli, messages: &Messages) -> anyhow::Result<u8> {
+fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
     if let Some(shell) = cli.completions {
         clap_complete::generate(shell, &mut Cli::command(), "tok-recompute", &mut stdout());
         return Ok(exit::COMPLETE);
@@ -40,7 +40,9 @@ fn try_run(cli: &Cli, messages: &Messages) -> anyhow::Result<u8> {
     let mut recompute = recompute::Recompute::new(cli, messages, &pools);
     let mut codes = Vec::new();
     for plan in plans {
-        let done = plan.map_err(anyhow::Error::from).and_then(|plan| recompute.run(&plan));
+        let done = plan
+            .map_err(anyhow::Error::from)
+            .and_then(|plan| recompute.run(&plan));
         codes.push(done.unwrap_or_else(|error| {
             messages.error(error.as_ref());
             exit::FAILED
@@ -64,7 +66,12 @@ fn pools(cli: &Cli) -> anyhow::Result<Pools> {
     let request = CoreRequest {
         block_size: cli.cores.block_size.get(),
         threads: cli.cores.threads.map(std::num::NonZeroUsize::get),
-        cpus: cli.cores.cpus.as_deref().map(str::parse::<CpuList>).transpose()?,
+        cpus: cli
+            .cores
+            .cpus
+            .as_deref()
+            .map(str::parse::<CpuList>)
+            .transpose()?,
     };
     Ok(Pools::new(&CorePlan::new(&Machine::here(), &request)?)?)
 }

@@ -14,17 +14,17 @@ use super::tokenizer::{Loaded, Tokenizers};
 use super::verdict::Verdict;
 use crate::cli::{Cli, Format};
 use crate::cores::Pools;
+use crate::exit;
 use crate::log::Log;
 use crate::messages::Messages;
 use crate::pipeline::{self, Finished, Job, PipelineError};
 use crate::plan::{self, RunPlan};
 use crate::report::{self, Attachments, RunFacts};
-use crate::exit;
 
 /// Recomputes runs, one after the other.
 pub(super) struct Recompute<'a> {
     cli: &'a Cli,
-    messages: &'a Messages,
+    messages: Messages,
     pools: &'a Pools,
     tokenizers: Tokenizers,
 }
@@ -45,8 +45,13 @@ struct Files {
 }
 
 impl<'a> Recompute<'a> {
-    pub fn new(cli: &'a Cli, messages: &'a Messages, pools: &'a Pools) -> Self {
-        Self { cli, messages, pools, tokenizers: Tokenizers::default() }
+    pub fn new(cli: &'a Cli, messages: Messages, pools: &'a Pools) -> Self {
+        Self {
+            cli,
+            messages,
+            pools,
+            tokenizers: Tokenizers::default(),
+        }
     }
 
     /// Recomputes one run; the exit code.
@@ -55,6 +60,9 @@ impl<'a> Recompute<'a> {
         for note in &plan.notes {
             self.messages.note(note);
         }
+        plan.targets.paths().for_each(|path| {
+            report::atomic::remove_leftovers(path);
+        });
         let mut counted = self.count(plan)?;
         let files = render(plan, &counted.finished)?;
         let written = write(plan, &files)?;
@@ -66,7 +74,11 @@ impl<'a> Recompute<'a> {
             report::atomic::replace(path, json.as_bytes())?;
         }
         self.show(&record)?;
-        Ok(if record.verdict.complete { exit::COMPLETE } else { exit::INCOMPLETE })
+        Ok(if record.verdict.complete {
+            exit::COMPLETE
+        } else {
+            exit::INCOMPLETE
+        })
     }
 
     /// Counts everything; once more with the referee when the engines disagree.
@@ -74,26 +86,47 @@ impl<'a> Recompute<'a> {
         let log = open(plan)?;
         let text_bytes = log.len_bytes().unwrap_or(u64::MAX);
         let started = Instant::now();
-        let loaded = self.tokenizers.get(plan, &self.cli.counting, text_bytes, self.messages)?;
-        let mut seconds = Seconds { load_tokenizer: started.elapsed().as_secs_f64(), ..Seconds::default() };
-        let started = Instant::now();
-        let (finished, loaded, recounted_because) = match (self.pass(plan, log, loaded.as_ref()), loaded) {
-            (Err(error @ PipelineError::Count { .. }), Some(fast)) if !fast.is_referee() => {
-                let why = chain(&error);
-                self.messages.warn(format!("recounting everything with the referee: {why}"));
-                let referee = self.tokenizers.referee(&fast, &self.cli.counting)?;
-                (self.pass(plan, open(plan)?, Some(&referee))?, Some(referee), Some(why))
-            }
-            (finished, loaded) => (finished?, loaded, None),
+        let loaded = self
+            .tokenizers
+            .get(plan, &self.cli.counting, text_bytes, self.messages)?;
+        let mut seconds = Seconds {
+            load_tokenizer: started.elapsed().as_secs_f64(),
+            ..Seconds::default()
         };
+        let started = Instant::now();
+        let (finished, loaded, recounted_because) =
+            match (self.pass(plan, log, loaded.as_ref()), loaded) {
+                (Err(error @ PipelineError::Count { .. }), Some(fast)) if !fast.is_referee() => {
+                    let why = chain(&error);
+                    self.messages
+                        .warn(format!("recounting everything with the referee: {why}"));
+                    let referee = self.tokenizers.referee(&fast, &self.cli.counting)?;
+                    (
+                        self.pass(plan, open(plan)?, Some(&referee))?,
+                        Some(referee),
+                        Some(why),
+                    )
+                }
+                (finished, loaded) => (finished?, loaded, None),
+            };
         if finished.lines == 0 {
             bail!("{} is empty: there is nothing to recompute", plan.name);
         }
         seconds.count = started.elapsed().as_secs_f64();
-        Ok(Counted { finished, loaded, recounted_because, seconds })
+        Ok(Counted {
+            finished,
+            loaded,
+            recounted_because,
+            seconds,
+        })
     }
 
-    fn pass(&self, plan: &RunPlan, log: Log, loaded: Option<&Loaded>) -> Result<Finished, PipelineError> {
+    fn pass(
+        &self,
+        plan: &RunPlan,
+        log: Log,
+        loaded: Option<&Loaded>,
+    ) -> Result<Finished, PipelineError> {
         let job = Job {
             pools: self.pools,
             tokenizer: loaded.map(|loaded| &*loaded.tokenizer),
@@ -111,19 +144,36 @@ impl<'a> Recompute<'a> {
         files: &Files,
         written: Vec<String>,
     ) -> anyhow::Result<Record> {
-        let Counted { finished, loaded, recounted_because, seconds } = counted;
-        let fallbacks = loaded.as_ref().map(|loaded| loaded.tokenizer.fallbacks()).unwrap_or_default();
+        let Counted {
+            finished,
+            loaded,
+            recounted_because,
+            seconds,
+        } = counted;
+        let fallbacks = loaded
+            .as_ref()
+            .map(|loaded| loaded.tokenizer.fallbacks())
+            .unwrap_or_default();
         Ok(Record {
             tool: "tok-recompute",
             version: env!("CARGO_PKG_VERSION"),
             run: plan.name.clone(),
             verdict: Verdict::of(&finished),
             written,
-            log: LogRecord { path: plan.log.to_string(), bytes: finished.bytes, lines: finished.lines },
-            tokenizer: loaded.map(|loaded| loaded.record(self.cli.counting.tokenizer_rules, recounted_because)),
+            log: LogRecord {
+                path: plan.log.to_string(),
+                bytes: finished.bytes,
+                lines: finished.lines,
+            },
+            tokenizer: loaded
+                .map(|loaded| loaded.record(self.cli.counting.tokenizer_rules, recounted_because)),
             streaming: finished.streaming,
             early_stopping: plan.early_stopping,
-            qps_window: if plan.legacy_window { "legacy" } else { "native" },
+            qps_window: if plan.legacy_window {
+                "legacy"
+            } else {
+                "native"
+            },
             assumed: plan.notes.clone(),
             before: plan.previous.as_deref().map(report::headline).transpose()?,
             after: report::headline(&files.summary)?,
@@ -139,7 +189,10 @@ impl<'a> Recompute<'a> {
             for reason in &verdict.reasons {
                 self.messages.warn(format!("{}: {reason}", record.run));
             }
-            verdict.damaged_lines.iter().for_each(|line| self.messages.note(line));
+            verdict
+                .damaged_lines
+                .iter()
+                .for_each(|line| self.messages.note(line));
         }
         if let Some(note) = record.anomalies.fallback_note() {
             self.messages.note(note);
@@ -162,7 +215,11 @@ fn text(record: &Record) -> String {
         (true, _) => "complete".to_owned(),
         (false, state) => format!("incomplete ({state})"),
     };
-    let _ = writeln!(text, "\n{}: {complete}, {samples} samples completed", record.run);
+    let _ = writeln!(
+        text,
+        "\n{}: {complete}, {samples} samples completed",
+        record.run
+    );
     match record.written.as_slice() {
         [] => text.push_str("nothing written\n"),
         paths => {
@@ -178,7 +235,10 @@ fn open(plan: &RunPlan) -> anyhow::Result<Log> {
 
 fn chain(error: &PipelineError) -> String {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |&e| e.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// Every file of the report, in memory: nothing is written before all of them are known.
@@ -189,19 +249,36 @@ fn render(plan: &RunPlan, finished: &Finished) -> anyhow::Result<Files> {
     };
     let summary = report::render(plan.previous.as_deref(), &facts, &finished.snapshot)?;
     let attached = |name: &str| -> anyhow::Result<Option<Value>> {
-        let Some(path) = plan.dir.as_ref().map(|dir| dir.join(name)).filter(|path| path.is_file()) else {
+        let Some(path) = plan
+            .dir
+            .as_ref()
+            .map(|dir| dir.join(name))
+            .filter(|path| path.is_file())
+        else {
             return Ok(None);
         };
         let bytes = plan::read_small(&path)?;
-        Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{} is not JSON", path.display()))?))
+        Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
+            format!("{} is not JSON", path.display())
+        })?))
     };
     let (accuracy, profiling) = match plan.targets.report {
-        Some(_) => (attached("accuracy/accuracy_results.json")?, attached("profiling.json")?),
+        Some(_) => (
+            attached("accuracy/accuracy_results.json")?,
+            attached("profiling.json")?,
+        ),
         None => (None, None),
     };
-    let attachments = Attachments { accuracy: accuracy.as_ref(), profiling: profiling.as_ref() };
+    let attachments = Attachments {
+        accuracy: accuracy.as_ref(),
+        profiling: profiling.as_ref(),
+    };
     let report = report::render_text(&summary, attachments)?;
-    Ok(Files { report, snapshot: finished.snapshot.render(), summary })
+    Ok(Files {
+        report,
+        snapshot: finished.snapshot.render(),
+        summary,
+    })
 }
 
 /// Writes what the plan wants, the summary last: when it is new, everything else is.
@@ -221,7 +298,10 @@ fn write(plan: &RunPlan, files: &Files) -> anyhow::Result<Vec<String>> {
     }
     if let Some(path) = &targets.summary {
         if let Some(original) = &targets.original
-            && plan.previous.as_ref().is_some_and(|previous| *previous != files.summary)
+            && plan
+                .previous
+                .as_ref()
+                .is_some_and(|previous| *previous != files.summary)
         {
             report::atomic::keep_original(path, original)?;
         }

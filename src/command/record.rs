@@ -82,7 +82,10 @@ struct Lost {
 
 impl From<Occurrences> for At {
     fn from(seen: Occurrences) -> Self {
-        Self { count: seen.count, first_offset: seen.first_offset }
+        Self {
+            count: seen.count,
+            first_offset: seen.first_offset,
+        }
     }
 }
 
@@ -101,11 +104,29 @@ impl Anomalies {
     /// `fallback_reasons`: what the numbers of the fallbacks stand for.
     pub fn of(finished: &Finished, fallback_reasons: &[String]) -> Self {
         let seen = &finished.anomalies;
-        let reason = |number: u16| fallback_reasons.get(usize::from(number)).cloned().unwrap_or_default();
+        let reason = |number: u16| {
+            fallback_reasons
+                .get(usize::from(number))
+                .cloned()
+                .unwrap_or_default()
+        };
         Self {
-            damaged_lines: Tally::new(finished.damage.iter().map(|(d, seen)| (d.name().to_owned(), *seen))),
-            template_fallbacks: Tally::new(finished.fallbacks.iter().map(|(n, seen)| (reason(*n), *seen))),
-            lost_samples: Lost { count: finished.lost, first: finished.lost_samples.clone() },
+            damaged_lines: Tally::new(
+                finished
+                    .damage
+                    .iter()
+                    .map(|(d, seen)| (d.name().to_owned(), *seen)),
+            ),
+            template_fallbacks: Tally::new(
+                finished
+                    .fallbacks
+                    .iter()
+                    .map(|(n, seen)| (reason(*n), *seen)),
+            ),
+            lost_samples: Lost {
+                count: finished.lost,
+                first: finished.lost_samples.clone(),
+            },
             empty_outputs: seen.empty_outputs.into(),
             uncounted_texts: seen.uncounted.into(),
             negative_deltas: seen.negative_deltas.into(),

@@ -10,13 +10,25 @@ pub(super) fn before_and_after(before: Option<&Headline>, after: &Headline) -> S
     let empty = Headline::default();
     let was = before.unwrap_or(&empty);
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["", "count", "mean", "p50", "p99"]);
+    table
+        .load_style(NOTHING)
+        .set_header(["", "count", "mean", "p50", "p99"]);
     let rows = [
         ("TTFT (ms)", was.ttft, after.ttft, 1e-6),
         ("TPOT (ms)", was.tpot, after.tpot, 1e-6),
         ("latency (ms)", was.latency, after.latency, 1e-6),
-        ("ISL (tokens)", was.input_sequence_lengths, after.input_sequence_lengths, 1.0),
-        ("OSL (tokens)", was.output_sequence_lengths, after.output_sequence_lengths, 1.0),
+        (
+            "ISL (tokens)",
+            was.input_sequence_lengths,
+            after.input_sequence_lengths,
+            1.0,
+        ),
+        (
+            "OSL (tokens)",
+            was.output_sequence_lengths,
+            after.output_sequence_lengths,
+            1.0,
+        ),
     ];
     for (name, was, now, scale) in rows {
         table.add_row(row(name, was, now, scale));
@@ -27,7 +39,10 @@ pub(super) fn before_and_after(before: Option<&Headline>, after: &Headline) -> S
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect()
 }
 
 fn row(name: &str, was: Figures, now: Figures, scale: f64) -> Vec<String> {
@@ -42,7 +57,11 @@ fn row(name: &str, was: Figures, now: Figures, scale: f64) -> Vec<String> {
 }
 
 fn change(was: &str, now: &str) -> String {
-    if was == now { now.to_owned() } else { format!("{was} → {now}") }
+    if was == now {
+        now.to_owned()
+    } else {
+        format!("{was} → {now}")
+    }
 }
 
 fn number(value: Option<f64>, scale: f64) -> String {

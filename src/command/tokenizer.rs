@@ -46,13 +46,21 @@ struct ReplacedRecord {
 
 impl From<&Replaced> for ReplacedRecord {
     fn from(replaced: &Replaced) -> Self {
-        Self { what: replaced.what, from: replaced.from.clone(), to: replaced.to.clone() }
+        Self {
+            what: replaced.what,
+            from: replaced.from.clone(),
+            to: replaced.to.clone(),
+        }
     }
 }
 
 impl Loaded {
     /// The record, after counting. `recounted_because`: why the fast engine's counts were thrown away.
-    pub fn record(&self, rules: TokenizerRules, recounted_because: Option<String>) -> TokenizerRecord {
+    pub fn record(
+        &self,
+        rules: TokenizerRules,
+        recounted_because: Option<String>,
+    ) -> TokenizerRecord {
         let tokenizer = &self.tokenizer;
         TokenizerRecord {
             name: self.name.clone(),
@@ -63,7 +71,11 @@ impl Loaded {
                 TokenizerRules::Transformers => "transformers",
                 TokenizerRules::File => "file",
             },
-            replaced: tokenizer.replaced().iter().map(ReplacedRecord::from).collect(),
+            replaced: tokenizer
+                .replaced()
+                .iter()
+                .map(ReplacedRecord::from)
+                .collect(),
             engine: tokenizer.engine(),
             recounted_because,
         }
@@ -89,7 +101,7 @@ impl Tokenizers {
         plan: &RunPlan,
         flags: &Counting,
         text_bytes: u64,
-        messages: &Messages,
+        messages: Messages,
     ) -> anyhow::Result<Option<Loaded>> {
         let (name, from_config) = match &plan.tokenizer {
             TokenizerName::None => return Ok(None),
@@ -99,7 +111,11 @@ impl Tokenizers {
             ),
         };
         let home = find(name, plan, flags, messages).with_context(|| {
-            let origin = if from_config { "named by the run's config.yaml" } else { "given by --tokenizer" };
+            let origin = if from_config {
+                "named by the run's config.yaml"
+            } else {
+                "given by --tokenizer"
+            };
             format!("cannot load the tokenizer {name:?} ({origin})")
         })?;
         if let Some((path, loaded)) = &self.last
@@ -127,12 +143,21 @@ impl Tokenizers {
     }
 }
 
-fn find(name: &str, plan: &RunPlan, flags: &Counting, messages: &Messages) -> anyhow::Result<TokenizerHome> {
+fn find(
+    name: &str,
+    plan: &RunPlan,
+    flags: &Counting,
+    messages: Messages,
+) -> anyhow::Result<TokenizerHome> {
     let places = Places::from_env(|name| std::env::var_os(name), plan.dir.as_deref());
     match home::find(name, &places) {
         Err(_) if flags.download && home::is_repo_id(name) => {
             messages.note(format!("downloading the tokenizer of {name}"));
-            Ok(home::download(name, &places, &Hub::from_env(|name| std::env::var_os(name)))?)
+            Ok(home::download(
+                name,
+                &places,
+                &Hub::from_env(|name| std::env::var_os(name)),
+            )?)
         }
         found => Ok(found?),
     }
@@ -150,7 +175,11 @@ fn load(
         TokenizerRules::Transformers => Rules::Transformers,
         TokenizerRules::File => Rules::File,
     };
-    let options = LoadOptions { rules, choice, text_bytes };
+    let options = LoadOptions {
+        rules,
+        choice,
+        text_bytes,
+    };
     let tokenizer = Tokenizer::load(&files, &options)
         .with_context(|| format!("cannot load {}", home.tokenizer_json.display()))?;
     Ok(Loaded {
@@ -162,10 +191,14 @@ fn load(
     })
 }
 
-fn announce(loaded: &Loaded, messages: &Messages) {
+fn announce(loaded: &Loaded, messages: Messages) {
     let tokenizer = &loaded.tokenizer;
     let engine = tokenizer.engine();
-    messages.detail(format!("tokenizer {} ({})", loaded.path.display(), tokenizer.class()));
+    messages.detail(format!(
+        "tokenizer {} ({})",
+        loaded.path.display(),
+        tokenizer.class()
+    ));
     messages.detail(format!("counting with {}: {}", engine.engine, engine.why));
     if !tokenizer.replaced().is_empty() {
         let describe = |r: &Replaced| format!("{} ({} instead of {})", r.what, r.to, r.from);
@@ -177,6 +210,8 @@ fn announce(loaded: &Loaded, messages: &Messages) {
         ));
     }
     if let Some(why) = tokenizer.unknown_rules() {
-        messages.warn(format!("counting with the file's own rules, the client's may differ: {why}"));
+        messages.warn(format!(
+            "counting with the file's own rules, the client's may differ: {why}"
+        ));
     }
 }

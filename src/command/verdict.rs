@@ -22,21 +22,32 @@ impl Verdict {
         let damaged: u64 = finished.damage.values().map(|seen| seen.count).sum();
         let mut reasons = Vec::new();
         if snapshot.state == State::Interrupted {
-            reasons.push("the log has no session.ended: the run did not end, or its log was cut".to_owned());
+            reasons.push(
+                "the log has no session.ended: the run did not end, or its log was cut".to_owned(),
+            );
         }
         if let Some(cut) = &finished.cut {
             reasons.push(cut.to_string());
         }
         if damaged > 0 {
-            reasons.push(format!("{} could not be read", plural(damaged, "damaged line")));
+            reasons.push(format!(
+                "{} could not be read",
+                plural(damaged, "damaged line")
+            ));
         }
         let uncounted = finished.anomalies.uncounted.count;
         if uncounted > 0 {
-            reasons.push(format!("{} could not be counted, nor could the client", plural(uncounted, "text")));
+            reasons.push(format!(
+                "{} could not be counted, nor could the client",
+                plural(uncounted, "text")
+            ));
         }
         let overflowing = finished.anomalies.overflowing_deltas.count;
         if overflowing > 0 {
-            reasons.push(format!("{} did not fit 64 bits", plural(overflowing, "time difference")));
+            reasons.push(format!(
+                "{} did not fit 64 bits",
+                plural(overflowing, "time difference")
+            ));
         }
         if finished.lost > 0 {
             let lost = plural(finished.lost, "sample");
@@ -58,7 +69,11 @@ impl Verdict {
 fn named(finished: &Finished) -> String {
     let names = finished.lost_samples.join(", ");
     let more = finished.lost - finished.lost_samples.len() as u64;
-    if more == 0 { names } else { format!("{names} and {more} more") }
+    if more == 0 {
+        names
+    } else {
+        format!("{names} and {more} more")
+    }
 }
 
 /// `1 sample`, `2 samples`.

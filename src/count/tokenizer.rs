@@ -96,7 +96,11 @@ impl Tokenizer {
     }
 
     /// Tokens of a text and of what follows byte `cut` of it.
-    pub fn text_with_tail(&self, text: &str, cut: usize) -> Result<(Counted, Counted), EngineError> {
+    pub fn text_with_tail(
+        &self,
+        text: &str,
+        cut: usize,
+    ) -> Result<(Counted, Counted), EngineError> {
         let (whole, tail) = self.engine.count_with_tail(text, cut)?;
         Ok((tokens(whole), tokens(tail)))
     }
@@ -115,7 +119,11 @@ impl Tokenizer {
     }
 
     /// Tokens of one output and of its part after the first chunk, through the template.
-    pub fn message_pair(&self, _: &MessageParts, _: &MessageParts) -> Result<(Counted, Counted), EngineError> {
+    pub fn message_pair(
+        &self,
+        _: &MessageParts,
+        _: &MessageParts,
+    ) -> Result<(Counted, Counted), EngineError> {
         Ok((Counted::Failed, Counted::Failed))
     }
 
@@ -151,5 +159,8 @@ impl Tokenizer {
 }
 
 fn tokens(count: usize) -> Counted {
-    Counted::Tokens { tokens: count as u64, fallback: None }
+    Counted::Tokens {
+        tokens: count as u64,
+        fallback: None,
+    }
 }

@@ -1,8 +1,6 @@
 //! JSON bytes → [`Event`], accepting exactly the lines that the reference's decoder accepts,
 //! but for the three documented differences (see [`Damage`]).
 
-use std::borrow::Cow;
-
 use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
 
 use super::json::Json;
@@ -39,12 +37,7 @@ impl Decoder {
             return then(Err(Damage::Blank));
         }
         let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
-        let parsed = parse(
-            &mut self.line,
-            Cow::Borrowed(line),
-            &mut self.buffers,
-            &mut tape,
-        );
+        let parsed = parse(&mut self.line, line, &mut self.buffers, &mut tape);
         let result = match parsed {
             Ok(()) => then(event(&tape.0, false).as_ref().map_err(|damage| *damage)),
             Err(damage) => match shorten_huge_integers(line) {
@@ -52,8 +45,7 @@ impl Decoder {
                 Some(shortened) => {
                     let mut tape = Tape(Vec::new());
                     let mut storage = Vec::new();
-                    let parsed =
-                        parse(&mut storage, shortened.into(), &mut self.buffers, &mut tape);
+                    let parsed = parse(&mut storage, &shortened, &mut self.buffers, &mut tape);
                     let decoded = parsed.and_then(|()| event(&tape.0, true));
                     then(decoded.as_ref().map_err(|damage| *damage))
                 }
@@ -67,13 +59,13 @@ impl Decoder {
 /// Copies `line` into `storage` with padding, and fills `tape` with what it holds.
 fn parse<'l>(
     storage: &'l mut Vec<u8>,
-    line: Cow<'_, [u8]>,
+    line: &[u8],
     buffers: &mut Buffers,
     tape: &mut Tape<'l>,
 ) -> Result<(), Damage> {
     storage.clear();
     storage.reserve(line.len() + simd_json::INPUT_PADDING);
-    storage.extend_from_slice(&line);
+    storage.extend_from_slice(line);
     storage.resize(line.len() + simd_json::INPUT_PADDING, b' ');
     simd_json::fill_tape_padded(storage, line.len(), buffers, tape).map_err(|error| {
         match error.error() {
@@ -294,7 +286,7 @@ mod tests {
         for (i, c) in text.trim_end_matches('=').chars().enumerate() {
             bits = bits << 6 | u32::try_from(DIGITS.find(c).unwrap()).unwrap();
             if i % 4 != 0 {
-                bytes.push((bits >> (2 * (3 - i % 4))) as u8);
+                bytes.push((bits >> (2 * (3 - i % 4))).to_le_bytes()[0]);
             }
         }
         bytes

@@ -21,18 +21,30 @@ pub(super) struct Observer<'a> {
 impl<'a> Observer<'a> {
     /// `after_first_chunk`: whether TPOT may be needed.
     pub(super) fn new(tokenizer: Option<&'a Tokenizer>, after_first_chunk: bool) -> Self {
-        let counter = Counter { tokenizer, after_first_chunk, text: String::new() };
-        Self { decoder: Decoder::default(), counter }
+        let counter = Counter {
+            tokenizer,
+            after_first_chunk,
+            text: String::new(),
+        };
+        Self {
+            decoder: Decoder::default(),
+            counter,
+        }
     }
 
     /// Every line of a batch.
     pub(super) fn batch(&mut self, batch: &Batch) -> Result<BatchOutcome, PipelineError> {
-        let mut outcome = BatchOutcome { bytes: batch.bytes().len() as u64, ..BatchOutcome::default() };
+        let mut outcome = BatchOutcome {
+            bytes: batch.bytes().len() as u64,
+            ..BatchOutcome::default()
+        };
         for line in batch.lines() {
             outcome.lines += 1;
             self.decoder.decode(line.bytes, |event| {
                 match event {
-                    Ok(event) => outcome.observations.push(self.counter.observe(event, line.offset)?),
+                    Ok(event) => outcome
+                        .observations
+                        .push(self.counter.observe(event, line.offset)?),
                     Err(damage) => outcome.damaged.push((outcome.lines, line.offset, damage)),
                 }
                 Ok::<_, PipelineError>(())
@@ -52,7 +64,9 @@ struct Counter<'a> {
 impl Counter<'_> {
     fn observe(&mut self, event: &Event, offset: u64) -> Result<Observation, PipelineError> {
         let tokens = match &event.data {
-            Data::Prompt(prompt) if event.kind.is_issued() => self.isl(prompt, event.conversation_id),
+            Data::Prompt(prompt) if event.kind.is_issued() => {
+                self.isl(prompt, event.conversation_id)
+            }
             Data::Output(output) if event.kind.is_complete() => self.osl(output),
             _ => Ok(Tokens::default()),
         };
@@ -74,31 +88,58 @@ impl Counter<'_> {
     /// Token ids, else text, else messages (`metrics_table.py`, `IslTrigger`).
     fn isl(&mut self, prompt: &Prompt, conversation_id: &str) -> Result<Tokens, EngineError> {
         let whole = match (prompt, self.tokenizer) {
-            (Prompt { token_ids: Some(ids), .. }, _) => {
-                TokenCount::Counted { tokens: *ids as u64, fallback: None }
-            }
-            (Prompt { text: Some(text), .. }, Some(tokenizer)) if !text.is_empty() => {
-                tokenizer.conversation_text(conversation(conversation_id), text)?.into()
-            }
-            (Prompt { messages: Some(messages), .. }, Some(tokenizer)) => {
+            (
+                Prompt {
+                    token_ids: Some(ids),
+                    ..
+                },
+                _,
+            ) => TokenCount::Counted {
+                tokens: *ids as u64,
+                fallback: None,
+            },
+            (
+                Prompt {
+                    text: Some(text), ..
+                },
+                Some(tokenizer),
+            ) if !text.is_empty() => tokenizer
+                .conversation_text(conversation(conversation_id), text)?
+                .into(),
+            (
+                Prompt {
+                    messages: Some(messages),
+                    ..
+                },
+                Some(tokenizer),
+            ) => {
                 let parts = PromptParts {
                     messages: messages.to_value(),
                     tools: prompt.tools.map(|tools| tools.to_value()),
-                    chat_template_kwargs: prompt.chat_template_kwargs.map(|kwargs| kwargs.to_value()),
+                    chat_template_kwargs: prompt
+                        .chat_template_kwargs
+                        .map(|kwargs| kwargs.to_value()),
                     chat_template: prompt.chat_template,
                     tool_choice: prompt.tool_choice.map(|choice| choice.to_value()),
                 };
-                tokenizer.prompt(conversation(conversation_id), &parts)?.into()
+                tokenizer
+                    .prompt(conversation(conversation_id), &parts)?
+                    .into()
             }
             _ => TokenCount::Nothing,
         };
-        Ok(Tokens { whole, after_first_chunk: TokenCount::Nothing })
+        Ok(Tokens {
+            whole,
+            after_first_chunk: TokenCount::Nothing,
+        })
     }
 
     /// All parts and the parts after the first chunk, through the template when there is more
     /// than text (`metrics_table.py`, `OslTrigger` and `TpotTrigger`).
     fn osl(&mut self, output: &Output) -> Result<Tokens, EngineError> {
-        let Some(tokenizer) = self.tokenizer else { return Ok(Tokens::default()) };
+        let Some(tokenizer) = self.tokenizer else {
+            return Ok(Tokens::default());
+        };
         self.text.clear();
         let second = output.output.join_into(&mut self.text);
         if output.is_structured() {
@@ -113,12 +154,18 @@ impl Counter<'_> {
                 (whole, Some(rest))
             }
         };
-        Ok(Tokens { whole: whole.into(), after_first_chunk: rest.map(Into::into).unwrap_or_default() })
+        Ok(Tokens {
+            whole: whole.into(),
+            after_first_chunk: rest.map(Into::into).unwrap_or_default(),
+        })
     }
 
     fn message(&self, tokenizer: &Tokenizer, output: &Output) -> Result<Tokens, EngineError> {
         let mut reasoning = String::new();
-        let second = output.reasoning().map(|chunks| chunks.join_into(&mut reasoning)).unwrap_or_default();
+        let second = output
+            .reasoning()
+            .map(|chunks| chunks.join_into(&mut reasoning))
+            .unwrap_or_default();
         let mut content_after = String::new();
         output.content_after_first_chunk(&mut content_after);
         let tool_calls = output.tool_calls().map(|calls| calls.to_value());
@@ -129,7 +176,10 @@ impl Counter<'_> {
             skip_first_tool_chunk: false,
         };
         if !self.after_first_chunk {
-            return Ok(Tokens { whole: tokenizer.message(&whole)?.into(), ..Tokens::default() });
+            return Ok(Tokens {
+                whole: tokenizer.message(&whole)?.into(),
+                ..Tokens::default()
+            });
         }
         let after = MessageParts {
             content: &content_after,
@@ -138,7 +188,10 @@ impl Counter<'_> {
             ..whole
         };
         let (whole, after) = tokenizer.message_pair(&whole, &after)?;
-        Ok(Tokens { whole: whole.into(), after_first_chunk: after.into() })
+        Ok(Tokens {
+            whole: whole.into(),
+            after_first_chunk: after.into(),
+        })
     }
 }
 

@@ -96,7 +96,11 @@ impl Record {
         for (line, offset, damage) in batch.damaged {
             self.damage.entry(damage).or_default().add(offset);
             if self.damaged_lines.len() < SHOWN_DAMAGED_LINES {
-                self.damaged_lines.push(DamagedLine { line: self.lines + line, offset, damage });
+                self.damaged_lines.push(DamagedLine {
+                    line: self.lines + line,
+                    offset,
+                    damage,
+                });
             }
         }
         self.lines += batch.lines;
@@ -113,12 +117,19 @@ impl Record {
         let offset = seen.offset;
         self.last_timestamp_ns = seen.timestamp_ns;
         self.saw_first_chunk |= seen.kind == EventKind::RecvFirst;
-        let Emissions { ttft_ns, chunk_delta_ns, latency_ns, isl, osl, after_first_chunk, tpot_ns } =
-            self.table.apply(seen);
-        ttft_ns.into_iter().for_each(|v| self.ttft_ns.push(v));
-        chunk_delta_ns.into_iter().for_each(|v| self.chunk_delta_ns.push(v));
-        latency_ns.into_iter().for_each(|v| self.latency_ns.push(v));
-        tpot_ns.into_iter().for_each(|v| self.tpot_ns.push(v));
+        let Emissions {
+            ttft_ns,
+            chunk_delta_ns,
+            latency_ns,
+            isl,
+            osl,
+            after_first_chunk,
+            tpot_ns,
+        } = self.table.apply(seen);
+        self.ttft_ns.extend(ttft_ns);
+        self.chunk_delta_ns.extend(chunk_delta_ns);
+        self.latency_ns.extend(latency_ns);
+        self.tpot_ns.extend(tpot_ns);
         if let Some(tokens) = self.counted(isl, offset) {
             self.isl.push(tokens);
         }
@@ -152,7 +163,12 @@ impl Record {
     }
 
     /// Closes the record. `streaming`: whether TTFT and TPOT exist; `None` lets the log tell.
-    pub fn finish(self, streaming: Option<bool>, early_stopping: bool, cut: Option<LogError>) -> Finished {
+    pub fn finish(
+        self,
+        streaming: Option<bool>,
+        early_stopping: bool,
+        cut: Option<LogError>,
+    ) -> Finished {
         let streaming = streaming.unwrap_or(self.saw_first_chunk);
         let ended = self.table.ended();
         let anomalies = self.table.anomalies().clone();
@@ -170,8 +186,15 @@ impl Record {
         let snapshot = Snapshot {
             counter: 1,
             timestamp_ns: self.last_timestamp_ns,
-            state: if ended { State::Complete } else { State::Interrupted },
-            n_pending_tasks: self.pending + damaged + u64::from(cut.is_some()) + anomalies.overflowing_deltas.count,
+            state: if ended {
+                State::Complete
+            } else {
+                State::Interrupted
+            },
+            n_pending_tasks: self.pending
+                + damaged
+                + u64::from(cut.is_some())
+                + anomalies.overflowing_deltas.count,
             counters: counters(&self.table),
             series,
         };
@@ -196,7 +219,14 @@ impl Record {
 /// The table's counters under the report's names.
 fn counters(table: &Table) -> Counters {
     let seen = table.counters();
-    let [stop, length, tool_calls, content_filter, function_call, other] = seen.tracked_finish_reasons;
+    let [
+        stop,
+        length,
+        tool_calls,
+        content_filter,
+        function_call,
+        other,
+    ] = seen.tracked_finish_reasons;
     Counters {
         total_samples_issued: seen.total_samples_issued,
         total_samples_completed: seen.total_samples_completed,

@@ -28,6 +28,7 @@ impl TrackingWindow {
 /// The window of LoadGen's server scenario: from the first issue to the completion of the
 /// latest-issued sample that completed (`metrics_table.py`, `total_loadgen_window_ns`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "units stand last in a name")]
 pub struct LoadgenWindow {
     start_ns: Option<i64>,
     end_ns: Option<i64>,

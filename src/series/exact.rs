@@ -43,6 +43,16 @@ pub(super) fn ratio(numerator: &BigInt, denominator: u64) -> f64 {
     }
 }
 
+/// `numerator / denominator` as the nearest double, as Python divides two integers.
+pub fn divide(numerator: i128, denominator: u64) -> f64 {
+    const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
+    if numerator.unsigned_abs() <= EXACT && u128::from(denominator) <= EXACT {
+        // Both are doubles already, and IEEE 754 division rounds once.
+        return numerator as f64 / denominator as f64;
+    }
+    ratio(&BigInt::from(numerator), denominator)
+}
+
 fn to_f64(value: &BigUint) -> f64 {
     value.to_f64().unwrap_or(f64::INFINITY)
 }

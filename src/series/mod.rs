@@ -12,6 +12,7 @@ mod histogram;
 mod stat;
 mod values;
 
+pub use exact::divide;
 pub use histogram::Bucket;
 pub use stat::{EARLY_STOPPING_LEN, Number, PERCENTILES, Stat};
 pub use values::{FloatSeries, IntSeries, Series};
