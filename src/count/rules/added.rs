@@ -67,6 +67,18 @@ pub(super) struct ModelVocabulary {
     pub size: u32,
 }
 
+impl ModelVocabulary {
+    /// What the ids of a file's added tokens tell, which is enough where nothing else is added.
+    pub fn of_added(tokens: &[TokenWithId]) -> Self {
+        let ids: HashMap<String, u32> = tokens
+            .iter()
+            .map(|added| (added.token.content.clone(), added.id))
+            .collect();
+        let size = ids.values().max().map_or(0, |last| last.saturating_add(1));
+        Self { ids, size }
+    }
+}
+
 /// `AddedVocabulary`: which tokens are matched, and how.
 #[derive(Debug, Default)]
 pub(super) struct AddedVocabulary {

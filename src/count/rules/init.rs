@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::RulesError;
-use super::added::{AddedVocabulary, ModelVocabulary, Token};
+use super::added::{AddedVocabulary, ModelVocabulary, Token, TokenWithId};
 use super::class::Class;
 use super::merge::{from_decoder, from_legacy_files, own_tokens};
 use super::parts::Parts;
@@ -195,26 +195,19 @@ impl Init {
         }
     }
 
-    /// Adds tokens as the constructors do, for a class that starts from the file's own or from none; the size of the
-    /// vocabulary with them.
-    pub fn add_tokens(
+    /// The added tokens that the constructors leave, of a class that starts from the file's own or from none.
+    pub fn added_tokens(
         &self,
         class: Class,
-        vocabulary: &mut AddedVocabulary,
-        parts: &Parts,
-    ) -> Result<u32, RulesError> {
-        let from_file: Vec<Token> = if class == Class::AsWritten {
-            parts
-                .added_tokens()?
-                .into_iter()
-                .map(|added| added.token)
-                .collect()
-        } else {
-            Vec::new()
-        };
-        let model = self.model_vocabulary(&from_file, parts)?;
-        vocabulary.add(&from_file, &model);
-        vocabulary.add(&self.tokens_to_add(vocabulary), &model);
+        file: &[TokenWithId],
+        model: &ModelVocabulary,
+    ) -> AddedVocabulary {
+        let mut vocabulary = AddedVocabulary::default();
+        if class == Class::AsWritten {
+            let tokens: Vec<Token> = file.iter().map(|added| added.token.clone()).collect();
+            vocabulary.add(&tokens, model);
+        }
+        vocabulary.add(&self.tokens_to_add(&vocabulary), model);
         let all = self
             .special
             .values()
@@ -227,7 +220,7 @@ impl Init {
                     .keys()
                     .map(|content| Token::plain(content, true))
                     .collect();
-                vocabulary.add(&tokens, &model);
+                vocabulary.add(&tokens, model);
             }
             Class::Cohere => {
                 let special = |special: &Special| match special {
@@ -243,11 +236,11 @@ impl Init {
                     .chain(&self.extra)
                     .map(special)
                     .collect();
-                vocabulary.add(&tokens, &model);
+                vocabulary.add(&tokens, model);
             }
             _ => {}
         }
-        Ok(model.size.saturating_add(vocabulary.beyond(&model)))
+        vocabulary
     }
 
     /// `TokenizersBackend.__init__`: the added tokens by id, then special tokens that are not among them.
@@ -287,20 +280,20 @@ impl Init {
             .collect()
     }
 
-    fn model_vocabulary(
-        &self,
-        from_file: &[Token],
-        parts: &Parts,
-    ) -> Result<ModelVocabulary, RulesError> {
-        let contents = from_file
+    /// The contents of all tokens that may be added: those whose ids in the vocabulary matter.
+    pub fn contents<'t>(&'t self, file: &'t [TokenWithId]) -> HashSet<&'t str> {
+        let tokens = file
             .iter()
-            .chain(self.added.values())
-            .map(|token| token.content.as_str());
+            .map(|added| &added.token)
+            .chain(self.added.values());
         let special = self
             .special
             .values()
             .chain(&self.extra)
             .map(Special::content);
-        parts.vocabulary(&contents.chain(special).collect())
+        tokens
+            .map(|token| token.content.as_str())
+            .chain(special)
+            .collect()
     }
 }

@@ -13,10 +13,11 @@ const LARGEST_OLD_VOCABULARY: u32 = 100_000;
 /// Refuses a tokenizer that asks for the corrected regex where the correction would be made: it reaches for an
 /// attribute that the backend does not have (`TokenizersBackend._patch_mistral_regex`), so no client has ever counted
 /// with it.
+/// `splits`: there is a pre-tokenizer; `vocabulary` counts the entries, added tokens included.
 pub(super) fn refuse(
     files: &TokenizerFiles,
-    vocabulary: u32,
     splits: bool,
+    vocabulary: impl FnOnce() -> Result<u32, RulesError>,
 ) -> Result<(), RulesError> {
     let asked = files
         .tokenizer_config
@@ -37,7 +38,7 @@ pub(super) fn refuse(
         Some(version) => version <= [4, 57, 3],
         None => true,
     };
-    if applies && splits && vocabulary > LARGEST_OLD_VOCABULARY {
+    if applies && splits && vocabulary()? > LARGEST_OLD_VOCABULARY {
         return Err(RulesError::WouldNotLoad(
             "fix_mistral_regex is set, which that version fails on".to_owned(),
         ));

@@ -21,10 +21,11 @@ mod special;
 mod vocabulary;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
-use self::added::AddedVocabulary;
+use self::added::{ModelVocabulary, TokenWithId};
 use self::class::Class;
 use self::init::Init;
 use self::parts::Parts;
@@ -107,11 +108,10 @@ pub fn apply(files: &TokenizerFiles, rules: Rules) -> Result<Applied<'_>, RulesE
         unknown: None,
     };
     if rules == Rules::Transformers {
-        let mut vocabulary = AddedVocabulary::default();
-        let tokens = init.add_tokens(class, &mut vocabulary, &parts)?;
         class.rebuild(&init, &mut parts, &mut applied.replaced)?;
-        parts.set_added_tokens(&vocabulary, &mut applied.replaced)?;
-        mistral::refuse(files, tokens, !parts.get("pre_tokenizer")?.is_null())?;
+        put_added_tokens(class, &init, &mut parts, &mut applied.replaced)?;
+        let splits = !parts.get("pre_tokenizer")?.is_null();
+        mistral::refuse(files, splits, || entries(class, &init, &parts))?;
         applied.split_special_tokens = init.split_special_tokens;
         applied.unknown = unknown;
     }
@@ -119,6 +119,45 @@ pub fn apply(files: &TokenizerFiles, rules: Rules) -> Result<Applied<'_>, RulesE
         applied.json = Cow::Owned(json);
     }
     Ok(applied)
+}
+
+/// Writes `added_tokens` where one comes, goes or is matched in another way; new ids need a look at the vocabulary.
+fn put_added_tokens(
+    class: Class,
+    init: &Init,
+    parts: &mut Parts,
+    replaced: &mut Vec<Replaced>,
+) -> Result<(), RulesError> {
+    let set = |tokens: &[TokenWithId]| {
+        tokens
+            .iter()
+            .map(|added| added.token.clone())
+            .collect::<HashSet<_>>()
+    };
+    let file = parts.added_tokens()?;
+    let guess = init
+        .added_tokens(class, &file, &ModelVocabulary::of_added(&file))
+        .tokens();
+    let (old, new) = (set(&file), set(&guess));
+    let found = Replaced::added_tokens(&old, &new);
+    if found.is_some() || (init.split_special_tokens && old != new) {
+        let model = parts.vocabulary(&init.contents(&file))?;
+        let tokens = init.added_tokens(class, &file, &model).tokens();
+        parts.set(
+            "added_tokens",
+            &serde_json::to_value(tokens).map_err(RulesError::TokenizerJson)?,
+        );
+        replaced.extend(found);
+    }
+    Ok(())
+}
+
+/// The entries of the vocabulary with the added tokens.
+fn entries(class: Class, init: &Init, parts: &Parts) -> Result<u32, RulesError> {
+    let file = parts.added_tokens()?;
+    let model = parts.vocabulary(&init.contents(&file))?;
+    let beyond = init.added_tokens(class, &file, &model).beyond(&model);
+    Ok(model.size.saturating_add(beyond))
 }
 
 #[cfg(test)]

@@ -10,8 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::RulesError;
-use super::added::{AddedVocabulary, ModelVocabulary, Token, TokenWithId};
-use super::replaced::Replaced;
+use super::added::{ModelVocabulary, TokenWithId};
 use super::vocabulary::VocabularyScan;
 
 /// An object's members in the order of the file, each value as its text or as what replaces it.
@@ -76,13 +75,8 @@ impl<'a> Members<'a> {
         self.0.insert(key.to_owned(), member);
     }
 
-    fn text(&self) -> String {
-        let bytes: usize = self
-            .0
-            .iter()
-            .map(|(key, member)| key.len() + member.text().len() + 8)
-            .sum();
-        let mut out = String::with_capacity(bytes + 2);
+    /// Writes the object, with `model` in the place of a member that is empty.
+    fn write(&self, out: &mut String, model: Option<&Self>) {
         out.push('{');
         for (index, (key, member)) in self.0.iter().enumerate() {
             if index > 0 {
@@ -90,10 +84,21 @@ impl<'a> Members<'a> {
             }
             out.push_str(&Value::from(key.as_str()).to_string());
             out.push(':');
-            out.push_str(member.text());
+            match (member.text(), model) {
+                ("", Some(model)) => model.write(out, None),
+                (text, _) => out.push_str(text),
+            }
         }
         out.push('}');
-        out
+    }
+
+    /// At most this many bytes are written.
+    fn bytes(&self) -> usize {
+        self.0
+            .iter()
+            .map(|(key, member)| 6 * key.len() + member.text().len() + 4)
+            .sum::<usize>()
+            + 2
     }
 }
 
@@ -198,29 +203,6 @@ impl<'a> Parts<'a> {
         serde_json::from_str(text).map_err(RulesError::TokenizerJson)
     }
 
-    /// Writes `added_tokens` if a token or a flag of one differs from the file's (ids do not change a count).
-    pub fn set_added_tokens(
-        &mut self,
-        vocabulary: &AddedVocabulary,
-        replaced: &mut Vec<Replaced>,
-    ) -> Result<(), RulesError> {
-        let old: HashSet<Token> = self
-            .added_tokens()?
-            .into_iter()
-            .map(|added| added.token)
-            .collect();
-        let tokens = vocabulary.tokens();
-        let new: HashSet<Token> = tokens.iter().map(|added| added.token.clone()).collect();
-        if old != new {
-            replaced.extend(Replaced::added_tokens(&old, &new));
-            self.set(
-                "added_tokens",
-                &serde_json::to_value(tokens).map_err(RulesError::TokenizerJson)?,
-            );
-        }
-        Ok(())
-    }
-
     /// Looks `wanted` up in the model's vocabulary and counts its entries.
     pub fn vocabulary(&self, wanted: &HashSet<&str>) -> Result<ModelVocabulary, RulesError> {
         let Some(text) = self.model.get("vocab") else {
@@ -232,11 +214,10 @@ impl<'a> Parts<'a> {
     }
 
     /// The whole file again, if anything in it was replaced.
-    pub fn edited(mut self) -> Option<Vec<u8>> {
-        if !self.edited {
-            return None;
-        }
-        self.top.set("model", Member::New(self.model.text()));
-        Some(self.top.text().into_bytes())
+    pub fn edited(&self) -> Option<Vec<u8>> {
+        let mut out =
+            String::with_capacity(self.edited.then(|| self.top.bytes() + self.model.bytes())?);
+        self.top.write(&mut out, Some(&self.model));
+        Some(out.into_bytes())
     }
 }
