@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum, ValueHint};
+use jiff::civil::DateTime;
 
 /// What a person typed.
 #[derive(Debug, Parser)]
@@ -85,7 +86,7 @@ pub struct Counting {
 
     /// The date that chat templates see (`strftime_now`), instead of the run's own
     #[arg(long, value_name = "YYYY-MM-DD[THH:MM:SS]")]
-    pub date: Option<String>,
+    pub date: Option<DateTime>,
 }
 
 /// The engine that counts.

@@ -3,6 +3,7 @@
 //! is written where. Nothing is counted and nothing is written here.
 
 pub mod config;
+mod date;
 
 use std::fmt;
 use std::fs;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use crate::cli::{Artifact, Cli, QpsWindow};
 use config::RunConfig;
+pub use date::RunDate;
 
 /// Names a log can have in a run directory, the preferred first.
 const LOG_NAMES: [&str; 3] = ["events.jsonl", "events.jsonl.zst", "events.jsonl.gz"];
@@ -136,6 +138,8 @@ pub struct RunPlan {
     pub early_stopping: bool,
     /// Whether QPS and TPS use LoadGen's window.
     pub legacy_window: bool,
+    /// What chat templates take for the date.
+    pub date: RunDate,
     /// What is written where.
     pub targets: Targets,
     /// What had to be assumed, and what could not be read; one line each.
@@ -189,6 +193,7 @@ impl RunPlan {
         };
         Ok(Self {
             name: run.display().to_string(),
+            date: RunDate::resolve(cli.counting.date, &log),
             log,
             streaming: streaming(cli, &config, &facts, &mut notes),
             early_stopping: early_stopping(cli, &config, &facts, &mut notes),

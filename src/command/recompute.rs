@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::record::{Anomalies, LogRecord, Record, Seconds};
+use super::record::{Anomalies, LogRecord, Record, Seconds, TemplateDate};
 use super::table::before_and_after;
 use super::tokenizer::{Loaded, Tokenizers};
 use super::verdict::Verdict;
@@ -150,10 +150,17 @@ impl<'a> Recompute<'a> {
             recounted_because,
             seconds,
         } = counted;
-        let fallbacks = loaded
+        let reasons = loaded
             .as_ref()
-            .map(|loaded| loaded.tokenizer.fallbacks())
+            .map(|loaded| loaded.tokenizer.reasons())
             .unwrap_or_default();
+        let dated = loaded
+            .as_ref()
+            .is_some_and(|loaded| loaded.tokenizer.date_matters());
+        let template_date = dated.then(|| TemplateDate {
+            date: plan.date.now.to_string(),
+            source: plan.date.source,
+        });
         Ok(Record {
             tool: "tok-recompute",
             version: env!("CARGO_PKG_VERSION"),
@@ -167,6 +174,7 @@ impl<'a> Recompute<'a> {
             },
             tokenizer: loaded
                 .map(|loaded| loaded.record(self.cli.counting.tokenizer_rules, recounted_because)),
+            template_date,
             streaming: finished.streaming,
             early_stopping: plan.early_stopping,
             qps_window: if plan.legacy_window {
@@ -177,7 +185,7 @@ impl<'a> Recompute<'a> {
             assumed: plan.notes.clone(),
             before: plan.previous.as_deref().map(report::headline).transpose()?,
             after: report::headline(&files.summary)?,
-            anomalies: Anomalies::of(&finished, &fallbacks),
+            anomalies: Anomalies::of(&finished, &reasons),
             seconds,
         })
     }
@@ -196,6 +204,12 @@ impl<'a> Recompute<'a> {
         }
         if let Some(note) = record.anomalies.fallback_note() {
             self.messages.note(note);
+        }
+        match &record.template_date {
+            Some(TemplateDate { date, source }) => self.messages.note(format!(
+                "a chat template shows the date: counted as of {date}, {source} (--date sets another)"
+            )),
+            None => self.messages.detail("no chat template shows the date: it cannot matter when this is counted"),
         }
         let mut out = anstream::stdout();
         match self.cli.display.format {

@@ -22,6 +22,7 @@ pub(super) struct Record {
     pub written: Vec<String>,
     pub log: LogRecord,
     pub tokenizer: Option<TokenizerRecord>,
+    pub template_date: Option<TemplateDate>,
     pub streaming: bool,
     pub early_stopping: bool,
     pub qps_window: &'static str,
@@ -40,6 +41,13 @@ pub(super) struct LogRecord {
     pub lines: u64,
 }
 
+/// The date that chat templates saw, where one asked for it.
+#[derive(Debug, Serialize)]
+pub(super) struct TemplateDate {
+    pub date: String,
+    pub source: &'static str,
+}
+
 /// How long it took, wall clock.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Seconds {
@@ -55,7 +63,7 @@ pub(super) struct Anomalies {
     template_fallbacks: Tally,
     lost_samples: Lost,
     empty_outputs: At,
-    uncounted_texts: At,
+    uncounted_texts: Tally,
     negative_deltas: At,
     overflowing_deltas: At,
     repeated_issues: At,
@@ -101,11 +109,11 @@ impl Tally {
 }
 
 impl Anomalies {
-    /// `fallback_reasons`: what the numbers of the fallbacks stand for.
-    pub fn of(finished: &Finished, fallback_reasons: &[String]) -> Self {
+    /// `reasons`: what the numbers of fallbacks and failures stand for.
+    pub fn of(finished: &Finished, reasons: &[String]) -> Self {
         let seen = &finished.anomalies;
         let reason = |number: u16| {
-            fallback_reasons
+            reasons
                 .get(usize::from(number))
                 .cloned()
                 .unwrap_or_default()
@@ -128,7 +136,12 @@ impl Anomalies {
                 first: finished.lost_samples.clone(),
             },
             empty_outputs: seen.empty_outputs.into(),
-            uncounted_texts: seen.uncounted.into(),
+            uncounted_texts: Tally::new(
+                finished
+                    .failures
+                    .iter()
+                    .map(|(n, seen)| (reason(*n), *seen)),
+            ),
             negative_deltas: seen.negative_deltas.into(),
             overflowing_deltas: seen.overflowing_deltas.into(),
             repeated_issues: seen.repeated_issues.into(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use jiff::civil::DateTime;
 use serde::Serialize;
 
 use crate::cli::{Counting, EngineChoice, TokenizerRules};
@@ -21,6 +22,7 @@ pub(super) struct Loaded {
     path: PathBuf,
     sha256: String,
     choice: Choice,
+    now: DateTime,
 }
 
 /// What recompute.json says about the tokenizer.
@@ -118,8 +120,10 @@ impl Tokenizers {
             };
             format!("cannot load the tokenizer {name:?} ({origin})")
         })?;
+        let now = plan.date.now;
         if let Some((path, loaded)) = &self.last
             && *path == home.tokenizer_json
+            && (loaded.now == now || !loaded.tokenizer.date_matters())
         {
             return Ok(Some(loaded.clone()));
         }
@@ -128,7 +132,13 @@ impl Tokenizers {
             EngineChoice::Fast => Choice::Fast,
             EngineChoice::Referee => Choice::Referee,
         };
-        let loaded = load(name, &home, flags, choice, text_bytes)?;
+        let options = LoadOptions {
+            rules: rules(flags),
+            choice,
+            text_bytes,
+            now,
+        };
+        let loaded = load(name, &home, options)?;
         announce(&loaded, messages);
         self.last = Some((home.tokenizer_json, loaded.clone()));
         Ok(Some(loaded))
@@ -137,7 +147,13 @@ impl Tokenizers {
     /// The same tokenizer with the referee counting, for this run and those after it.
     pub fn referee(&mut self, loaded: &Loaded, flags: &Counting) -> anyhow::Result<Loaded> {
         let home = home::find(&loaded.path.to_string_lossy(), &Places::default())?;
-        let again = load(&loaded.name, &home, flags, Choice::Referee, 0)?;
+        let options = LoadOptions {
+            rules: rules(flags),
+            choice: Choice::Referee,
+            text_bytes: 0,
+            now: loaded.now,
+        };
+        let again = load(&loaded.name, &home, options)?;
         self.last = Some((home.tokenizer_json, again.clone()));
         Ok(again)
     }
@@ -163,23 +179,15 @@ fn find(
     }
 }
 
-fn load(
-    name: &str,
-    home: &TokenizerHome,
-    flags: &Counting,
-    choice: Choice,
-    text_bytes: u64,
-) -> anyhow::Result<Loaded> {
-    let files = TokenizerFiles::read(home)?;
-    let rules = match flags.tokenizer_rules {
+fn rules(flags: &Counting) -> Rules {
+    match flags.tokenizer_rules {
         TokenizerRules::Transformers => Rules::Transformers,
         TokenizerRules::File => Rules::File,
-    };
-    let options = LoadOptions {
-        rules,
-        choice,
-        text_bytes,
-    };
+    }
+}
+
+fn load(name: &str, home: &TokenizerHome, options: LoadOptions) -> anyhow::Result<Loaded> {
+    let files = TokenizerFiles::read(home)?;
     let tokenizer = Tokenizer::load(&files, &options)
         .with_context(|| format!("cannot load {}", home.tokenizer_json.display()))?;
     Ok(Loaded {
@@ -187,7 +195,8 @@ fn load(
         name: name.to_owned(),
         path: home.tokenizer_json.clone(),
         sha256: files.sha256,
-        choice,
+        choice: options.choice,
+        now: options.now,
     })
 }
 

@@ -35,10 +35,10 @@ impl Verdict {
                 plural(damaged, "damaged line")
             ));
         }
-        let uncounted = finished.anomalies.uncounted.count;
+        let uncounted: u64 = finished.failures.values().map(|seen| seen.count).sum();
         if uncounted > 0 {
             reasons.push(format!(
-                "{} could not be counted, nor could the client",
+                "{} could not be counted (recompute.json says why)",
                 plural(uncounted, "text")
             ));
         }

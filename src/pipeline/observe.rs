@@ -199,7 +199,7 @@ impl From<Counted> for TokenCount {
     fn from(counted: Counted) -> Self {
         match counted {
             Counted::Tokens { tokens, fallback } => Self::Counted { tokens, fallback },
-            Counted::Failed => Self::Failed,
+            Counted::Failed(reason) => Self::Failed(reason),
         }
     }
 }

@@ -56,6 +56,7 @@ pub struct Record {
     damage: BTreeMap<Damage, Occurrences>,
     damaged_lines: Vec<DamagedLine>,
     fallbacks: BTreeMap<u16, Occurrences>,
+    failures: BTreeMap<u16, Occurrences>,
     pending: u64,
 }
 
@@ -78,6 +79,8 @@ pub struct Finished {
     pub damaged_lines: Vec<DamagedLine>,
     /// Chat template fallbacks by the counting side's numbers.
     pub fallbacks: BTreeMap<u16, Occurrences>,
+    /// Texts without a count, likewise.
+    pub failures: BTreeMap<u16, Occurrences>,
     /// What else is odd.
     pub anomalies: Anomalies,
     /// Tracked samples that never completed.
@@ -143,7 +146,8 @@ impl Record {
     fn counted(&mut self, count: TokenCount, offset: u64) -> Option<i64> {
         match count {
             TokenCount::Nothing => None,
-            TokenCount::Failed => {
+            TokenCount::Failed(reason) => {
+                self.failures.entry(reason).or_default().add(offset);
                 self.pending += 1;
                 None
             }
@@ -207,6 +211,7 @@ impl Record {
             damage: self.damage,
             damaged_lines: self.damaged_lines,
             fallbacks: self.fallbacks,
+            failures: self.failures,
             anomalies,
             lost: self.table.in_flight() as u64,
             lost_samples: self.table.oldest_in_flight(NAMED_LOST_SAMPLES),

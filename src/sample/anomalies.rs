@@ -28,6 +28,4 @@ pub struct Anomalies {
     pub overflowing_deltas: Occurrences,
     /// Samples issued again while still in flight.
     pub repeated_issues: Occurrences,
-    /// Texts that could not be counted, as the client could not have counted them.
-    pub uncounted: Occurrences,
 }

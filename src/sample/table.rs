@@ -21,8 +21,8 @@ pub enum TokenCount {
         /// The fallback's number in the list that the counting side keeps.
         fallback: Option<u16>,
     },
-    /// Counting it failed, as it would have failed in the client: it stays pending.
-    Failed,
+    /// It has no count, for the reason of this number in the same list: it stays pending.
+    Failed(u16),
 }
 
 /// The token counts that an event can bring.
@@ -157,7 +157,7 @@ impl Table {
                 row.issued_ns = seen.timestamp_ns;
             })
             .or_insert(row);
-        let isl = self.recorded(seen.tokens.whole, seen.offset);
+        let isl = seen.tokens.whole;
         Emissions {
             isl,
             ..Emissions::default()
@@ -201,23 +201,16 @@ impl Table {
             self.anomalies.empty_outputs.add(seen.offset);
         }
         let after_first_chunk = match row.recv_first_ns {
-            Some(_) => self.recorded(seen.tokens.after_first_chunk, seen.offset),
+            Some(_) => seen.tokens.after_first_chunk,
             None => TokenCount::Nothing,
         };
         Emissions {
             latency_ns: self.delta_ns(now_ns, row.issued_ns, seen.offset),
-            osl: self.recorded(seen.tokens.whole, seen.offset),
+            osl: seen.tokens.whole,
             after_first_chunk,
             tpot_ns: tpot_ns(now_ns, row.recv_first_ns, after_first_chunk),
             ..Emissions::default()
         }
-    }
-
-    fn recorded(&mut self, count: TokenCount, offset: u64) -> TokenCount {
-        if count == TokenCount::Failed {
-            self.anomalies.uncounted.add(offset);
-        }
-        count
     }
 
     fn delta_ns(&mut self, end_ns: i64, start_ns: i64, offset: u64) -> Option<i64> {
@@ -630,7 +623,7 @@ mod tests {
         check(counted(0), true, None);
         check(counted(4), false, None);
         check(TokenCount::Nothing, true, None);
-        check(TokenCount::Failed, true, None);
+        check(TokenCount::Failed(0), true, None);
     }
 
     #[test]
@@ -655,7 +648,6 @@ mod tests {
             negative_deltas: at(1, Some(3)),
             overflowing_deltas: at(1, Some(6)),
             repeated_issues: at(1, Some(2)),
-            uncounted: at(0, None),
         };
         assert_eq!(table.anomalies(), &expected);
         assert_eq!(emitted[6].latency_ns, None);

@@ -99,17 +99,47 @@ pub struct Templates {
 impl Templates {
     /// Templates of a tokenizer. `special_tokens` is transformers' `special_tokens_map`: `bos_token` and the like with
     /// their text. `now` is what `strftime_now` shows. A template's errors show when it renders, as in the reference.
-    pub fn new(source: TemplateSource, special_tokens: &[(String, String)], now: DateTime, limits: Limits) -> Self {
-        let mut base: Dict = special_tokens.iter().map(|(name, text)| (string(name), string(text))).collect();
-        let max = source.tokenizer_config.as_ref().and_then(|config| config.get("model_max_length"));
-        let model_max_length = max.and_then(Json::as_f64).filter(|max| *max <= 1e20).and_then(|_| max?.as_u64());
+    pub fn new(
+        source: TemplateSource,
+        special_tokens: &[(String, String)],
+        now: DateTime,
+        limits: Limits,
+    ) -> Self {
+        let mut base: Dict = special_tokens
+            .iter()
+            .map(|(name, text)| (string(name), string(text)))
+            .collect();
+        let max = source
+            .tokenizer_config
+            .as_ref()
+            .and_then(|config| config.get("model_max_length"));
+        let model_max_length = max
+            .and_then(Json::as_f64)
+            .filter(|max| *max <= 1e20)
+            .and_then(|_| max?.as_u64());
         let has_pad_token = special_tokens.iter().any(|(name, _)| name == "pad_token");
-        for (name, value) in [("messages", Value::UNDEFINED), ("tools", Value::from(())), ("documents", Value::from(()))] {
+        for (name, value) in [
+            ("messages", Value::UNDEFINED),
+            ("tools", Value::from(())),
+            ("documents", Value::from(())),
+        ] {
             base.insert(Value::from(name), value);
         }
-        let user = dict(Dict::from([(Value::from("role"), Value::from("user")), (Value::from("content"), Value::from(""))]));
+        let user = dict(Dict::from([
+            (Value::from("role"), Value::from("user")),
+            (Value::from("content"), Value::from("")),
+        ]));
         let own = own_templates(source);
-        Self { own, base, has_pad_token, model_max_length, now, limits, compiled: RwLock::default(), user }
+        Self {
+            own,
+            base,
+            has_pad_token,
+            model_max_length,
+            now,
+            limits,
+            compiled: RwLock::default(),
+            user,
+        }
     }
 
     /// Renders the user message that stands before every assistant output, alone: the first baseline.
@@ -141,7 +171,10 @@ impl Templates {
             assistant.insert(Value::from("reasoning_content"), string(reasoning));
         }
         if let Some(calls) = message.tool_calls.filter(|calls| !calls.is_empty()) {
-            assistant.insert(Value::from("tool_calls"), list(calls.iter().map(from_json).collect()));
+            assistant.insert(
+                Value::from("tool_calls"),
+                list(calls.iter().map(from_json).collect()),
+            );
         }
         self.render_messages(vec![self.user.clone(), dict(assistant)], out)
     }
@@ -165,12 +198,18 @@ impl Templates {
         let get = |name: &str| kwargs.get(name).filter(|value| !value.is_null());
         for taken in ["self", "conversation", "conversations", "messages"] {
             if kwargs.contains_key(taken) {
-                return Err(Raised::new("TypeError", format!("got multiple values for argument '{taken}'")));
+                return Err(Raised::new(
+                    "TypeError",
+                    format!("got multiple values for argument '{taken}'"),
+                ));
             }
         }
         for refused in ["return_assistant_tokens_mask", "continue_final_message"] {
             if get(refused).is_some_and(is_true) {
-                return Err(Raised::new("ValueError", format!("{refused} cannot be set here")));
+                return Err(Raised::new(
+                    "ValueError",
+                    format!("{refused} cannot be set here"),
+                ));
             }
         }
         let tools = match prompt.tools {
@@ -182,7 +221,9 @@ impl Templates {
             (Some(text), _) => Some(text),
             (None, None) => None,
             (None, Some(Json::String(text))) => Some(text.as_str()),
-            (None, Some(_)) => return Err(Raised::new("TypeError", "Can't compile non template nodes")),
+            (None, Some(_)) => {
+                return Err(Raised::new("TypeError", "Can't compile non template nodes"));
+            }
         };
         let template = self.choose(template, tools.is_some())?;
         if prompt.messages.is_empty() {
@@ -191,15 +232,27 @@ impl Templates {
         let effect = self.effect(kwargs);
 
         let mut variables = self.base.clone();
-        for (name, value) in kwargs.iter().filter(|(name, _)| !PARAMETERS.contains(&name.as_str())) {
+        for (name, value) in kwargs
+            .iter()
+            .filter(|(name, _)| !PARAMETERS.contains(&name.as_str()))
+        {
             variables.insert(string(name), from_json(value));
         }
         if let Some(choice) = prompt.tool_choice {
             variables.insert(Value::from("tool_choice"), from_json(choice));
         }
-        variables.insert(Value::from("messages"), list(prompt.messages.iter().map(from_json).collect()));
-        variables.insert(Value::from("tools"), tools.unwrap_or_else(|| Value::from(())));
-        variables.insert(Value::from("documents"), documents.unwrap_or_else(|| Value::from(())));
+        variables.insert(
+            Value::from("messages"),
+            list(prompt.messages.iter().map(from_json).collect()),
+        );
+        variables.insert(
+            Value::from("tools"),
+            tools.unwrap_or_else(|| Value::from(())),
+        );
+        variables.insert(
+            Value::from("documents"),
+            documents.unwrap_or_else(|| Value::from(())),
+        );
         variables.insert(Value::from("add_generation_prompt"), Value::from(true));
         let start = out.len();
         render(&self.compiled(template), variables, out)?;
@@ -213,22 +266,39 @@ impl Templates {
             (_, Some(text)) => Ok(text),
             (Own::One(text), None) => Ok(text),
             (Own::Named(named), None) => {
-                let chosen = named.get("tool_use").filter(|_| with_tools).or_else(|| named.get("default"));
+                let chosen = named
+                    .get("tool_use")
+                    .filter(|_| with_tools)
+                    .or_else(|| named.get("default"));
                 chosen.map(String::as_str).ok_or_else(|| {
-                    Raised::new("ValueError", "This model has multiple chat templates with no default specified!")
+                    Raised::new(
+                        "ValueError",
+                        "This model has multiple chat templates with no default specified!",
+                    )
                 })
             }
-            (Own::None, None) => Err(Raised::new("ValueError", "tokenizer.chat_template is not set")),
+            (Own::None, None) => Err(Raised::new(
+                "ValueError",
+                "tokenizer.chat_template is not set",
+            )),
         }
     }
 
     /// The compiled form of a template's text; of those that events bring only so many are kept.
     fn compiled(&self, text: &str) -> Compiled {
-        if let Some(found) = self.compiled.read().unwrap_or_else(PoisonError::into_inner).get(text) {
+        if let Some(found) = self
+            .compiled
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(text)
+        {
             return Arc::clone(found);
         }
         let compiled = Arc::new(Template::new(text, self.now, self.limits));
-        let mut kept = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self
+            .compiled
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_TEMPLATES {
             kept.clear();
         }
@@ -241,13 +311,22 @@ impl Templates {
         let invalid = |name: &str| Err(Raised::new("ValueError", format!("not a valid {name}")));
         let max_length = kwargs.get("max_length").filter(|value| !value.is_null());
         let truncate = match kwargs.get("truncation").unwrap_or(&Json::Bool(false)) {
-            Json::Null => max_length.is_some() && !kwargs.get("padding").is_some_and(|p| *p != Json::Bool(false)),
+            Json::Null => {
+                max_length.is_some()
+                    && !kwargs
+                        .get("padding")
+                        .is_some_and(|p| *p != Json::Bool(false))
+            }
             Json::Bool(on) => *on,
             Json::String(word) => match word.as_str() {
                 "do_not_truncate" => false,
                 "longest_first" | "only_first" => true,
                 "only_second" if max_length.is_none() => false,
-                "only_second" => return Err(Raised::unsupported("truncating only the second text is not supported")),
+                "only_second" => {
+                    return Err(Raised::unsupported(
+                        "truncating only the second text is not supported",
+                    ));
+                }
                 _ => return invalid("TruncationStrategy"),
             },
             _ => return invalid("TruncationStrategy"),
@@ -258,40 +337,64 @@ impl Templates {
                 "do_not_pad" => (false, false),
                 "longest" => (true, false),
                 // Without a length to pad to it is not done at all.
-                "max_length" if max_length.is_none() && self.model_max_length.is_none() => (false, false),
+                "max_length" if max_length.is_none() && self.model_max_length.is_none() => {
+                    (false, false)
+                }
                 "max_length" => (true, true),
                 _ => return invalid("PaddingStrategy"),
             },
             _ => return invalid("PaddingStrategy"),
         };
         if pads && !self.has_pad_token {
-            return Err(Raised::new("ValueError", "the tokenizer does not have a padding token"));
+            return Err(Raised::new(
+                "ValueError",
+                "the tokenizer does not have a padding token",
+            ));
         }
         let limit = match max_length {
             None => self.model_max_length,
             Some(_) if !truncate && !pad => None,
             Some(Json::Bool(on)) => Some(u64::from(*on)),
             Some(Json::Number(n)) if n.is_u64() => n.as_u64(),
-            Some(Json::Number(n)) if n.is_i64() => return Err(Raised::new("OverflowError", "max_length is negative")),
+            Some(Json::Number(n)) if n.is_i64() => {
+                return Err(Raised::new("OverflowError", "max_length is negative"));
+            }
             Some(_) => return Err(Raised::new("TypeError", "max_length is no integer")),
         };
         let fixed = match kwargs.get("return_tensors").unwrap_or(&Json::Null) {
             Json::Null => None,
             Json::String(kind) if kind == "np" => Some(1),
             Json::String(kind) if kind == "pt" || kind == "mlx" => {
-                return Err(Raised::unsupported("return_tensors of a package that may not have been there"));
+                return Err(Raised::unsupported(
+                    "return_tensors of a package that may not have been there",
+                ));
             }
             _ => return invalid("TensorType"),
         };
         check_tokenizer_kwargs(kwargs.get("tokenizer_kwargs").unwrap_or(&Json::Null))?;
-        Ok(Effect { truncate_to: limit.filter(|_| truncate), pad_to: limit.filter(|_| pad), fixed })
+        Ok(Effect {
+            truncate_to: limit.filter(|_| truncate),
+            pad_to: limit.filter(|_| pad),
+            fixed,
+        })
     }
 }
 
 /// Parameters of `apply_chat_template` that do not reach the template by their own name.
 const PARAMETERS: [&str; 13] = [
-    "tools", "documents", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize", "padding",
-    "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
+    "tools",
+    "documents",
+    "chat_template",
+    "add_generation_prompt",
+    "continue_final_message",
+    "tokenize",
+    "padding",
+    "truncation",
+    "max_length",
+    "return_tensors",
+    "return_dict",
+    "return_assistant_tokens_mask",
+    "tokenizer_kwargs",
 ];
 
 fn render(template: &Compiled, variables: Dict, out: &mut String) -> Result<(), Raised> {
@@ -320,12 +423,23 @@ fn own_templates(source: TemplateSource) -> Own {
         };
     }
     let text = |value: Option<&Json>| value.and_then(Json::as_str).map(str::to_owned);
-    match source.tokenizer_config.as_ref().and_then(|config| config.get("chat_template")) {
+    match source
+        .tokenizer_config
+        .as_ref()
+        .and_then(|config| config.get("chat_template"))
+    {
         Some(Json::String(text)) => Own::One(text.clone()),
-        Some(Json::Array(items)) => {
-            Own::Named(items.iter().filter_map(|i| Some((text(i.get("name"))?, text(i.get("template"))?))).collect())
-        }
-        Some(Json::Object(map)) => Own::Named(map.iter().filter_map(|(n, t)| Some((n.clone(), text(Some(t))?))).collect()),
+        Some(Json::Array(items)) => Own::Named(
+            items
+                .iter()
+                .filter_map(|i| Some((text(i.get("name"))?, text(i.get("template"))?)))
+                .collect(),
+        ),
+        Some(Json::Object(map)) => Own::Named(
+            map.iter()
+                .filter_map(|(n, t)| Some((n.clone(), text(Some(t))?)))
+                .collect(),
+        ),
         _ => Own::None,
     }
 }
@@ -333,12 +447,15 @@ fn own_templates(source: TemplateSource) -> Own {
 /// `tools` of `chat_template_kwargs`: anything iterable, of dicts.
 fn tool_list(tools: &Json) -> Result<Value, Raised> {
     match tools {
-        Json::Array(items) if items.iter().all(Json::is_object) => Ok(list(items.iter().map(from_json).collect())),
+        Json::Array(items) if items.iter().all(Json::is_object) => {
+            Ok(list(items.iter().map(from_json).collect()))
+        }
         Json::String(text) if text.is_empty() => Ok(list(Vec::new())),
         Json::Object(map) if map.is_empty() => Ok(list(Vec::new())),
-        Json::Array(_) | Json::String(_) | Json::Object(_) => {
-            Err(Raised::new("ValueError", "Tools should either be a JSON schema, or a callable function"))
-        }
+        Json::Array(_) | Json::String(_) | Json::Object(_) => Err(Raised::new(
+            "ValueError",
+            "Tools should either be a JSON schema, or a callable function",
+        )),
         _ => Err(Raised::new("TypeError", "tools is not iterable")),
     }
 }
@@ -351,7 +468,14 @@ fn document_list(documents: &Json) -> Result<Value, Raised> {
         Json::Object(map) => map.is_empty(),
         _ => false,
     };
-    if fits { Ok(from_json(documents)) } else { Err(Raised::new("TypeError", "Documents should be a list of dicts")) }
+    if fits {
+        Ok(from_json(documents))
+    } else {
+        Err(Raised::new(
+            "TypeError",
+            "Documents should be a list of dicts",
+        ))
+    }
 }
 
 /// `tokenizer_kwargs`: refused where transformers refuses, let through where it changes no count.
@@ -359,16 +483,33 @@ fn check_tokenizer_kwargs(kwargs: &Json) -> Result<(), Raised> {
     let map = match kwargs {
         Json::Null => return Ok(()),
         Json::Object(map) => map,
-        _ => return Err(Raised::new("TypeError", "argument after ** must be a mapping")),
+        _ => {
+            return Err(Raised::new(
+                "TypeError",
+                "argument after ** must be a mapping",
+            ));
+        }
     };
     for name in map.keys() {
         match name.as_str() {
-            "self" | "text" | "padding" | "truncation" | "max_length" | "add_special_tokens" | "return_tensors" => {
-                return Err(Raised::new("TypeError", format!("got multiple values for keyword argument '{name}'")));
+            "self" | "text" | "padding" | "truncation" | "max_length" | "add_special_tokens"
+            | "return_tensors" => {
+                return Err(Raised::new(
+                    "TypeError",
+                    format!("got multiple values for keyword argument '{name}'"),
+                ));
             }
-            "verbose" | "return_length" | "return_attention_mask" | "return_token_type_ids" | "return_offsets_mapping"
+            "verbose"
+            | "return_length"
+            | "return_attention_mask"
+            | "return_token_type_ids"
+            | "return_offsets_mapping"
             | "return_special_tokens_mask" => {}
-            _ => return Err(Raised::unsupported(format!("the tokenizer argument '{name}' is not supported"))),
+            _ => {
+                return Err(Raised::unsupported(format!(
+                    "the tokenizer argument '{name}' is not supported"
+                )));
+            }
         }
     }
     Ok(())

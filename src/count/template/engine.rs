@@ -20,7 +20,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { fuel: 50_000_000, output_bytes: 1 << 30 }
+        Self {
+            fuel: 50_000_000,
+            output_bytes: 1 << 30,
+        }
     }
 }
 
@@ -39,18 +42,30 @@ pub struct Raised {
 impl Raised {
     /// An exception that Python raises too.
     pub fn new(kind: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), as_reference: true }
+        Self {
+            kind,
+            message: message.into(),
+            as_reference: true,
+        }
     }
 
     /// Something that Python does and we do not.
     pub fn unsupported(message: impl Into<String>) -> Self {
-        Self { kind: "Unsupported", message: message.into(), as_reference: false }
+        Self {
+            kind: "Unsupported",
+            message: message.into(),
+            as_reference: false,
+        }
     }
 }
 
 impl From<SyntaxError> for Raised {
     fn from(error: SyntaxError) -> Self {
-        Self { kind: error.kind, message: error.message, as_reference: !error.unsupported }
+        Self {
+            kind: error.kind,
+            message: error.message,
+            as_reference: !error.unsupported,
+        }
     }
 }
 
@@ -65,8 +80,15 @@ impl From<Error> for Raised {
                     as_reference: !exception.unsupported,
                 };
             }
-            if current.downcast_ref::<Error>().is_some_and(|e| e.kind() == ErrorKind::OutOfFuel) {
-                return Self { kind: "Limit", message: "the template uses up its fuel".to_owned(), as_reference: false };
+            if current
+                .downcast_ref::<Error>()
+                .is_some_and(|e| e.kind() == ErrorKind::OutOfFuel)
+            {
+                return Self {
+                    kind: "Limit",
+                    message: "the template uses up its fuel".to_owned(),
+                    as_reference: false,
+                };
             }
             cause = current.source();
         }
@@ -75,11 +97,18 @@ impl From<Error> for Raised {
             ErrorKind::UndefinedError | ErrorKind::UnknownMethod | ErrorKind::UnknownFunction => {
                 Self::new("UndefinedError", detail)
             }
-            ErrorKind::TooManyArguments | ErrorKind::MissingArgument => Self::new("TypeError", detail),
+            ErrorKind::TooManyArguments | ErrorKind::MissingArgument => {
+                Self::new("TypeError", detail)
+            }
             ErrorKind::CannotUnpack => Self::new("ValueError", detail),
-            ErrorKind::InvalidOperation if detail.contains("recursion") => Self::new("RecursionError", detail),
+            ErrorKind::InvalidOperation if detail.contains("recursion") => {
+                Self::new("RecursionError", detail)
+            }
             ErrorKind::InvalidOperation if detail.contains("can only assign to namespaces") => {
-                Self::new("TemplateRuntimeError", "cannot assign attribute on non-namespace object")
+                Self::new(
+                    "TemplateRuntimeError",
+                    "cannot assign attribute on non-namespace object",
+                )
             }
             ErrorKind::InvalidOperation => Self::new("TypeError", detail),
             _ => Self::unsupported(error.to_string()),
@@ -121,7 +150,8 @@ impl Template {
         env.set_recursion_limit(300);
         env.set_fuel(Some(limits.fuel));
         let translated = translate(source)?;
-        env.add_template_owned(NAME, translated).map_err(|e| Raised::unsupported(e.to_string()))?;
+        env.add_template_owned(NAME, translated)
+            .map_err(|e| Raised::unsupported(e.to_string()))?;
         Ok(Self { env, limits })
     }
 
@@ -132,7 +162,10 @@ impl Template {
     pub fn render(&self, variables: Value, out: &mut String) -> Result<(), Raised> {
         let template = self.env.get_template(NAME)?;
         let start = out.len();
-        let mut bounded = Bounded { out, left: self.limits.output_bytes };
+        let mut bounded = Bounded {
+            out,
+            left: self.limits.output_bytes,
+        };
         let result = template.render_captured_to(variables, &mut bounded);
         let overrun = bounded.left == 0;
         match result {
@@ -140,7 +173,11 @@ impl Template {
             Err(error) => {
                 out.truncate(start);
                 Err(if overrun {
-                    Raised { kind: "Limit", message: "the rendering is too long".to_owned(), as_reference: false }
+                    Raised {
+                        kind: "Limit",
+                        message: "the rendering is too long".to_owned(),
+                        as_reference: false,
+                    }
                 } else {
                     error.into()
                 })

@@ -7,10 +7,21 @@ use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
 /// The parts of a message that are not empty, a line each: content, reasoning, and its original tool calls as JSON.
-pub fn fallback_message(content: &str, reasoning: Option<&str>, tool_calls: Option<&[Value]>) -> String {
-    let calls = tool_calls.filter(|calls| !calls.is_empty()).map(|calls| msgspec_json(&calls));
+pub fn fallback_message(
+    content: &str,
+    reasoning: Option<&str>,
+    tool_calls: Option<&[Value]>,
+) -> String {
+    let calls = tool_calls
+        .filter(|calls| !calls.is_empty())
+        .map(|calls| msgspec_json(&calls));
     let parts = [Some(content), reasoning, calls.as_deref()];
-    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+    parts
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The JSON of a prompt's normalized messages and, if given, its tools.
@@ -43,12 +54,19 @@ impl Formatter for Msgspec {
 /// The shortest digits that read back the same, with an exponent from 1e16 and below 1e-5.
 fn float(f: f64) -> String {
     let shortest = format!("{f:e}");
-    let exponent = shortest.split_once('e').and_then(|(_, e)| e.parse::<i32>().ok()).unwrap_or(0);
+    let exponent = shortest
+        .split_once('e')
+        .and_then(|(_, e)| e.parse::<i32>().ok())
+        .unwrap_or(0);
     if !(-5..16).contains(&exponent) {
         return shortest;
     }
     let plain = format!("{f}");
-    if plain.contains('.') { plain } else { plain + ".0" }
+    if plain.contains('.') {
+        plain
+    } else {
+        plain + ".0"
+    }
 }
 
 #[cfg(test)]
@@ -76,12 +94,18 @@ mod tests {
 
     #[test]
     fn texts() {
-        assert_eq!(fallback_message("a", Some("b"), Some(&[json!({"x": 1e-5})])), "a\nb\n[{\"x\":0.00001}]");
+        assert_eq!(
+            fallback_message("a", Some("b"), Some(&[json!({"x": 1e-5})])),
+            "a\nb\n[{\"x\":0.00001}]"
+        );
         assert_eq!(fallback_message("", Some(""), Some(&[])), "");
         assert_eq!(fallback_message("", Some("r"), None), "r");
         let messages = [json!({"role": "user", "content": "\u{7f}\u{1f}\u{2028}é\"\\/\n"})];
         let text = "{\"messages\":[{\"role\":\"user\",\"content\":\"\u{7f}\\u001f\u{2028}é\\\"\\\\/\\n\"}]";
         assert_eq!(fallback_prompt(&messages, None), format!("{text}}}"));
-        assert_eq!(fallback_prompt(&messages, Some(&[])), format!("{text},\"tools\":[]}}"));
+        assert_eq!(
+            fallback_prompt(&messages, Some(&[])),
+            format!("{text},\"tools\":[]}}")
+        );
     }
 }

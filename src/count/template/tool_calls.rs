@@ -22,7 +22,10 @@ fn no_get(value: &Value) -> Raised {
         Value::Array(_) => "list",
         Value::Object(_) => "dict",
     };
-    Raised::new("AttributeError", format!("'{name}' object has no attribute 'get'"))
+    Raised::new(
+        "AttributeError",
+        format!("'{name}' object has no attribute 'get'"),
+    )
 }
 
 /// Python's truth of a JSON value.
@@ -85,18 +88,30 @@ pub fn merge_tool_calls(tool_calls: &[Value]) -> Result<Option<Cow<'_, [Value]>>
         })
     });
     if unordered {
-        return Err(Raised::new("TypeError", "'<' not supported between these indices"));
+        return Err(Raised::new(
+            "TypeError",
+            "'<' not supported between these indices",
+        ));
     }
-    Ok(Some(Cow::Owned(merged.into_iter().map(|(_, call)| Value::Object(call)).collect())))
+    Ok(Some(Cow::Owned(
+        merged
+            .into_iter()
+            .map(|(_, call)| Value::Object(call))
+            .collect(),
+    )))
 }
 
 fn merge_partial(merged: &mut Vec<(Value, Map<String, Value>)>, partial: &Value) -> Result<()> {
-    let Value::Object(partial) = partial else { return Err(no_get(partial)) };
+    let Value::Object(partial) = partial else {
+        return Err(no_get(partial));
+    };
     let index = partial.get("index").cloned().unwrap_or_else(|| json!(0));
     if matches!(index, Value::Array(_) | Value::Object(_)) {
         return Err(Raised::new("TypeError", "unhashable index"));
     }
-    let known = merged.iter().position(|(at, _)| *at == index || compare_index(at, &index) == Some(Ordering::Equal));
+    let known = merged
+        .iter()
+        .position(|(at, _)| *at == index || compare_index(at, &index) == Some(Ordering::Equal));
     let at = known.unwrap_or_else(|| {
         let mut call = Map::new();
         call.insert("type".to_owned(), json!("function"));
@@ -110,8 +125,12 @@ fn merge_partial(merged: &mut Vec<(Value, Map<String, Value>)>, partial: &Value)
             call.insert(key.to_owned(), value.clone());
         }
     }
-    let Some(delta) = function(partial)? else { return Ok(()) };
-    let Some(Value::Object(function)) = call.get_mut("function") else { return Ok(()) };
+    let Some(delta) = function(partial)? else {
+        return Ok(());
+    };
+    let Some(Value::Object(function)) = call.get_mut("function") else {
+        return Ok(());
+    };
     if let Some(name) = given(delta, "name") {
         function.insert("name".to_owned(), name.clone());
     }
@@ -133,7 +152,9 @@ fn compare_index(a: &Value, b: &Value) -> Option<Ordering> {
     };
     match (a, b) {
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
-        (Value::Number(x), Value::Number(y)) if x.is_i64() && y.is_i64() => Some(x.as_i64().cmp(&y.as_i64())),
+        (Value::Number(x), Value::Number(y)) if x.is_i64() && y.is_i64() => {
+            Some(x.as_i64().cmp(&y.as_i64()))
+        }
         _ => number(a)?.partial_cmp(&number(b)?),
     }
 }
@@ -148,9 +169,15 @@ pub fn normalize_tool_calls(tool_calls: &[Value]) -> Result<Vec<Value>> {
 }
 
 fn normalize(call: &Value) -> Result<Value> {
-    let Value::Object(map) = call else { return Err(no_get(call)) };
-    let Some(Value::String(text)) = function(map)?.and_then(|f| f.get("arguments")) else { return Ok(call.clone()) };
-    let Some(arguments) = parse_object(text)? else { return Ok(call.clone()) };
+    let Value::Object(map) = call else {
+        return Err(no_get(call));
+    };
+    let Some(Value::String(text)) = function(map)?.and_then(|f| f.get("arguments")) else {
+        return Ok(call.clone());
+    };
+    let Some(arguments) = parse_object(text)? else {
+        return Ok(call.clone());
+    };
     let mut normalized = map.clone();
     if let Some(Value::Object(function)) = normalized.get_mut("function") {
         function.insert("arguments".to_owned(), Value::Object(arguments));
@@ -164,10 +191,17 @@ fn normalize(call: &Value) -> Result<Value> {
 /// As [`normalize_tool_calls`]; also a message that is no object.
 pub fn normalize_messages(messages: &[Value]) -> Result<Vec<Value>> {
     let normalize = |message: &Value| {
-        let Value::Object(map) = message else { return Err(no_get(message)) };
-        let Some(Value::Array(calls)) = given(map, "tool_calls") else { return Ok(message.clone()) };
+        let Value::Object(map) = message else {
+            return Err(no_get(message));
+        };
+        let Some(Value::Array(calls)) = given(map, "tool_calls") else {
+            return Ok(message.clone());
+        };
         let mut normalized = map.clone();
-        normalized.insert("tool_calls".to_owned(), Value::Array(normalize_tool_calls(calls)?));
+        normalized.insert(
+            "tool_calls".to_owned(),
+            Value::Array(normalize_tool_calls(calls)?),
+        );
         Ok(Value::Object(normalized))
     };
     messages.iter().map(normalize).collect()
@@ -179,15 +213,25 @@ fn parse_object(text: &str) -> Result<Option<Map<String, Value>>> {
     if !body.starts_with('{') {
         return Ok(None);
     }
-    let unsupported = |what| Err(Raised::unsupported(format!("{what} in a tool call's arguments is not supported")));
+    let unsupported = |what| {
+        Err(Raised::unsupported(format!(
+            "{what} in a tool call's arguments is not supported"
+        )))
+    };
     match serde_json::from_str(body) {
-        Ok(Value::Object(_)) if has_long_integer(body) => unsupported("an integer of more than 64 bits"),
+        Ok(Value::Object(_)) if has_long_integer(body) => {
+            unsupported("an integer of more than 64 bits")
+        }
         Ok(Value::Object(map)) => Ok(Some(map)),
         Ok(_) => Ok(None),
         Err(error) => {
             let message = error.to_string();
             let special = ["NaN", "Infinity"].iter().any(|word| body.contains(word));
-            if message.contains("out of range") || message.contains("recursion") || message.contains("surrogate") || special {
+            if message.contains("out of range")
+                || message.contains("recursion")
+                || message.contains("surrogate")
+                || special
+            {
                 return unsupported("what Python's JSON reader takes and ours does not");
             }
             Ok(None)
@@ -227,9 +271,17 @@ mod tests {
     fn merge() {
         let check = |deltas: Value, want: Result<Value, &str>| {
             let deltas = deltas.as_array().cloned().unwrap_or_default();
-            let got = merge_tool_calls(&deltas).map(|m| m.map_or(Value::Null, |m| Value::Array(m.into_owned())));
+            let got = merge_tool_calls(&deltas)
+                .map(|m| m.map_or(Value::Null, |m| Value::Array(m.into_owned())));
             let got = got.map(|v| v.to_string());
-            assert_eq!(got.as_deref().map_err(|e| e.kind), want.as_ref().map(ToString::to_string).as_deref().map_err(|e| **e), "{deltas:?}");
+            assert_eq!(
+                got.as_deref().map_err(|e| e.kind),
+                want.as_ref()
+                    .map(ToString::to_string)
+                    .as_deref()
+                    .map_err(|e| **e),
+                "{deltas:?}"
+            );
         };
         check(json!([]), Ok(Value::Null));
         check(json!([{"id": "a"}, 3]), Ok(json!([{"id": "a"}, 3])));
@@ -240,17 +292,29 @@ mod tests {
                 {"type": "function", "function": {"arguments": "{}", "name": "g"}, "id": "b"},
             ])),
         );
-        check(json!([[{"index": 1.0}], [{"index": true}]]), Ok(json!([{"type": "function", "function": {"arguments": ""}}])));
+        check(
+            json!([[{"index": 1.0}], [{"index": true}]]),
+            Ok(json!([{"type": "function", "function": {"arguments": ""}}])),
+        );
         check(json!([[], "", {}]), Ok(json!([])));
-        check(json!([[{"type": "", "id": null}]]), Ok(json!([{"type": "function", "function": {"arguments": ""}}])));
+        check(
+            json!([[{"type": "", "id": null}]]),
+            Ok(json!([{"type": "function", "function": {"arguments": ""}}])),
+        );
         check(json!([[], "x"]), Err("AttributeError"));
         check(json!([[], null]), Err("TypeError"));
         check(json!([[null]]), Err("AttributeError"));
         check(json!([[{"index": "a"}, {"index": 1}]]), Err("TypeError"));
-        check(json!([[{"index": null}]]), Ok(json!([{"type": "function", "function": {"arguments": ""}}])));
+        check(
+            json!([[{"index": null}]]),
+            Ok(json!([{"type": "function", "function": {"arguments": ""}}])),
+        );
         check(json!([[{"index": null}, {"index": 0}]]), Err("TypeError"));
         check(json!([[{"index": []}]]), Err("TypeError"));
-        check(json!([[{"function": {"arguments": {"a": 1}}}]]), Err("TypeError"));
+        check(
+            json!([[{"function": {"arguments": {"a": 1}}}]]),
+            Err("TypeError"),
+        );
         check(json!([[{"function": "f"}]]), Err("AttributeError"));
     }
 
@@ -258,9 +322,17 @@ mod tests {
     fn normalize() {
         let check = |call: Value, want: Result<Value, &str>| {
             let got = normalize_tool_calls(std::slice::from_ref(&call)).map(|v| v[0].to_string());
-            assert_eq!(got.as_deref().map_err(|e| e.kind), want.as_ref().map(ToString::to_string).as_deref().map_err(|e| **e), "{call}");
+            assert_eq!(
+                got.as_deref().map_err(|e| e.kind),
+                want.as_ref()
+                    .map(ToString::to_string)
+                    .as_deref()
+                    .map_err(|e| **e),
+                "{call}"
+            );
         };
-        let call = |arguments: &str| json!({"id": "1", "function": {"arguments": arguments, "name": "f"}});
+        let call =
+            |arguments: &str| json!({"id": "1", "function": {"arguments": arguments, "name": "f"}});
         check(
             call(" {\"b\": 1, \"a\": 1.0}\n"),
             Ok(json!({"id": "1", "function": {"arguments": {"b": 1, "a": 1.0}, "name": "f"}})),
@@ -269,10 +341,18 @@ mod tests {
             check(call(unparsed), Ok(call(unparsed)));
         }
         check(json!({"function": null}), Ok(json!({"function": null})));
-        check(json!({"function": {"arguments": {"a": 1}}}), Ok(json!({"function": {"arguments": {"a": 1}}})));
+        check(
+            json!({"function": {"arguments": {"a": 1}}}),
+            Ok(json!({"function": {"arguments": {"a": 1}}})),
+        );
         check(call("{\"a\": NaN}"), Err("Unsupported"));
         check(call("{\"a\": 12345678901234567890123}"), Err("Unsupported"));
-        check(call("{\"a\": \"12345678901234567890123\"}"), Ok(json!({"id": "1", "function": {"arguments": {"a": "12345678901234567890123"}, "name": "f"}})));
+        check(
+            call("{\"a\": \"12345678901234567890123\"}"),
+            Ok(
+                json!({"id": "1", "function": {"arguments": {"a": "12345678901234567890123"}, "name": "f"}}),
+            ),
+        );
         check(json!("x"), Err("AttributeError"));
         check(json!({"function": "x"}), Err("AttributeError"));
     }

@@ -34,8 +34,8 @@ pub enum Token {
 }
 
 const OPERATORS: [&str; 26] = [
-    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".",
-    ":", "|", ",", ";",
+    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}",
+    ">", "<", "=", ".", ":", "|", ",", ";",
 ];
 
 type Result<T> = std::result::Result<T, SyntaxError>;
@@ -50,7 +50,12 @@ pub fn tokenize(source: &str) -> Result<Vec<Token>> {
     if source.ends_with('\n') {
         source.pop();
     }
-    let mut lexer = Lexer { source: &source, at: 0, tokens: Vec::new(), line_starting: true };
+    let mut lexer = Lexer {
+        source: &source,
+        at: 0,
+        tokens: Vec::new(),
+        line_starting: true,
+    };
     while lexer.root()? {}
     lexer.tokens.push(Token::Eof);
     Ok(lexer.tokens)
@@ -150,10 +155,14 @@ impl<'a> Lexer<'a> {
             tail = &tail[usize::from(sign.is_some())..];
             tail = tail.trim_start_matches(is_space);
             search = open + 2;
-            let Some(tail) = tail.strip_prefix("endraw") else { continue };
+            let Some(tail) = tail.strip_prefix("endraw") else {
+                continue;
+            };
             let tail = tail.trim_start_matches(is_space);
             let end_sign = tail.bytes().next().filter(|b| matches!(b, b'-' | b'+'));
-            let Some(tail) = tail[usize::from(end_sign.is_some())..].strip_prefix("%}") else { continue };
+            let Some(tail) = tail[usize::from(end_sign.is_some())..].strip_prefix("%}") else {
+                continue;
+            };
             let text = match sign {
                 Some(b'-') => rest[..open].trim_end_matches(is_space),
                 None => self.without_indent(&rest[..open]),
@@ -179,12 +188,22 @@ impl<'a> Lexer<'a> {
                 let sign = rest.bytes().next();
                 let signed = sign == Some(b'-') || (block && sign == Some(b'+'));
                 if rest.starts_with(end) || (signed && rest[1..].starts_with(end)) {
-                    self.close(2 + usize::from(signed), sign == Some(b'-'), block && sign != Some(b'+'));
-                    self.tokens.push(if block { Token::BlockEnd } else { Token::VariableEnd });
+                    self.close(
+                        2 + usize::from(signed),
+                        sign == Some(b'-'),
+                        block && sign != Some(b'+'),
+                    );
+                    self.tokens.push(if block {
+                        Token::BlockEnd
+                    } else {
+                        Token::VariableEnd
+                    });
                     return Ok(());
                 }
             }
-            let Some(first) = rest.chars().next() else { return Ok(()) };
+            let Some(first) = rest.chars().next() else {
+                return Ok(());
+            };
             if is_space(first) {
                 self.at += first.len_utf8();
                 continue;
@@ -202,12 +221,17 @@ impl<'a> Lexer<'a> {
 /// Where the next `{{`, `{%` or `{#` is.
 fn find_tag(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    memchr::memchr_iter(b'{', bytes).find(|&at| matches!(bytes.get(at + 1), Some(b'{' | b'%' | b'#')))
+    memchr::memchr_iter(b'{', bytes)
+        .find(|&at| matches!(bytes.get(at + 1), Some(b'{' | b'%' | b'#')))
 }
 
 /// The length of `raw %}` and what belongs to it, when a `{%` begins a raw block. (`after` follows the `{%`.)
 fn raw_tag(after: &str) -> Option<usize> {
-    let name = after.strip_prefix(['-', '+']).unwrap_or(after).trim_start_matches(is_space).strip_prefix("raw")?;
+    let name = after
+        .strip_prefix(['-', '+'])
+        .unwrap_or(after)
+        .trim_start_matches(is_space)
+        .strip_prefix("raw")?;
     let end = name.trim_start_matches(is_space);
     let rest = match end.strip_prefix("-%}") {
         Some(rest) => rest.trim_start_matches(is_space),
@@ -224,7 +248,9 @@ fn balance(open: &mut Vec<&'static str>, op: &'static str) -> Result<()> {
         "}" | ")" | "]" => match open.pop() {
             None => return Err(SyntaxError::new(format!("unexpected '{op}'"))),
             Some(expected) if expected != op => {
-                return Err(SyntaxError::new(format!("unexpected '{op}', expected '{expected}'")));
+                return Err(SyntaxError::new(format!(
+                    "unexpected '{op}', expected '{expected}'"
+                )));
             }
             Some(_) => {}
         },
@@ -237,7 +263,9 @@ fn balance(open: &mut Vec<&'static str>, op: &'static str) -> Result<()> {
 fn literal(rest: &str, after_dot: bool) -> Result<(Token, usize)> {
     if let Some(length) = float_length(rest).filter(|_| !after_dot) {
         let digits = rest[..length].replace('_', "");
-        let value = digits.parse().map_err(|_| SyntaxError::new("invalid number"))?;
+        let value = digits
+            .parse()
+            .map_err(|_| SyntaxError::new("invalid number"))?;
         return Ok((Token::Float(value), length));
     }
     if let Some((digits, length)) = integer(rest)? {
@@ -245,7 +273,9 @@ fn literal(rest: &str, after_dot: bool) -> Result<(Token, usize)> {
     }
     let first = rest.chars().next().unwrap_or_default();
     if first == '_' || first.is_alphabetic() {
-        let length = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
+        let length = rest
+            .find(|c: char| c != '_' && !c.is_alphanumeric())
+            .unwrap_or(rest.len());
         return Ok((Token::Name(rest[..length].to_owned()), length));
     }
     if (first == '\'' || first == '"')
@@ -264,7 +294,11 @@ fn digits_length(text: &str, digit: fn(u8) -> bool) -> usize {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        let next = if bytes[at] == b'_' && at > 0 { at + 1 } else { at };
+        let next = if bytes[at] == b'_' && at > 0 {
+            at + 1
+        } else {
+            at
+        };
         match bytes.get(next) {
             Some(&b) if digit(b) => at = next + 1,
             _ => break,
@@ -280,13 +314,17 @@ fn decimal(b: u8) -> bool {
 fn float_length(rest: &str) -> Option<usize> {
     let whole = Some(digits_length(rest, decimal)).filter(|&n| n > 0)?;
     let fraction = match rest[whole..].strip_prefix('.') {
-        Some(tail) => Some(digits_length(tail, decimal)).filter(|&n| n > 0).map_or(0, |n| n + 1),
+        Some(tail) => Some(digits_length(tail, decimal))
+            .filter(|&n| n > 0)
+            .map_or(0, |n| n + 1),
         None => 0,
     };
     let exponent = match rest[whole + fraction..].strip_prefix(['e', 'E']) {
         Some(tail) => {
             let sign = usize::from(tail.starts_with(['+', '-']));
-            Some(digits_length(&tail[sign..], decimal)).filter(|&n| n > 0).map_or(0, |n| n + sign + 1)
+            Some(digits_length(&tail[sign..], decimal))
+                .filter(|&n| n > 0)
+                .map_or(0, |n| n + sign + 1)
         }
         None => 0,
     };
@@ -309,8 +347,10 @@ fn integer(rest: &str) -> Result<Option<(String, usize)>> {
         };
         let length = digits_length(body, digit);
         if length > 0 {
-            let value = u128::from_str_radix(&body[..length].replace('_', ""), radix)
-                .map_err(|_| SyntaxError::unsupported("an integer literal of more than 128 bits"))?;
+            let value =
+                u128::from_str_radix(&body[..length].replace('_', ""), radix).map_err(|_| {
+                    SyntaxError::unsupported("an integer literal of more than 128 bits")
+                })?;
             return Ok(Some((value.to_string(), rest.len() - body.len() + length)));
         }
     }
@@ -359,13 +399,18 @@ fn unescape(text: &str) -> Result<String> {
                     .and_then(|d| u32::from_str_radix(d, 16).ok())
                     .filter(|&code| code <= 0x0010_ffff)
                     .ok_or_else(|| SyntaxError::new("truncated or illegal escape"))?;
-                out.push(char::from_u32(code).ok_or_else(|| SyntaxError::unsupported("a lone surrogate"))?);
+                out.push(
+                    char::from_u32(code)
+                        .ok_or_else(|| SyntaxError::unsupported("a lone surrogate"))?,
+                );
             }
             Some(first @ '0'..='7') => {
                 let mut code = first as u32 - 48;
                 for _ in 0..2 {
                     let mut ahead = chars.clone();
-                    let Some(digit @ '0'..='7') = ahead.next() else { break };
+                    let Some(digit @ '0'..='7') = ahead.next() else {
+                        break;
+                    };
                     code = code * 8 + (digit as u32 - 48);
                     chars = ahead;
                 }

@@ -9,7 +9,8 @@ use super::lexer::{Token, tokenize};
 use crate::count::template::python;
 
 /// How tags are written, and what `minijinja` must be told to read: block, variable and comment delimiters.
-pub const DELIMITERS: [(&str, &str); 3] = [("\x02%", "%\x03"), ("\x02{", "}\x03"), ("\x02#", "#\x03")];
+pub const DELIMITERS: [(&str, &str); 3] =
+    [("\x02%", "%\x03"), ("\x02{", "}\x03"), ("\x02#", "#\x03")];
 
 /// A template that does not compile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,16 +26,28 @@ pub struct SyntaxError {
 impl SyntaxError {
     /// A `TemplateSyntaxError`.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { kind: "TemplateSyntaxError", message: message.into(), unsupported: false }
+        Self {
+            kind: "TemplateSyntaxError",
+            message: message.into(),
+            unsupported: false,
+        }
     }
 
     /// Something Jinja2 can do that is not done here.
     pub fn unsupported(what: &str) -> Self {
-        Self { kind: "Unsupported", message: format!("{what} is not supported"), unsupported: true }
+        Self {
+            kind: "Unsupported",
+            message: format!("{what} is not supported"),
+            unsupported: true,
+        }
     }
 
     fn kind(kind: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), unsupported: false }
+        Self {
+            kind,
+            message: message.into(),
+            unsupported: false,
+        }
     }
 }
 
@@ -45,7 +58,10 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 /// # Errors
 /// Where Jinja2 refuses to compile the template, and where it uses what is not supported here.
 pub fn translate(source: &str) -> Result<String> {
-    let mut t = Translator { tokens: tokenize(source)?, ..Translator::default() };
+    let mut t = Translator {
+        tokens: tokenize(source)?,
+        ..Translator::default()
+    };
     t.statements(&[])?;
     match t.unknown.first() {
         Some(name) => Err(SyntaxError::kind("TemplateAssertionError", name.clone())),
@@ -71,7 +87,10 @@ enum Shape {
 
 impl Code {
     fn other(text: String) -> Self {
-        Self { text, shape: Shape::Other }
+        Self {
+            text,
+            shape: Shape::Other,
+        }
     }
 }
 
@@ -129,7 +148,11 @@ impl Translator {
     }
 
     fn expect_op(&mut self, op: &'static str) -> Result<()> {
-        if self.skip_op(op) { Ok(()) } else { Err(self.expected(op)) }
+        if self.skip_op(op) {
+            Ok(())
+        } else {
+            Err(self.expected(op))
+        }
     }
 
     fn expect_name(&mut self) -> Result<String> {
@@ -212,7 +235,9 @@ impl Translator {
                 Token::Eof if ends.is_empty() => return Ok(()),
                 Token::Eof => {
                     let ends = ends.join("' or '");
-                    return Err(SyntaxError::new(format!("Unexpected end of template. Jinja was looking for '{ends}'.")));
+                    return Err(SyntaxError::new(format!(
+                        "Unexpected end of template. Jinja was looking for '{ends}'."
+                    )));
                 }
                 _ => return Err(SyntaxError::new("internal parsing error")),
             }
@@ -236,7 +261,9 @@ impl Translator {
     }
 
     fn statement(&mut self) -> Result<()> {
-        let Token::Name(tag) = self.next() else { return Err(SyntaxError::new("tag name expected")) };
+        let Token::Name(tag) = self.next() else {
+            return Err(SyntaxError::new("tag name expected"));
+        };
         match tag.as_str() {
             "for" => self.for_loop(),
             "if" => self.if_else(),
@@ -267,7 +294,10 @@ impl Translator {
                 self.block(&tag);
                 Ok(())
             }
-            "break" | "continue" => Err(SyntaxError::kind("SyntaxError", format!("'{tag}' outside loop"))),
+            "break" | "continue" => Err(SyntaxError::kind(
+                "SyntaxError",
+                format!("'{tag}' outside loop"),
+            )),
             "autoescape" => {
                 let on = self.expression()?;
                 self.block(&format!("with __autoescape = ({}|__autoescape)", on.text));
@@ -277,7 +307,9 @@ impl Translator {
                 Ok(())
             }
             "include" | "import" | "extends" | "from" => self.no_loader(&tag),
-            _ => Err(SyntaxError::new(format!("Encountered unknown tag '{tag}'."))),
+            _ => Err(SyntaxError::new(format!(
+                "Encountered unknown tag '{tag}'."
+            ))),
         }
     }
 
@@ -294,13 +326,20 @@ impl Translator {
     fn for_loop(&mut self) -> Result<()> {
         let (target, is_tuple) = self.target(false)?;
         if target.split(", ").any(|name| name == "loop") {
-            return Err(SyntaxError::kind("TemplateAssertionError", "Can't assign to special loop variable in for-loop target"));
+            return Err(SyntaxError::kind(
+                "TemplateAssertionError",
+                "Can't assign to special loop variable in for-loop target",
+            ));
         }
         if !self.skip_name("in") {
             return Err(self.expected("in"));
         }
         let iter = self.tuple_until("recursive")?;
-        let mut tag = format!("for {target} in ({}|{})", iter.text, if is_tuple { "__rows" } else { "__iter" });
+        let mut tag = format!(
+            "for {target} in ({}|{})",
+            iter.text,
+            if is_tuple { "__rows" } else { "__iter" }
+        );
         if self.skip_name("if") {
             let test = self.expression()?;
             tag += &format!(" if {}", test.text);
@@ -414,10 +453,15 @@ impl Translator {
                     );
                 }
             } else if has_default {
-                return Err(SyntaxError::new("non-default argument follows default argument"));
+                return Err(SyntaxError::new(
+                    "non-default argument follows default argument",
+                ));
             }
             if names.contains(&name) {
-                return Err(SyntaxError::kind("SyntaxError", format!("duplicate argument '{name}' in function definition")));
+                return Err(SyntaxError::kind(
+                    "SyntaxError",
+                    format!("duplicate argument '{name}' in function definition"),
+                ));
             }
             names.push(name);
         }
@@ -436,7 +480,11 @@ impl Translator {
     }
 
     fn call_block(&mut self) -> Result<()> {
-        let (signature, fill) = if self.is_op("(") { self.signature()? } else { (String::new(), String::new()) };
+        let (signature, fill) = if self.is_op("(") {
+            self.signature()?
+        } else {
+            (String::new(), String::new())
+        };
         let call = self.expression()?;
         match call.shape {
             Shape::Call => {}
@@ -463,7 +511,10 @@ impl Translator {
     fn named_block(&mut self) -> Result<()> {
         let name = self.expect_name()?;
         if self.blocks.contains(&name) {
-            return Err(SyntaxError::kind("TemplateAssertionError", format!("block '{name}' defined twice")));
+            return Err(SyntaxError::kind(
+                "TemplateAssertionError",
+                format!("block '{name}' defined twice"),
+            ));
         }
         self.blocks.push(name.clone());
         if self.skip_name("scoped") | self.skip_name("required") {
@@ -484,7 +535,10 @@ impl Translator {
     /// A name that may be assigned to.
     fn assignable(&mut self) -> Result<String> {
         let name = self.expect_name()?;
-        if matches!(name.as_str(), "true" | "false" | "none" | "True" | "False" | "None") {
+        if matches!(
+            name.as_str(),
+            "true" | "false" | "none" | "True" | "False" | "None"
+        ) {
             return Err(SyntaxError::new("can't assign to 'const'"));
         }
         variable(&name)?;
@@ -502,7 +556,10 @@ impl Translator {
             if !items.is_empty() {
                 self.expect_op(",")?;
             }
-            if matches!(self.peek(), Token::BlockEnd) || self.is_op(")") || (!namespaces && self.is_name("in")) {
+            if matches!(self.peek(), Token::BlockEnd)
+                || self.is_op(")")
+                || (!namespaces && self.is_name("in"))
+            {
                 break;
             }
             if self.skip_op("(") {
@@ -545,7 +602,12 @@ impl Translator {
         self.nested(|t| t.tuple_items(false, false, Some(end)))
     }
 
-    fn tuple_items(&mut self, conditional: bool, explicit: bool, end: Option<&str>) -> Result<Code> {
+    fn tuple_items(
+        &mut self,
+        conditional: bool,
+        explicit: bool,
+        end: Option<&str>,
+    ) -> Result<Code> {
         let mut items: Vec<Code> = Vec::new();
         let mut is_tuple = false;
         loop {
@@ -556,7 +618,11 @@ impl Translator {
             if ended || self.is_op(")") || end.is_some_and(|end| self.is_name(end)) {
                 break;
             }
-            items.push(if conditional { self.expression()? } else { self.nested(Self::or)? });
+            items.push(if conditional {
+                self.expression()?
+            } else {
+                self.nested(Self::or)?
+            });
             if !self.is_op(",") {
                 break;
             }
@@ -630,7 +696,11 @@ impl Translator {
             let op = match self.peek() {
                 Token::Op(op @ ("==" | "!=" | "<" | "<=" | ">" | ">=")) => *op,
                 Token::Name(name) if name == "in" => "in",
-                Token::Name(name) if name == "not" && matches!(self.look(), Token::Name(n) if n == "in") => "not in",
+                Token::Name(name)
+                    if name == "not" && matches!(self.look(), Token::Name(n) if n == "in") =>
+                {
+                    "not in"
+                }
                 _ => break,
             };
             self.at += if op == "not in" { 2 } else { 1 };
@@ -654,7 +724,11 @@ impl Translator {
     }
 
     /// Left-associative operators; a run of one operator becomes one call.
-    fn operators(&mut self, ops: &[(&str, &str)], next: fn(&mut Self) -> Result<Code>) -> Result<Code> {
+    fn operators(
+        &mut self,
+        ops: &[(&str, &str)],
+        next: fn(&mut Self) -> Result<Code>,
+    ) -> Result<Code> {
         let mut value = next(self)?;
         let mut last = "";
         while let Some((op, name)) = ops.iter().find(|(op, _)| self.is_op(op)) {
@@ -680,7 +754,12 @@ impl Translator {
     }
 
     fn product(&mut self) -> Result<Code> {
-        let ops = [("*", "__mul"), ("/", "__div"), ("//", "__floordiv"), ("%", "__mod")];
+        let ops = [
+            ("*", "__mul"),
+            ("/", "__div"),
+            ("//", "__floordiv"),
+            ("%", "__mod"),
+        ];
         self.operators(&ops, Self::power)
     }
 
@@ -699,7 +778,11 @@ impl Translator {
             self.primary()?
         };
         let value = self.postfix(value)?;
-        if with_filter { self.filter_expression(value) } else { Ok(value) }
+        if with_filter {
+            self.filter_expression(value)
+        } else {
+            Ok(value)
+        }
     }
 
     fn primary(&mut self) -> Result<Code> {
@@ -709,23 +792,40 @@ impl Translator {
                     "true" | "True" => "true",
                     "false" | "False" => "false",
                     "none" | "None" => "none",
-                    "self" if !self.is_op(".") => return Err(SyntaxError::unsupported("self as a value")),
+                    "self" if !self.is_op(".") => {
+                        return Err(SyntaxError::unsupported("self as a value"));
+                    }
                     _ => {
                         variable(&name)?;
-                        return Ok(Code { text: name, shape: Shape::Name });
+                        return Ok(Code {
+                            text: name,
+                            shape: Shape::Name,
+                        });
                     }
                 };
-                Ok(Code { text: constant.to_owned(), shape: Shape::Const })
+                Ok(Code {
+                    text: constant.to_owned(),
+                    shape: Shape::Const,
+                })
             }
             Token::Str(mut text) => {
                 while let Token::Str(more) = self.peek() {
                     text += more;
                     self.at += 1;
                 }
-                Ok(Code { text: quote(&text), shape: Shape::Const })
+                Ok(Code {
+                    text: quote(&text),
+                    shape: Shape::Const,
+                })
             }
-            Token::Int(digits) => Ok(Code { text: digits, shape: Shape::Const }),
-            Token::Float(value) if value.is_finite() => Ok(Code { text: format!("{value:?}"), shape: Shape::Const }),
+            Token::Int(digits) => Ok(Code {
+                text: digits,
+                shape: Shape::Const,
+            }),
+            Token::Float(value) if value.is_finite() => Ok(Code {
+                text: format!("{value:?}"),
+                shape: Shape::Const,
+            }),
             Token::Float(_) => Ok(Code::other("(\"inf\"|float)".to_owned())),
             Token::Op("(") => {
                 let value = self.tuple(true, true)?;
@@ -775,10 +875,16 @@ impl Translator {
         self.expect_op("}")?;
         let constant = items.iter().all(|(key, _)| key.shape == Shape::Const);
         let join = |between: &str| {
-            let pairs = items.iter().map(|(key, value)| format!("{}{between}{value}", key.text));
+            let pairs = items
+                .iter()
+                .map(|(key, value)| format!("{}{between}{value}", key.text));
             pairs.collect::<Vec<_>>().join(", ")
         };
-        Ok(Code::other(if constant { format!("{{{}}}", join(": ")) } else { format!("([{}]|__dict)", join(", ")) }))
+        Ok(Code::other(if constant {
+            format!("{{{}}}", join(": "))
+        } else {
+            format!("([{}]|__dict)", join(", "))
+        }))
     }
 
     fn postfix(&mut self, mut value: Code) -> Result<Code> {
@@ -798,7 +904,9 @@ impl Translator {
     fn attribute(&mut self, value: &Code) -> Result<Code> {
         let name = match self.next() {
             Token::Name(name) => name,
-            Token::Int(digits) => return Ok(Code::other(format!("({}|__item({digits}))", value.text))),
+            Token::Int(digits) => {
+                return Ok(Code::other(format!("({}|__item({digits}))", value.text)));
+            }
             _ => return Err(SyntaxError::new("expected name or number")),
         };
         if !name.is_ascii() {
@@ -813,7 +921,10 @@ impl Translator {
                 true => format!("({}|__method(\"{name}\", {args}))", value.text),
                 false => format!("{}.{name}({args})", value.text),
             };
-            return Ok(Code { text, shape: if special { Shape::Method } else { Shape::Call } });
+            return Ok(Code {
+                text,
+                shape: if special { Shape::Method } else { Shape::Call },
+            });
         }
         Ok(Code::other(match special {
             true => format!("({}|__attr(\"{name}\"))", value.text),
@@ -844,7 +955,11 @@ impl Translator {
         }
         while parts.len() < 3 && self.skip_op(":") {
             let absent = self.is_op(":") || self.is_op("]") || self.is_op(",");
-            parts.push(if absent { "none".to_owned() } else { self.expression()?.text });
+            parts.push(if absent {
+                "none".to_owned()
+            } else {
+                self.expression()?.text
+            });
         }
         parts.resize(3, "none".to_owned());
         if value.shape == Shape::Const && !value.text.starts_with('"') {
@@ -857,11 +972,16 @@ impl Translator {
     fn call(&mut self, callee: &Code) -> Result<Code> {
         let args = self.arguments()?;
         let text = match callee.shape {
-            Shape::Name if callee.text == "loop" && !args.is_empty() => format!("loop(({args})|__iter)"),
+            Shape::Name if callee.text == "loop" && !args.is_empty() => {
+                format!("loop(({args})|__iter)")
+            }
             Shape::Name => format!("{}({args})", callee.text),
             _ => format!("({})({args})", callee.text),
         };
-        Ok(Code { text, shape: Shape::Call })
+        Ok(Code {
+            text,
+            shape: Shape::Call,
+        })
     }
 
     /// Call arguments as written between parentheses.
@@ -890,7 +1010,8 @@ impl Translator {
                 }
                 double_splat = true;
                 text += &format!("**({}|__mapping)", self.expression()?.text);
-            } else if matches!(self.look(), Token::Op("=")) && matches!(self.peek(), Token::Name(_)) {
+            } else if matches!(self.look(), Token::Op("=")) && matches!(self.peek(), Token::Name(_))
+            {
                 if double_splat {
                     return Err(invalid());
                 }
@@ -934,12 +1055,20 @@ impl Translator {
     /// `name` or `name(args)` after a bar.
     fn filter(&mut self) -> Result<String> {
         let name = self.dotted_name()?;
-        let args = if self.is_op("(") { self.arguments()? } else { String::new() };
+        let args = if self.is_op("(") {
+            self.arguments()?
+        } else {
+            String::new()
+        };
         if !python::FILTERS.contains(&name.as_str()) {
             self.unknown.push(format!("No filter named '{name}'."));
             return Ok(format!("__unknown({})", quote(&name)));
         }
-        Ok(if args.is_empty() { name } else { format!("{name}({args})") })
+        Ok(if args.is_empty() {
+            name
+        } else {
+            format!("{name}({args})")
+        })
     }
 
     /// `|name…`, none or more times.
@@ -988,7 +1117,9 @@ impl Translator {
 fn variable(name: &str) -> Result<()> {
     match name {
         "varargs" | "kwargs" => Err(SyntaxError::unsupported("varargs and kwargs in macros")),
-        _ if name.starts_with("__") => Err(SyntaxError::unsupported("a variable that starts with two underscores")),
+        _ if name.starts_with("__") => Err(SyntaxError::unsupported(
+            "a variable that starts with two underscores",
+        )),
         _ if !name.is_ascii() => Err(SyntaxError::unsupported("a name outside ASCII")),
         _ => Ok(()),
     }

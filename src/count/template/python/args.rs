@@ -29,21 +29,31 @@ pub fn bind<const N: usize>(
 ) -> Result<[Option<Value>; N], Error> {
     let (positional, keywords) = split(args);
     if positional.len() > N {
-        return Err(type_error(format!("{function}() takes {N} arguments but {} were given", positional.len())));
+        return Err(type_error(format!(
+            "{function}() takes {N} arguments but {} were given",
+            positional.len()
+        )));
     }
     let mut bound = std::array::from_fn(|i| positional.get(i).cloned());
     for name in keywords.iter().flat_map(Kwargs::args) {
         let at = names.iter().position(|n| *n == name);
         let Some(at) = at else {
-            return Err(type_error(format!("{function}() got an unexpected keyword argument '{name}'")));
+            return Err(type_error(format!(
+                "{function}() got an unexpected keyword argument '{name}'"
+            )));
         };
         if bound[at].is_some() {
-            return Err(type_error(format!("{function}() got multiple values for argument '{name}'")));
+            return Err(type_error(format!(
+                "{function}() got multiple values for argument '{name}'"
+            )));
         }
         bound[at] = keywords.as_ref().and_then(|k| k.peek::<Value>(name).ok());
     }
     match (0..required).find(|&i| bound[i].is_none()) {
-        Some(i) => Err(type_error(format!("{function}() missing required argument '{}'", names[i]))),
+        Some(i) => Err(type_error(format!(
+            "{function}() missing required argument '{}'",
+            names[i]
+        ))),
         None => Ok(bound),
     }
 }

@@ -6,20 +6,74 @@ use minijinja::{Environment, Error, State, Value};
 
 use super::args::{Arguments, bind, split};
 use super::value::{Py, dict, index, iter, len, py, text, type_name, undefined_error};
-use super::{exception, format, json, methods, ops, repr, sequences, text as strings, type_error, unsupported};
+use super::{
+    exception, format, json, methods, ops, repr, sequences, text as strings, type_error,
+    unsupported,
+};
 
 /// The names of all filters, as `jinja2.filters.FILTERS` has them.
 pub const FILTERS: [&str; 54] = [
-    "abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e", "escape",
-    "filesizeformat", "first", "float", "forceescape", "format", "groupby", "indent", "int", "join", "last", "length",
-    "list", "lower", "items", "map", "min", "max", "pprint", "random", "reject", "rejectattr", "replace", "reverse",
-    "round", "safe", "select", "selectattr", "slice", "sort", "string", "striptags", "sum", "title", "trim",
-    "truncate", "unique", "upper", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr", "tojson",
+    "abs",
+    "attr",
+    "batch",
+    "capitalize",
+    "center",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "filesizeformat",
+    "first",
+    "float",
+    "forceescape",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "items",
+    "map",
+    "min",
+    "max",
+    "pprint",
+    "random",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "string",
+    "striptags",
+    "sum",
+    "title",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "urlencode",
+    "urlize",
+    "wordcount",
+    "wordwrap",
+    "xmlattr",
+    "tojson",
 ];
 
 /// Puts the filters into `env`.
 pub fn install(env: &mut Environment<'static>) {
-    env.add_filter("tojson", |args: Arguments| json::tojson(&args.into_values()));
+    env.add_filter("tojson", |args: Arguments| {
+        json::tojson(&args.into_values())
+    });
     for name in FILTERS.into_iter().filter(|name| *name != "tojson") {
         env.add_filter(name, move |state: &mut State, args: Arguments| {
             let args = args.into_values();
@@ -63,7 +117,11 @@ fn filter(name: &str, args: &[Value]) -> Result<Value, Error> {
         }
         "trim" => {
             let [value, chars] = bind(name, args, ["value", "chars"], 1)?;
-            methods::strip(&soft(&value.unwrap_or_default())?, "strip", chars.as_slice())
+            methods::strip(
+                &soft(&value.unwrap_or_default())?,
+                "strip",
+                chars.as_slice(),
+            )
         }
         "replace" => replace(args),
         "indent" => indent(args),
@@ -71,18 +129,32 @@ fn filter(name: &str, args: &[Value]) -> Result<Value, Error> {
         "wordcount" => {
             let value = one()?;
             let text = soft(&value)?;
-            Ok(Value::from(text.split(|c: char| c != '_' && !c.is_alphanumeric()).filter(|w| !w.is_empty()).count()))
+            Ok(Value::from(
+                text.split(|c: char| c != '_' && !c.is_alphanumeric())
+                    .filter(|w| !w.is_empty())
+                    .count(),
+            ))
         }
         "string" => {
             let value = one()?;
-            Ok(if value.as_str().is_some() { value } else { Value::from(repr::str(&value)?) })
+            Ok(if value.as_str().is_some() {
+                value
+            } else {
+                Value::from(repr::str(&value)?)
+            })
         }
         "length" | "count" => len(&one()?).map(Value::from),
         "d" | "default" => {
-            let [value, default, boolean] = bind(name, args, ["value", "default_value", "boolean"], 1)?;
+            let [value, default, boolean] =
+                bind(name, args, ["value", "default_value", "boolean"], 1)?;
             let value = value.unwrap_or_default();
-            let replaced = value.is_undefined() || (boolean.is_some_and(|b| b.is_true()) && !value.is_true());
-            Ok(if replaced { default.unwrap_or_else(|| Value::from("")) } else { value })
+            let replaced =
+                value.is_undefined() || (boolean.is_some_and(|b| b.is_true()) && !value.is_true());
+            Ok(if replaced {
+                default.unwrap_or_else(|| Value::from(""))
+            } else {
+                value
+            })
         }
         "e" | "escape" => escape(&one()?, false),
         "forceescape" => escape(&one()?, true),
@@ -95,13 +167,22 @@ fn filter(name: &str, args: &[Value]) -> Result<Value, Error> {
         }
         "round" => round(args),
         "format" => {
-            let [template, rest @ ..] = args else { return Err(type_error("format() missing its value")) };
+            let [template, rest @ ..] = args else {
+                return Err(type_error("format() missing its value"));
+            };
             let (positional, keywords) = split(rest);
             let values = match keywords {
                 Some(_) if !positional.is_empty() => {
-                    return Err(exception("FilterArgumentError", "can't handle positional and keyword arguments"));
+                    return Err(exception(
+                        "FilterArgumentError",
+                        "can't handle positional and keyword arguments",
+                    ));
                 }
-                Some(k) => dict(k.args().filter_map(|n| Some((Value::from(n), k.peek(n).ok()?))).collect()),
+                Some(k) => dict(
+                    k.args()
+                        .filter_map(|n| Some((Value::from(n), k.peek(n).ok()?)))
+                        .collect(),
+                ),
                 None => super::value::tuple(positional.to_vec()),
             };
             format::percent(&soft(template)?, &values).map(Value::from)
@@ -117,7 +198,10 @@ fn absolute(value: &Value) -> Result<Value, Error> {
         Py::Int(i) => Ok(Value::from(i.abs())),
         Py::Bool(b) => Ok(Value::from(i64::from(b))),
         Py::Float(f) => Ok(Value::from(f.abs())),
-        _ => Err(type_error(format!("bad operand type for abs(): '{}'", type_name(value)))),
+        _ => Err(type_error(format!(
+            "bad operand type for abs(): '{}'",
+            type_name(value)
+        ))),
     }
 }
 
@@ -127,7 +211,11 @@ fn title(text: &str) -> String {
     let mut first = true;
     for c in text.chars() {
         let breaks = strings::is_space(c) || matches!(c, '-' | '(' | '{' | '[' | '<');
-        if first { out.extend(c.to_uppercase()) } else { out.extend(c.to_lowercase()) }
+        if first {
+            out.extend(c.to_uppercase())
+        } else {
+            out.extend(c.to_lowercase())
+        }
         first = breaks;
     }
     out
@@ -143,8 +231,16 @@ fn escape(value: &Value, force: bool) -> Result<Value, Error> {
 fn replace(args: &[Value]) -> Result<Value, Error> {
     let [value, old, new, count] = bind("replace", args, ["s", "old", "new", "count"], 3)?;
     let part = |value: Option<Value>| repr::str(&value.unwrap_or_default());
-    let count = count.filter(|c| !c.is_none()).as_ref().map_or(Ok(-1), index)?;
-    Ok(Value::from(strings::replace(&part(value)?, &part(old)?, &part(new)?, count)))
+    let count = count
+        .filter(|c| !c.is_none())
+        .as_ref()
+        .map_or(Ok(-1), index)?;
+    Ok(Value::from(strings::replace(
+        &part(value)?,
+        &part(old)?,
+        &part(new)?,
+        count,
+    )))
 }
 
 fn indent(args: &[Value]) -> Result<Value, Error> {
@@ -162,11 +258,19 @@ fn indent(args: &[Value]) -> Result<Value, Error> {
     let lines = strings::lines(text(&body)?, false);
     let is_true = |value: Option<Value>| value.is_some_and(|v| v.is_true());
     let blank = is_true(blank);
-    let mut out = if is_true(first) { indention.clone() } else { String::new() };
+    let mut out = if is_true(first) {
+        indention.clone()
+    } else {
+        String::new()
+    };
     for (i, line) in lines.into_iter().enumerate() {
         if i > 0 {
             out.push('\n');
-            out.push_str(if blank || !line.is_empty() { &indention } else { "" });
+            out.push_str(if blank || !line.is_empty() {
+                &indention
+            } else {
+                ""
+            });
         }
         out.push_str(line);
     }
@@ -181,7 +285,10 @@ fn truncate(args: &[Value]) -> Result<Value, Error> {
     let end = end.unwrap_or_else(|| Value::from("..."));
     let end = text(&end)?;
     let size = |value: Option<Value>, default| value.as_ref().map_or(Ok(default), index);
-    let (length, leeway) = (size(length, 255)?, size(leeway.filter(|l| !l.is_none()), 5)?);
+    let (length, leeway) = (
+        size(length, 255)?,
+        size(leeway.filter(|l| !l.is_none()), 5)?,
+    );
     let end_len = i64::try_from(end.chars().count()).unwrap_or(0);
     if length < end_len || leeway < 0 {
         return Err(exception("AssertionError", "expected a longer length"));
@@ -189,9 +296,16 @@ fn truncate(args: &[Value]) -> Result<Value, Error> {
     if i64::try_from(s.chars().count()).unwrap_or(i64::MAX) <= length + leeway {
         return Ok(value.clone());
     }
-    let kept: String = s.chars().take(usize::try_from(length - end_len).unwrap_or(0)).collect();
+    let kept: String = s
+        .chars()
+        .take(usize::try_from(length - end_len).unwrap_or(0))
+        .collect();
     let kill = kill.is_some_and(|k| k.is_true());
-    let kept = if kill { &kept[..] } else { kept.rsplit_once(' ').map_or(&kept[..], |(left, _)| left) };
+    let kept = if kill {
+        &kept[..]
+    } else {
+        kept.rsplit_once(' ').map_or(&kept[..], |(left, _)| left)
+    };
     Ok(Value::from(format!("{kept}{end}")))
 }
 
@@ -205,12 +319,18 @@ fn float(value: &Value) -> Result<Option<f64>, Error> {
             let digits = s.trim_matches(strings::is_space);
             let unsigned = digits.trim_start_matches(['+', '-']).to_ascii_lowercase();
             let word = matches!(unsigned.as_str(), "inf" | "infinity" | "nan");
-            let plain = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E' | b'_'));
+            let plain = digits.bytes().all(|b| {
+                b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E' | b'_')
+            });
             let underscores = digits.contains('_');
             if underscores && plain {
                 return Err(unsupported("reading a number with underscores"));
             }
-            if word || plain { digits.parse().ok() } else { None }
+            if word || plain {
+                digits.parse().ok()
+            } else {
+                None
+            }
         }
         Py::Undefined => return Err(undefined_error()),
         _ => None,
@@ -234,7 +354,12 @@ fn int(args: &[Value]) -> Result<Value, Error> {
             },
         },
         Py::Float(f) if f.is_finite() => whole(f)?,
-        Py::Float(f) if f.is_infinite() => return Err(exception("OverflowError", "cannot convert float infinity to integer")),
+        Py::Float(f) if f.is_infinite() => {
+            return Err(exception(
+                "OverflowError",
+                "cannot convert float infinity to integer",
+            ));
+        }
         Py::Undefined => return Err(undefined_error()),
         _ => default,
     })
@@ -242,7 +367,11 @@ fn int(args: &[Value]) -> Result<Value, Error> {
 
 #[allow(clippy::cast_possible_truncation)]
 fn whole(f: f64) -> Result<Value, Error> {
-    if f.abs() < 1e38 { Ok(Value::from(f.trunc() as i128)) } else { Err(unsupported("an integer of more than 128 bits")) }
+    if f.abs() < 1e38 {
+        Ok(Value::from(f.trunc() as i128))
+    } else {
+        Err(unsupported("an integer of more than 128 bits"))
+    }
 }
 
 fn parse_int(s: &str, base: i64) -> Result<Option<i128>, Error> {
@@ -255,7 +384,10 @@ fn parse_int(s: &str, base: i64) -> Result<Option<i128>, Error> {
     let lower = digits.to_ascii_lowercase();
     let (mut radix, mut digits) = (u32::try_from(base).unwrap_or(1), lower.as_str());
     for (prefix, of_prefix) in prefixed {
-        if let Some(rest) = digits.strip_prefix(prefix).filter(|_| radix == 0 || radix == of_prefix) {
+        if let Some(rest) = digits
+            .strip_prefix(prefix)
+            .filter(|_| radix == 0 || radix == of_prefix)
+        {
             (radix, digits) = (of_prefix, rest);
         }
     }
@@ -268,7 +400,10 @@ fn parse_int(s: &str, base: i64) -> Result<Option<i128>, Error> {
     if !(2..=36).contains(&radix) {
         return Ok(None);
     }
-    let well_formed = !digits.is_empty() && !digits.starts_with('_') && !digits.ends_with('_') && !digits.contains("__");
+    let well_formed = !digits.is_empty()
+        && !digits.starts_with('_')
+        && !digits.ends_with('_')
+        && !digits.contains("__");
     let digits = digits.replace('_', "");
     if !well_formed || !digits.chars().all(|c| c.is_digit(radix)) {
         return Ok(None);
@@ -286,7 +421,10 @@ fn round(args: &[Value]) -> Result<Value, Error> {
     let method = method.unwrap_or_else(|| Value::from("common"));
     let method = text(&method)?;
     if !matches!(method, "common" | "ceil" | "floor") {
-        return Err(exception("FilterArgumentError", "method must be common, ceil or floor"));
+        return Err(exception(
+            "FilterArgumentError",
+            "method must be common, ceil or floor",
+        ));
     }
     if !(0..=300).contains(&precision) {
         return Err(unsupported("rounding to this precision"));
@@ -302,17 +440,29 @@ fn round(args: &[Value]) -> Result<Value, Error> {
         Py::Bool(b) => f64::from(u8::from(b)),
         Py::Float(f) => f,
         Py::Undefined => return Err(undefined_error()),
-        _ => return Err(type_error(format!("type {} doesn't define __round__ method", type_name(&value)))),
+        _ => {
+            return Err(type_error(format!(
+                "type {} doesn't define __round__ method",
+                type_name(&value)
+            )));
+        }
     };
     let power = 10_f64.powi(i32::try_from(precision).unwrap_or(0));
     let scaled = number * power;
-    Ok(Value::from(if method == "ceil" { scaled.ceil() } else { scaled.floor() } / power))
+    Ok(Value::from(
+        if method == "ceil" {
+            scaled.ceil()
+        } else {
+            scaled.floor()
+        } / power,
+    ))
 }
 
 fn file_size(args: &[Value]) -> Result<Value, Error> {
     let [value, binary] = bind("filesizeformat", args, ["value", "binary"], 1)?;
     let binary = binary.is_some_and(|b| b.is_true());
-    let bytes = float(&value.unwrap_or_default())?.ok_or_else(|| exception("ValueError", "could not convert to float"))?;
+    let bytes = float(&value.unwrap_or_default())?
+        .ok_or_else(|| exception("ValueError", "could not convert to float"))?;
     let base = if binary { 1024.0 } else { 1000.0 };
     if bytes == 1.0 {
         return Ok(Value::from("1 Byte"));
@@ -321,7 +471,11 @@ fn file_size(args: &[Value]) -> Result<Value, Error> {
         return Ok(Value::from(format!("{} Bytes", bytes.trunc())));
     }
     let mut unit = base;
-    let prefixes = if binary { ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"] } else { ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"] };
+    let prefixes = if binary {
+        ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"]
+    } else {
+        ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"]
+    };
     let mut shown = prefixes[0];
     for prefix in prefixes {
         unit *= base;
@@ -361,6 +515,10 @@ fn url_encode(value: &Value) -> Result<Value, Error> {
         }
         _ => return quote_url(value, false).map(Value::from),
     };
-    let parts = pairs.iter().map(|(k, v)| Ok([quote_url(k, true)?, quote_url(v, true)?].join("=")));
-    Ok(Value::from(parts.collect::<Result<Vec<_>, Error>>()?.join("&")))
+    let parts = pairs
+        .iter()
+        .map(|(k, v)| Ok([quote_url(k, true)?, quote_url(v, true)?].join("=")));
+    Ok(Value::from(
+        parts.collect::<Result<Vec<_>, Error>>()?.join("&"),
+    ))
 }

@@ -33,14 +33,24 @@ impl Spec {
         if self.width > MAX_WIDTH {
             return Err(unsupported("a field this wide"));
         }
-        let missing = self.width.saturating_sub(sign.chars().count() + digits.chars().count());
+        let missing = self
+            .width
+            .saturating_sub(sign.chars().count() + digits.chars().count());
         let fill = self.fill.unwrap_or(if self.zero { '0' } else { ' ' });
         let run = |n| std::iter::repeat_n(fill, n).collect::<String>();
-        let align = self.align.unwrap_or(if self.zero && default_align == '>' { '=' } else { default_align });
+        let align = self.align.unwrap_or(if self.zero && default_align == '>' {
+            '='
+        } else {
+            default_align
+        });
         Ok(match align {
             '<' => format!("{sign}{digits}{}", run(missing)),
             '=' => format!("{sign}{}{digits}", run(missing)),
-            '^' => format!("{}{sign}{digits}{}", run(missing / 2), run(missing - missing / 2)),
+            '^' => format!(
+                "{}{sign}{digits}{}",
+                run(missing / 2),
+                run(missing - missing / 2)
+            ),
             _ => format!("{}{sign}{digits}", run(missing)),
         })
     }
@@ -55,7 +65,10 @@ impl Spec {
     }
 
     fn text(&self, text: &str) -> Result<String, Error> {
-        let cut: String = text.chars().take(self.precision.unwrap_or(usize::MAX)).collect();
+        let cut: String = text
+            .chars()
+            .take(self.precision.unwrap_or(usize::MAX))
+            .collect();
         self.pad("", &cut, '<')
     }
 
@@ -69,19 +82,34 @@ impl Spec {
             'b' => ("0b", format!("{magnitude:b}")),
             'c' => {
                 let c = u32::try_from(value).ok().and_then(char::from_u32);
-                return self.text(c.ok_or_else(|| exception("OverflowError", "%c arg not in range"))?.encode_utf8(&mut [0; 4]));
+                return self.text(
+                    c.ok_or_else(|| exception("OverflowError", "%c arg not in range"))?
+                        .encode_utf8(&mut [0; 4]),
+                );
             }
             'e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%' => return self.float(value as f64),
             _ => return Err(value_error("Unknown format code for object of type 'int'")),
         };
-        let sign = format!("{}{}", self.sign(value < 0), if self.alternate { prefix } else { "" });
-        let size = if matches!(kind, 'x' | 'X' | 'o' | 'b') { 4 } else { 3 };
+        let sign = format!(
+            "{}{}",
+            self.sign(value < 0),
+            if self.alternate { prefix } else { "" }
+        );
+        let size = if matches!(kind, 'x' | 'X' | 'o' | 'b') {
+            4
+        } else {
+            3
+        };
         self.pad(&sign, &self.grouped(&digits, size), '>')
     }
 
     fn grouped(&self, digits: &str, size: usize) -> String {
-        let Some(separator) = self.grouping else { return digits.to_owned() };
-        let whole = digits.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(digits.len());
+        let Some(separator) = self.grouping else {
+            return digits.to_owned();
+        };
+        let whole = digits
+            .find(|c: char| !c.is_ascii_hexdigit())
+            .unwrap_or(digits.len());
         let mut out = String::new();
         for (i, c) in digits[..whole].chars().enumerate() {
             if i > 0 && (whole - i) % size == 0 {
@@ -106,7 +134,11 @@ impl Spec {
                 'g' | 'G' | 'n' => general(magnitude, precision, self.alternate, false),
                 'r' if self.precision.is_none() => repr::float(magnitude),
                 'r' => general(magnitude, precision, self.alternate, true),
-                _ => return Err(value_error("Unknown format code for object of type 'float'")),
+                _ => {
+                    return Err(value_error(
+                        "Unknown format code for object of type 'float'",
+                    ));
+                }
             }
         };
         if self.alternate && !digits.contains('.') && matches!(kind, 'f' | 'F') {
@@ -119,7 +151,11 @@ impl Spec {
         if kind.is_ascii_uppercase() {
             digits = digits.to_uppercase();
         }
-        self.pad(self.sign(value.is_sign_negative() && !value.is_nan()), &digits, '>')
+        self.pad(
+            self.sign(value.is_sign_negative() && !value.is_nan()),
+            &digits,
+            '>',
+        )
     }
 }
 
@@ -128,7 +164,11 @@ fn exponent(value: f64, precision: usize) -> String {
     let text = format!("{value:.precision$e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    format!(
+        "{digits}e{}{:02}",
+        if exponent < 0 { '-' } else { '+' },
+        exponent.abs()
+    )
 }
 
 /// C's `%g`; `point` keeps at least one decimal, as a float without type does.
@@ -143,11 +183,19 @@ fn general(value: f64, precision: usize, alternate: bool, point: bool) -> String
         false => text.to_owned(),
     };
     if power < -4 || power >= limit {
-        return format!("{}e{}", trim(digits), scientific.split_once('e').map_or("", |(_, e)| e));
+        return format!(
+            "{}e{}",
+            trim(digits),
+            scientific.split_once('e').map_or("", |(_, e)| e)
+        );
     }
     let decimals = usize::try_from(i64::try_from(precision).unwrap_or(0) - 1 - power).unwrap_or(0);
     let fixed = trim(&format!("{value:.decimals$}"));
-    if point && !fixed.contains('.') { fixed + ".0" } else { fixed }
+    if point && !fixed.contains('.') {
+        fixed + ".0"
+    } else {
+        fixed
+    }
 }
 
 /// `template % values`.
@@ -156,13 +204,22 @@ fn general(value: f64, precision: usize, alternate: bool, point: bool) -> String
 /// `TypeError` for too few, too many or wrong values, `ValueError` for a bad template.
 pub fn percent(template: &str, values: &Value) -> Result<String, Error> {
     let single = [values.clone()];
-    let args = if let Py::Tuple(items) = py(values) { items } else { &single[..] };
+    let args = if let Py::Tuple(items) = py(values) {
+        items
+    } else {
+        &single[..]
+    };
     let is_mapping = !matches!(py(values), Py::Tuple(_) | Py::Str(_))
-        && matches!(py(values), Py::Dict(_) | Py::List(_) | Py::Range(_) | Py::Undefined);
+        && matches!(
+            py(values),
+            Py::Dict(_) | Py::List(_) | Py::Range(_) | Py::Undefined
+        );
     let (mut out, mut used, mut chars) = (String::new(), 0, template.chars().peekable());
     let next = |used: &mut usize| {
         *used += 1;
-        args.get(*used - 1).cloned().ok_or_else(|| type_error("not enough arguments for format string"))
+        args.get(*used - 1)
+            .cloned()
+            .ok_or_else(|| type_error("not enough arguments for format string"))
     };
     while let Some(c) = chars.next() {
         if c != '%' {
@@ -207,7 +264,9 @@ pub fn percent(template: &str, values: &Value) -> Result<String, Error> {
             spec.precision = Some(usize::try_from(amount(&mut chars, &mut used)?).unwrap_or(0));
         }
         while chars.next_if(|c| matches!(c, 'h' | 'l' | 'L')).is_some() {}
-        let kind = chars.next().ok_or_else(|| value_error("incomplete format"))?;
+        let kind = chars
+            .next()
+            .ok_or_else(|| value_error("incomplete format"))?;
         if kind == '%' {
             out.push('%');
             continue;
@@ -216,7 +275,9 @@ pub fn percent(template: &str, values: &Value) -> Result<String, Error> {
         out.push_str(&converted(&mut spec, kind, &value)?);
     }
     if used < args.len() && !is_mapping {
-        return Err(type_error("not all arguments converted during string formatting"));
+        return Err(type_error(
+            "not all arguments converted during string formatting",
+        ));
     }
     Ok(out)
 }
@@ -224,7 +285,9 @@ pub fn percent(template: &str, values: &Value) -> Result<String, Error> {
 fn digits(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> i64 {
     let mut value: i64 = 0;
     while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-        value = value.saturating_mul(10).saturating_add(i64::from(digit as u32 - 48));
+        value = value
+            .saturating_mul(10)
+            .saturating_add(i64::from(digit as u32 - 48));
     }
     value
 }
@@ -258,11 +321,18 @@ fn converted(spec: &mut Spec, kind: char, value: &Value) -> Result<String, Error
         ('d' | 'i' | 'u', Some(Ok(i))) => spec.int(i),
         ('d' | 'i' | 'u', Some(Err(f))) if f.is_finite() => spec.int(f.trunc() as i128),
         ('x' | 'X' | 'o', Some(Ok(i))) => spec.int(i),
-        ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Some(n)) => spec.float(n.map_or_else(|f| f, |i| i as f64)),
+        ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Some(n)) => {
+            spec.float(n.map_or_else(|f| f, |i| i as f64))
+        }
         ('c', Some(Ok(i))) => spec.int(i),
-        ('c', None) if value.as_str().is_some_and(|s| s.chars().count() == 1) => spec.text(value.as_str().unwrap_or_default()),
+        ('c', None) if value.as_str().is_some_and(|s| s.chars().count() == 1) => {
+            spec.text(value.as_str().unwrap_or_default())
+        }
         ('d' | 'i' | 'u' | 'x' | 'X' | 'o' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'c', _) => {
-            Err(type_error(format!("%{kind} format: a number is required, not {}", type_name(value))))
+            Err(type_error(format!(
+                "%{kind} format: a number is required, not {}",
+                type_name(value)
+            )))
         }
         _ => Err(value_error("unsupported format character")),
     }
@@ -273,7 +343,11 @@ fn converted(spec: &mut Spec, kind: char, value: &Value) -> Result<String, Error
 /// # Errors
 /// `IndexError`, `KeyError` for a missing value, `ValueError` for a bad template.
 pub fn braces(template: &str, args: &[Value]) -> Result<String, Error> {
-    let mut fields = Fields { args, next: 0, manual: None };
+    let mut fields = Fields {
+        args,
+        next: 0,
+        manual: None,
+    };
     fields.format(template, 2)
 }
 
@@ -315,13 +389,21 @@ impl Fields<'_> {
     }
 
     fn field(&mut self, field: &str, depth: usize) -> Result<String, Error> {
-        let bracket = field.find('[').map_or(0, |open| field[open..].find(']').map_or(0, |close| open + close));
+        let bracket = field.find('[').map_or(0, |open| {
+            field[open..].find(']').map_or(0, |close| open + close)
+        });
         let colon = field[bracket..].find([':', '!']).map(|at| at + bracket);
         let (name, tail) = colon.map_or((field, ""), |at| field.split_at(at));
         let (conversion, spec) = match tail.strip_prefix('!') {
             Some(tail) => {
-                let kind = tail.chars().next().ok_or_else(|| value_error("unmatched '{' in format spec"))?;
-                (Some(kind), tail[kind.len_utf8()..].strip_prefix(':').unwrap_or(""))
+                let kind = tail
+                    .chars()
+                    .next()
+                    .ok_or_else(|| value_error("unmatched '{' in format spec"))?;
+                (
+                    Some(kind),
+                    tail[kind.len_utf8()..].strip_prefix(':').unwrap_or(""),
+                )
             }
             None => (None, tail.strip_prefix(':').unwrap_or("")),
         };
@@ -347,14 +429,28 @@ impl Fields<'_> {
         let mut value = if first.is_empty() || first.bytes().all(|b| b.is_ascii_digit()) {
             let manual = !first.is_empty();
             if *self.manual.get_or_insert(manual) != manual {
-                return Err(value_error("cannot switch from manual field specification to automatic field numbering"));
+                return Err(value_error(
+                    "cannot switch from manual field specification to automatic field numbering",
+                ));
             }
-            let index = if manual { first.parse().unwrap_or(usize::MAX) } else { self.next };
+            let index = if manual {
+                first.parse().unwrap_or(usize::MAX)
+            } else {
+                self.next
+            };
             self.next += usize::from(!manual);
             let found = positional.get(index).cloned();
-            found.ok_or_else(|| exception("IndexError", "Replacement index out of range for positional args tuple"))?
+            found.ok_or_else(|| {
+                exception(
+                    "IndexError",
+                    "Replacement index out of range for positional args tuple",
+                )
+            })?
         } else {
-            let found = keywords.as_ref().filter(|k| k.has(first)).and_then(|k| k.peek::<Value>(first).ok());
+            let found = keywords
+                .as_ref()
+                .filter(|k| k.has(first))
+                .and_then(|k| k.peek::<Value>(first).ok());
             found.ok_or_else(|| exception("KeyError", first))?
         };
         while !rest.is_empty() {
@@ -363,9 +459,13 @@ impl Fields<'_> {
                 value = ops::attribute(&value, &tail[..end])?;
                 rest = &tail[end..];
             } else {
-                let end = rest.find(']').ok_or_else(|| value_error("Missing ']' in format string"))?;
+                let end = rest
+                    .find(']')
+                    .ok_or_else(|| value_error("Missing ']' in format string"))?;
                 let key = &rest[1..end];
-                let key = key.parse::<i64>().map_or_else(|_| Value::from(key), Value::from);
+                let key = key
+                    .parse::<i64>()
+                    .map_or_else(|_| Value::from(key), Value::from);
                 value = ops::item(&value, &key)?;
                 rest = &rest[end + 1..];
             }
@@ -386,7 +486,10 @@ fn format_value(value: &Value, spec: &str) -> Result<String, Error> {
         Py::Bool(b) => spec.int(i128::from(b)),
         Py::Int(i) => spec.int(i),
         Py::Float(f) => spec.float(f),
-        _ => Err(type_error(format!("unsupported format string passed to {}.__format__", type_name(value)))),
+        _ => Err(type_error(format!(
+            "unsupported format string passed to {}.__format__",
+            type_name(value)
+        ))),
     }
 }
 

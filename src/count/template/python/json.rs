@@ -32,14 +32,23 @@ pub fn tojson(args: &[Value]) -> Result<Value, Error> {
         Some(_) => return Err(type_error("can't multiply sequence by non-int")),
     };
     let (item, key) = match separators.filter(|s| !s.is_none()) {
-        None => (if indent.is_some() { "," } else { ", " }.to_owned(), ": ".to_owned()),
+        None => (
+            if indent.is_some() { "," } else { ", " }.to_owned(),
+            ": ".to_owned(),
+        ),
         Some(pair) => match &iter(&pair)?[..] {
             [item, key] => (text(item)?.to_owned(), text(key)?.to_owned()),
             _ => return Err(super::exception("ValueError", "separators must be a pair")),
         },
     };
     let is_true = |value: Option<Value>| value.is_some_and(|v| v.is_true());
-    let style = Style { ascii: is_true(ascii), sort: is_true(sort), indent, item, key };
+    let style = Style {
+        ascii: is_true(ascii),
+        sort: is_true(sort),
+        indent,
+        item,
+        key,
+    };
     let mut out = String::new();
     style.write(&value.unwrap_or_default(), &mut out, 0)?;
     Ok(Value::from(out))
@@ -102,7 +111,10 @@ impl Style {
 }
 
 fn not_serializable(value: &Value) -> Error {
-    type_error(format!("Object of type {} is not JSON serializable", type_name(value)))
+    type_error(format!(
+        "Object of type {} is not JSON serializable",
+        type_name(value)
+    ))
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -111,7 +123,9 @@ fn scalar(value: &Value) -> Option<String> {
         Py::Bool(b) => b.to_string(),
         Py::Int(i) => i.to_string(),
         Py::Float(f) if f.is_nan() => "NaN".to_owned(),
-        Py::Float(f) if f.is_infinite() => if f > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
+        Py::Float(f) if f.is_infinite() => {
+            if f > 0.0 { "Infinity" } else { "-Infinity" }.to_owned()
+        }
         Py::Float(f) => repr::float(f),
         _ => return None,
     })
@@ -120,7 +134,12 @@ fn scalar(value: &Value) -> Option<String> {
 fn name(key: &Value) -> Result<String, Error> {
     match py(key) {
         Py::Str(s) => Ok(s.to_owned()),
-        _ => scalar(key).ok_or_else(|| type_error(format!("keys must be str, int, float, bool or None, not {}", type_name(key)))),
+        _ => scalar(key).ok_or_else(|| {
+            type_error(format!(
+                "keys must be str, int, float, bool or None, not {}",
+                type_name(key)
+            ))
+        }),
     }
 }
 

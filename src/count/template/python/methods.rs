@@ -4,32 +4,103 @@ use minijinja::{Error, State, Value};
 
 use super::args::bind;
 use super::objects::{DictView, ViewKind, slice_positions};
-use super::value::{Dict, Py, dict, hashable, index, iter, list, py, text, tuple, type_name, undefined_error};
+use super::value::{
+    Dict, Py, dict, hashable, index, iter, list, py, text, tuple, type_name, undefined_error,
+};
 use super::{exception, format, repr, type_error, unsupported};
 use crate::count::template::python::text as strings;
 
 const STR: [&str; 47] = [
-    "capitalize", "casefold", "center", "count", "encode", "endswith", "expandtabs", "find", "format", "format_map",
-    "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric",
-    "isprintable", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip", "maketrans", "partition",
-    "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split",
-    "splitlines", "startswith", "strip", "swapcase", "title", "translate", "upper", "zfill",
+    "capitalize",
+    "casefold",
+    "center",
+    "count",
+    "encode",
+    "endswith",
+    "expandtabs",
+    "find",
+    "format",
+    "format_map",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isascii",
+    "isdecimal",
+    "isdigit",
+    "isidentifier",
+    "islower",
+    "isnumeric",
+    "isprintable",
+    "isspace",
+    "istitle",
+    "isupper",
+    "join",
+    "ljust",
+    "lower",
+    "lstrip",
+    "maketrans",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "translate",
+    "upper",
+    "zfill",
 ];
-const LIST: [&str; 11] =
-    ["append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse", "sort"];
+const LIST: [&str; 11] = [
+    "append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse",
+    "sort",
+];
 const TUPLE: [&str; 2] = ["count", "index"];
-const DICT: [&str; 11] =
-    ["clear", "copy", "fromkeys", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values"];
+const DICT: [&str; 11] = [
+    "clear",
+    "copy",
+    "fromkeys",
+    "get",
+    "items",
+    "keys",
+    "pop",
+    "popitem",
+    "setdefault",
+    "update",
+    "values",
+];
 const NUMBER: [&str; 14] = [
-    "as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator", "from_bytes", "fromhex", "hex", "imag",
-    "is_integer", "numerator", "real", "to_bytes", "is_integer",
+    "as_integer_ratio",
+    "bit_count",
+    "bit_length",
+    "conjugate",
+    "denominator",
+    "from_bytes",
+    "fromhex",
+    "hex",
+    "imag",
+    "is_integer",
+    "numerator",
+    "real",
+    "to_bytes",
+    "is_integer",
 ];
 const RANGE: [&str; 5] = ["count", "index", "start", "step", "stop"];
 const VIEW: [&str; 2] = ["isdisjoint", "mapping"];
 
 /// Whether some built-in type has a method or an attribute of this name.
 pub fn is_method_name(name: &str) -> bool {
-    [&STR[..], &LIST, &DICT, &NUMBER, &RANGE, &VIEW].iter().any(|names| names.contains(&name))
+    [&STR[..], &LIST, &DICT, &NUMBER, &RANGE, &VIEW]
+        .iter()
+        .any(|names| names.contains(&name))
 }
 
 /// Whether the type of `value` has a method `name`.
@@ -39,7 +110,9 @@ pub fn has(value: &Value, name: &str) -> bool {
         Py::List(_) => LIST.contains(&name),
         Py::Tuple(_) => TUPLE.contains(&name),
         Py::Dict(_) => DICT.contains(&name),
-        Py::Int(_) | Py::Bool(_) => NUMBER.contains(&name) && !matches!(name, "fromhex" | "hex" | "is_integer"),
+        Py::Int(_) | Py::Bool(_) => {
+            NUMBER.contains(&name) && !matches!(name, "fromhex" | "hex" | "is_integer")
+        }
         Py::Float(_) => NUMBER.contains(&name) && !name.contains("bit") && !name.contains("bytes"),
         Py::Range(_) => RANGE.contains(&name),
         Py::View(_) => VIEW.contains(&name),
@@ -61,15 +134,28 @@ pub fn is_mutating(value: &Value, name: &str) -> bool {
 /// # Errors
 /// `UndefinedError` for a method that is not there, `SecurityError` for one that the sandbox refuses, and what the
 /// method raises.
-pub fn call(state: &mut State<'_, '_>, receiver: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
+pub fn call(
+    state: &mut State<'_, '_>,
+    receiver: &Value,
+    name: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
     if is_mutating(receiver, name) {
-        return Err(exception("SecurityError", format!("access to attribute '{name}' is unsafe")));
+        return Err(exception(
+            "SecurityError",
+            format!("access to attribute '{name}' is unsafe"),
+        ));
     }
     if !has(receiver, name) {
         return match py(receiver) {
-            Py::Dict(dict) if dict.contains_key(&Value::from(name)) => dict[&Value::from(name)].call(state, args),
+            Py::Dict(dict) if dict.contains_key(&Value::from(name)) => {
+                dict[&Value::from(name)].call(state, args)
+            }
             Py::Namespace | Py::Other => receiver.call_method(state, name, args),
-            _ => Err(exception("UndefinedError", format!("'{} object' has no attribute '{name}'", type_name(receiver)))),
+            _ => Err(exception(
+                "UndefinedError",
+                format!("'{} object' has no attribute '{name}'", type_name(receiver)),
+            )),
         };
     }
     match py(receiver) {
@@ -77,18 +163,30 @@ pub fn call(state: &mut State<'_, '_>, receiver: &Value, name: &str, args: &[Val
         Py::Str(s) => string_method(s, name, args),
         Py::Dict(entries) => dict_method(receiver, entries, name, args),
         Py::List(items) | Py::Tuple(items) => sequence_method(receiver, items, name, args),
-        Py::Range(range) => sequence_method(receiver, &range.items().collect::<Vec<_>>(), name, args),
-        Py::Int(i) if name == "bit_length" => Ok(Value::from(128 - i.unsigned_abs().leading_zeros())),
+        Py::Range(range) => {
+            sequence_method(receiver, &range.items().collect::<Vec<_>>(), name, args)
+        }
+        Py::Int(i) if name == "bit_length" => {
+            Ok(Value::from(128 - i.unsigned_abs().leading_zeros()))
+        }
         Py::Float(f) if name == "is_integer" => Ok(Value::from(f.fract() == 0.0)),
         Py::Undefined => Err(undefined_error()),
         _ => Err(unsupported(format!("{}.{name}()", type_name(receiver)))),
     }
 }
 
-fn dict_method(receiver: &Value, entries: &Dict, name: &str, args: &[Value]) -> Result<Value, Error> {
+fn dict_method(
+    receiver: &Value,
+    entries: &Dict,
+    name: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
     let view = |kind| {
         let [] = bind(name, args, [], 0)?;
-        Ok(Value::from_object(DictView { kind, dict: receiver.clone() }))
+        Ok(Value::from_object(DictView {
+            kind,
+            dict: receiver.clone(),
+        }))
     };
     match name {
         "keys" => view(ViewKind::Keys),
@@ -98,7 +196,11 @@ fn dict_method(receiver: &Value, entries: &Dict, name: &str, args: &[Value]) -> 
             let [key, default] = bind(name, args, ["-key", "-default"], 1)?;
             let key = key.unwrap_or_default();
             hashable(&key)?;
-            Ok(entries.get(&key).cloned().or(default).unwrap_or_else(|| Value::from(())))
+            Ok(entries
+                .get(&key)
+                .cloned()
+                .or(default)
+                .unwrap_or_else(|| Value::from(())))
         }
         "copy" => {
             let [] = bind(name, args, [], 0)?;
@@ -107,23 +209,43 @@ fn dict_method(receiver: &Value, entries: &Dict, name: &str, args: &[Value]) -> 
         _ => {
             let [keys, value] = bind(name, args, ["-keys", "-value"], 1)?;
             let value = value.unwrap_or_else(|| Value::from(()));
-            Ok(dict(iter(&keys.unwrap_or_default())?.into_iter().map(|k| (k, value.clone())).collect()))
+            Ok(dict(
+                iter(&keys.unwrap_or_default())?
+                    .into_iter()
+                    .map(|k| (k, value.clone()))
+                    .collect(),
+            ))
         }
     }
 }
 
-fn sequence_method(receiver: &Value, items: &[Value], name: &str, args: &[Value]) -> Result<Value, Error> {
+fn sequence_method(
+    receiver: &Value,
+    items: &[Value],
+    name: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
     match name {
         "count" => {
             let [what] = bind(name, args, ["-value"], 1)?;
-            Ok(Value::from(items.iter().filter(|item| Some(*item) == what.as_ref()).count()))
+            Ok(Value::from(
+                items
+                    .iter()
+                    .filter(|item| Some(*item) == what.as_ref())
+                    .count(),
+            ))
         }
         "index" => {
             let [what, start, stop] = bind(name, args, ["-value", "-start", "-stop"], 1)?;
             let none = Value::from(());
-            let (start, stop) = (start.unwrap_or_else(|| none.clone()), stop.unwrap_or_else(|| none.clone()));
+            let (start, stop) = (
+                start.unwrap_or_else(|| none.clone()),
+                stop.unwrap_or_else(|| none.clone()),
+            );
             let within = slice_positions(items.len(), &start, &stop, &none)?;
-            let found = within.items().find(|i| i.as_usize().and_then(|i| items.get(i)) == what.as_ref());
+            let found = within
+                .items()
+                .find(|i| i.as_usize().and_then(|i| items.get(i)) == what.as_ref());
             found.ok_or_else(|| exception("ValueError", "value is not in list"))
         }
         "copy" => Ok(receiver.clone()),
@@ -132,7 +254,11 @@ fn sequence_method(receiver: &Value, items: &[Value], name: &str, args: &[Value]
 }
 
 /// The part of a string between character positions, and where it starts; `None` when `start` is past its end.
-fn window<'s>(s: &'s str, start: Option<Value>, end: Option<Value>) -> Result<Option<(usize, &'s str)>, Error> {
+fn window<'s>(
+    s: &'s str,
+    start: Option<Value>,
+    end: Option<Value>,
+) -> Result<Option<(usize, &'s str)>, Error> {
     let none = || Value::from(());
     let (start, end) = (start.unwrap_or_else(none), end.unwrap_or_else(none));
     if start.is_none() && end.is_none() {
@@ -146,8 +272,15 @@ fn window<'s>(s: &'s str, start: Option<Value>, end: Option<Value>) -> Result<Op
     if at.start > at.stop {
         return Ok(None);
     }
-    let byte = |i: i64| s.char_indices().nth(usize::try_from(i).unwrap_or(0)).map_or(s.len(), |(b, _)| b);
-    Ok(Some((usize::try_from(at.start).unwrap_or(0), &s[byte(at.start)..byte(at.stop)])))
+    let byte = |i: i64| {
+        s.char_indices()
+            .nth(usize::try_from(i).unwrap_or(0))
+            .map_or(s.len(), |(b, _)| b)
+    };
+    Ok(Some((
+        usize::try_from(at.start).unwrap_or(0),
+        &s[byte(at.start)..byte(at.stop)],
+    )))
 }
 
 /// A method of a string.
@@ -163,7 +296,11 @@ pub fn string_method(s: &str, name: &str, args: &[Value]) -> Result<Value, Error
     let made = match name {
         "upper" => s.to_uppercase(),
         "lower" => s.to_lowercase(),
-        "casefold" if s.is_ascii() || s.chars().all(|c| c.to_lowercase().eq([c])) && !s.contains('ß') => s.to_lowercase(),
+        "casefold"
+            if s.is_ascii() || s.chars().all(|c| c.to_lowercase().eq([c])) && !s.contains('ß') =>
+        {
+            s.to_lowercase()
+        }
         "title" => strings::title(s),
         "capitalize" => strings::capitalize(s),
         "swapcase" => strings::swapcase(s),
@@ -183,7 +320,13 @@ fn string_method_with_args(s: &str, name: &str, args: &[Value]) -> Result<Value,
             let affix = affix.unwrap_or_default();
             let has = |affix: &Value| -> Result<bool, Error> {
                 let affix = text(affix)?;
-                Ok(part.is_some_and(|(_, p)| if name == "startswith" { p.starts_with(affix) } else { p.ends_with(affix) }))
+                Ok(part.is_some_and(|(_, p)| {
+                    if name == "startswith" {
+                        p.starts_with(affix)
+                    } else {
+                        p.ends_with(affix)
+                    }
+                }))
             };
             match py(&affix) {
                 Py::Tuple(affixes) => {
@@ -202,7 +345,12 @@ fn string_method_with_args(s: &str, name: &str, args: &[Value]) -> Result<Value,
             let [old, new, count] = bind(name, args, ["-old", "-new", "-count"], 2)?;
             let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
             let count = count.as_ref().map_or(Ok(-1), index)?;
-            Ok(Value::from(strings::replace(s, text(&old)?, text(&new)?, count)))
+            Ok(Value::from(strings::replace(
+                s,
+                text(&old)?,
+                text(&new)?,
+                count,
+            )))
         }
         "join" => {
             let [items] = bind(name, args, ["-iterable"], 1)?;
@@ -215,7 +363,10 @@ fn string_method_with_args(s: &str, name: &str, args: &[Value]) -> Result<Value,
         }
         "splitlines" => {
             let [keep] = bind(name, args, ["keepends"], 0)?;
-            Ok(strings_list(strings::lines(s, keep.is_some_and(|k| k.is_true()))))
+            Ok(strings_list(strings::lines(
+                s,
+                keep.is_some_and(|k| k.is_true()),
+            )))
         }
         "partition" | "rpartition" => {
             let [sep] = bind(name, args, ["-sep"], 1)?;
@@ -224,7 +375,11 @@ fn string_method_with_args(s: &str, name: &str, args: &[Value]) -> Result<Value,
             if sep.is_empty() {
                 return Err(exception("ValueError", "empty separator"));
             }
-            let parts = if name == "partition" { s.split_once(sep) } else { s.rsplit_once(sep) };
+            let parts = if name == "partition" {
+                s.split_once(sep)
+            } else {
+                s.rsplit_once(sep)
+            };
             let parts = match parts {
                 Some((left, right)) => [left, sep, right],
                 None if name == "partition" => [s, "", ""],
@@ -236,7 +391,11 @@ fn string_method_with_args(s: &str, name: &str, args: &[Value]) -> Result<Value,
             let [affix] = bind(name, args, ["-affix"], 1)?;
             let affix = affix.unwrap_or_default();
             let affix = text(&affix)?;
-            let rest = if name == "removeprefix" { s.strip_prefix(affix) } else { s.strip_suffix(affix) };
+            let rest = if name == "removeprefix" {
+                s.strip_prefix(affix)
+            } else {
+                s.strip_suffix(affix)
+            };
             Ok(Value::from(rest.unwrap_or(s)))
         }
         "ljust" | "rjust" | "center" | "zfill" | "expandtabs" => pad(s, name, args),
@@ -273,7 +432,11 @@ fn split(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
         return Err(exception("ValueError", "empty separator"));
     }
     let count = usize::try_from(count.as_ref().map_or(Ok(-1), index)?).unwrap_or(usize::MAX);
-    let parts = if name == "split" { strings::split(s, sep, count) } else { strings::rsplit(s, sep, count) };
+    let parts = if name == "split" {
+        strings::split(s, sep, count)
+    } else {
+        strings::rsplit(s, sep, count)
+    };
     Ok(list(parts.into_iter().map(Value::from).collect()))
 }
 
@@ -283,10 +446,16 @@ fn search(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
     let what = text(&what)?;
     let part = window(s, start, end)?;
     if name == "count" {
-        return Ok(Value::from(part.map_or(0, |(_, p)| p.matches(what).count())));
+        return Ok(Value::from(
+            part.map_or(0, |(_, p)| p.matches(what).count()),
+        ));
     }
     let found = part.and_then(|(offset, p)| {
-        let at = if name.starts_with('r') { p.rfind(what) } else { p.find(what) };
+        let at = if name.starts_with('r') {
+            p.rfind(what)
+        } else {
+            p.find(what)
+        };
         at.map(|at| offset + p[..at].chars().count())
     });
     match found {
@@ -300,7 +469,10 @@ fn pad(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
     if name == "expandtabs" {
         let [size] = bind(name, args, ["tabsize"], 0)?;
         let size = size.as_ref().map_or(Ok(8), index)?;
-        return Ok(Value::from(strings::expand_tabs(s, usize::try_from(size.min(1000)).unwrap_or(0))));
+        return Ok(Value::from(strings::expand_tabs(
+            s,
+            usize::try_from(size.min(1000)).unwrap_or(0),
+        )));
     }
     let [width, fill] = bind(name, args, ["-width", "-fillchar"], 1)?;
     let width = usize::try_from(index(&width.unwrap_or_default())?).unwrap_or(0);
@@ -310,7 +482,9 @@ fn pad(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
     let fill = fill.as_ref().map_or(Ok(" "), text)?;
     let mut chars = fill.chars();
     let (Some(fill), None) = (chars.next(), chars.next()) else {
-        return Err(type_error("The fill character must be exactly one character long"));
+        return Err(type_error(
+            "The fill character must be exactly one character long",
+        ));
     };
     let missing = width.saturating_sub(s.chars().count());
     let left = match name {
@@ -330,7 +504,8 @@ fn pad(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
 /// `str.is…()`; `None` for other names.
 fn predicate(s: &str, name: &str) -> Option<Result<bool, Error>> {
     let all = |test: fn(char) -> Result<bool, Error>| {
-        s.chars().try_fold(!s.is_empty(), |so_far, c| Ok(test(c)? && so_far))
+        s.chars()
+            .try_fold(!s.is_empty(), |so_far, c| Ok(test(c)? && so_far))
     };
     let lower = s.chars().any(char::is_lowercase);
     let upper = s.chars().any(char::is_uppercase);
@@ -372,7 +547,9 @@ fn numeric(c: char, kind: NumericKind) -> Result<bool, Error> {
     }
     let ideograph = matches!(c, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{2_0000}'..='\u{3_ffff}');
     if c.is_numeric() || (ideograph && kind == NumericKind::Numeric) {
-        return Err(unsupported("asking for the kind of a numeral outside ASCII"));
+        return Err(unsupported(
+            "asking for the kind of a numeral outside ASCII",
+        ));
     }
     Ok(false)
 }

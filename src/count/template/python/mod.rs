@@ -44,7 +44,12 @@ impl From<Exception> for Error {
 
 /// A Python exception of type `kind`.
 pub fn exception(kind: &'static str, message: impl Into<String>) -> Error {
-    Exception { kind, message: message.into(), unsupported: false }.into()
+    Exception {
+        kind,
+        message: message.into(),
+        unsupported: false,
+    }
+    .into()
 }
 
 /// A `TypeError`.
@@ -54,7 +59,12 @@ pub fn type_error(message: impl Into<String>) -> Error {
 
 /// Something Python can do that is not done here.
 pub fn unsupported(what: impl std::fmt::Display) -> Error {
-    Exception { kind: "Unsupported", message: format!("{what} is not supported"), unsupported: true }.into()
+    Exception {
+        kind: "Unsupported",
+        message: format!("{what} is not supported"),
+        unsupported: true,
+    }
+    .into()
 }
 
 /// Puts operators, filters, tests and functions into `env`.

@@ -27,7 +27,11 @@ pub struct Range {
 impl Range {
     /// How many numbers.
     pub fn len(&self) -> usize {
-        let (low, high) = if self.step > 0 { (self.start, self.stop) } else { (self.stop, self.start) };
+        let (low, high) = if self.step > 0 {
+            (self.start, self.stop)
+        } else {
+            (self.stop, self.start)
+        };
         let span = i128::from(high) - i128::from(low);
         let step = i128::from(self.step).abs();
         usize::try_from((span.max(0) + step - 1) / step).unwrap_or(usize::MAX)
@@ -40,7 +44,8 @@ impl Range {
 
     /// The numbers.
     pub fn items(self) -> impl Iterator<Item = Value> {
-        (0..self.len()).map(move |i| Value::from(self.start + i64::try_from(i).unwrap_or(0) * self.step))
+        (0..self.len())
+            .map(move |i| Value::from(self.start + i64::try_from(i).unwrap_or(0) * self.step))
     }
 }
 
@@ -81,11 +86,16 @@ pub struct DictView {
 impl DictView {
     /// What is shown, in order.
     pub fn items(&self) -> Vec<Value> {
-        let Py::Dict(dict) = py(&self.dict) else { return Vec::new() };
+        let Py::Dict(dict) = py(&self.dict) else {
+            return Vec::new();
+        };
         match self.kind {
             ViewKind::Keys => dict.keys().cloned().collect(),
             ViewKind::Values => dict.values().cloned().collect(),
-            ViewKind::Items => dict.iter().map(|(k, v)| tuple(vec![k.clone(), v.clone()])).collect(),
+            ViewKind::Items => dict
+                .iter()
+                .map(|(k, v)| tuple(vec![k.clone(), v.clone()]))
+                .collect(),
         }
     }
 }
@@ -114,7 +124,11 @@ impl Generator {
     /// # Errors
     /// What the generator raises.
     pub fn take(&self) -> Result<Vec<Value>, Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Ok(Vec::new()))
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .unwrap_or(Ok(Vec::new()))
     }
 
     /// The next item, the others stay.
@@ -225,7 +239,12 @@ impl Object for Cycler {
         (key.as_str() == Some("current")).then(|| self.items[*self.at()].clone())
     }
 
-    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, _: &[Value]) -> Result<Value, Error> {
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        _: &[Value],
+    ) -> Result<Value, Error> {
         let mut at = self.at();
         match method {
             "next" => {
@@ -237,7 +256,10 @@ impl Object for Cycler {
                 *at = 0;
                 Ok(Value::from(()))
             }
-            _ => Err(exception("UndefinedError", format!("cycler has no attribute '{method}'"))),
+            _ => Err(exception(
+                "UndefinedError",
+                format!("cycler has no attribute '{method}'"),
+            )),
         }
     }
 }
@@ -256,40 +278,68 @@ impl Object for Joiner {
 
     fn call(self: &Arc<Self>, _: &mut State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(if std::mem::replace(&mut *used, true) { self.separator.clone() } else { Value::from("") })
+        Ok(if std::mem::replace(&mut *used, true) {
+            self.separator.clone()
+        } else {
+            Value::from("")
+        })
     }
 }
 
 /// Puts Jinja2's and transformers' functions into `env`.
 pub fn install(env: &mut Environment<'static>) {
     env.add_function("range", |args: Arguments| range(&args.into_values()));
-    env.add_function("dict", |args: Arguments| Ok::<_, Error>(dict(make_dict(&args.into_values())?)));
+    env.add_function("dict", |args: Arguments| {
+        Ok::<_, Error>(dict(make_dict(&args.into_values())?))
+    });
     env.add_function("__namespace", minijinja::functions::namespace);
     env.add_function("namespace", |state: &mut State, args: Arguments| {
         let make = state.lookup("__namespace").unwrap_or_default();
         make.call(state, &[dict(make_dict(&args.into_values())?)])
     });
     env.add_function("cycler", |items: Arguments| match items.into_values() {
-        items if items.is_empty() => Err(exception("RuntimeError", "at least one item has to be provided")),
-        items => Ok(Value::from_object(Cycler { items, at: Mutex::new(0) })),
+        items if items.is_empty() => Err(exception(
+            "RuntimeError",
+            "at least one item has to be provided",
+        )),
+        items => Ok(Value::from_object(Cycler {
+            items,
+            at: Mutex::new(0),
+        })),
     });
     env.add_function("joiner", |args: Arguments| {
         let [separator] = bind("joiner", &args.into_values(), ["sep"], 0)?;
         let separator = separator.unwrap_or_else(|| Value::from(", "));
-        Ok::<_, Error>(Value::from_object(Joiner { separator, used: Mutex::new(false) }))
+        Ok::<_, Error>(Value::from_object(Joiner {
+            separator,
+            used: Mutex::new(false),
+        }))
     });
-    env.add_function("lipsum", |_: Arguments| Err::<Value, _>(unsupported("lipsum")));
+    env.add_function("lipsum", |_: Arguments| {
+        Err::<Value, _>(unsupported("lipsum"))
+    });
     env.add_function("raise_exception", |args: Arguments| {
         let [message] = bind("raise_exception", &args.into_values(), ["message"], 1)?;
-        Err::<Value, _>(exception("TemplateError", repr::str(&message.unwrap_or_default())?))
+        Err::<Value, _>(exception(
+            "TemplateError",
+            repr::str(&message.unwrap_or_default())?,
+        ))
     });
 }
 
 fn range(args: &[Value]) -> Result<Value, Error> {
     let numbers = args.iter().map(index).collect::<Result<Vec<_>, _>>()?;
     let range = match numbers[..] {
-        [stop] => Range { start: 0, stop, step: 1 },
-        [start, stop] => Range { start, stop, step: 1 },
+        [stop] => Range {
+            start: 0,
+            stop,
+            step: 1,
+        },
+        [start, stop] => Range {
+            start,
+            stop,
+            step: 1,
+        },
         [_, _, 0] => return Err(exception("ValueError", "range() arg 3 must not be zero")),
         [start, stop, step] => Range { start, stop, step },
         _ => return Err(type_error("range expected 1 to 3 arguments")),
@@ -297,7 +347,10 @@ fn range(args: &[Value]) -> Result<Value, Error> {
     if i64::try_from(range.len()).is_ok_and(|len| len <= MAX_RANGE) {
         return Ok(Value::from_object(range));
     }
-    Err(exception("OverflowError", format!("Range too big. The sandbox blocks ranges larger than {MAX_RANGE}.")))
+    Err(exception(
+        "OverflowError",
+        format!("Range too big. The sandbox blocks ranges larger than {MAX_RANGE}."),
+    ))
 }
 
 /// `dict(…)`: a mapping or pairs, then keywords.
@@ -312,7 +365,12 @@ fn make_dict(args: &[Value]) -> Result<Dict, Error> {
                 for pair in iter(one)? {
                     match &iter(&pair)?[..] {
                         [key, value] => dict.insert(key.clone(), value.clone()),
-                        _ => return Err(exception("ValueError", "dictionary update sequence element has not length 2")),
+                        _ => {
+                            return Err(exception(
+                                "ValueError",
+                                "dictionary update sequence element has not length 2",
+                            ));
+                        }
                     };
                 }
                 dict
@@ -332,15 +390,33 @@ fn make_dict(args: &[Value]) -> Result<Dict, Error> {
 ///
 /// # Errors
 /// `TypeError` for bounds that are no integers, `ValueError` for a step of 0.
-pub fn slice_positions(len: usize, start: &Value, stop: &Value, step: &Value) -> Result<Range, Error> {
-    let bound = |value: &Value| if value.is_none() { Ok(None) } else { index(value).map(Some) };
+pub fn slice_positions(
+    len: usize,
+    start: &Value,
+    stop: &Value,
+    step: &Value,
+) -> Result<Range, Error> {
+    let bound = |value: &Value| {
+        if value.is_none() {
+            Ok(None)
+        } else {
+            index(value).map(Some)
+        }
+    };
     let len = i64::try_from(len).unwrap_or(i64::MAX);
     let step = bound(step)?.unwrap_or(1);
     if step == 0 {
         return Err(exception("ValueError", "slice step cannot be zero"));
     }
     let (low, high) = if step > 0 { (0, len) } else { (-1, len - 1) };
-    let clamp = |value: i64| (if value < 0 { value.saturating_add(len) } else { value }).clamp(low, high);
+    let clamp = |value: i64| {
+        (if value < 0 {
+            value.saturating_add(len)
+        } else {
+            value
+        })
+        .clamp(low, high)
+    };
     let start = bound(start)?.map_or(if step > 0 { low } else { high }, clamp);
     let stop = bound(stop)?.map_or(if step > 0 { high } else { low }, clamp);
     Ok(Range { start, stop, step })
@@ -353,7 +429,10 @@ pub fn slice_positions(len: usize, start: &Value, stop: &Value, step: &Value) ->
 pub fn slice(value: &Value, start: &Value, stop: &Value, step: &Value) -> Result<Value, Error> {
     let pick = |items: &[Value]| -> Result<Vec<Value>, Error> {
         let positions = slice_positions(items.len(), start, stop, step)?;
-        Ok(positions.items().filter_map(|i| items.get(i.as_usize()?).cloned()).collect())
+        Ok(positions
+            .items()
+            .filter_map(|i| items.get(i.as_usize()?).cloned())
+            .collect())
     };
     Ok(match py(value) {
         Py::List(items) => list(pick(items)?),
@@ -369,12 +448,21 @@ pub fn slice(value: &Value, start: &Value, stop: &Value, step: &Value) -> Result
         }
         Py::Undefined => return Err(super::value::undefined_error()),
         Py::Other => return Err(unsupported("slicing an object")),
-        _ => return Err(type_error(format!("'{}' object is not subscriptable", type_name(value)))),
+        _ => {
+            return Err(type_error(format!(
+                "'{}' object is not subscriptable",
+                type_name(value)
+            )));
+        }
     })
 }
 
 fn slice_text(s: &str, start: &Value, stop: &Value, step: &Value) -> Result<Value, Error> {
-    let len = if s.is_ascii() { s.len() } else { s.chars().count() };
+    let len = if s.is_ascii() {
+        s.len()
+    } else {
+        s.chars().count()
+    };
     let at = slice_positions(len, start, stop, step)?;
     if at.step == 1 {
         let from = usize::try_from(at.start).unwrap_or(0);
@@ -384,9 +472,17 @@ fn slice_text(s: &str, start: &Value, stop: &Value, step: &Value) -> Result<Valu
         }
         let mut ends = s.char_indices().map(|(i, _)| i).chain([s.len()]);
         let begin = ends.nth(from).unwrap_or(s.len());
-        let end = if count == 0 { begin } else { ends.nth(count - 1).unwrap_or(s.len()) };
+        let end = if count == 0 {
+            begin
+        } else {
+            ends.nth(count - 1).unwrap_or(s.len())
+        };
         return Ok(Value::from(&s[begin..end]));
     }
     let chars: Vec<char> = s.chars().collect();
-    Ok(Value::from(at.items().filter_map(|i| chars.get(i.as_usize()?)).collect::<String>()))
+    Ok(Value::from(
+        at.items()
+            .filter_map(|i| chars.get(i.as_usize()?))
+            .collect::<String>(),
+    ))
 }

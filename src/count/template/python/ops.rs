@@ -15,32 +15,56 @@ const MAX_SIZE: usize = 64 << 20;
 /// Puts the operators into `env`.
 pub fn install(env: &mut Environment<'static>) {
     env.add_filter("__add", |args: Arguments| fold(&args.into_values(), add));
-    env.add_filter("__sub", |args: Arguments| fold(&args.into_values(), |a, b| arithmetic('-', a, b)));
+    env.add_filter("__sub", |args: Arguments| {
+        fold(&args.into_values(), |a, b| arithmetic('-', a, b))
+    });
     env.add_filter("__mul", |args: Arguments| fold(&args.into_values(), mul));
-    env.add_filter("__div", |args: Arguments| fold(&args.into_values(), |a, b| arithmetic('/', a, b)));
-    env.add_filter("__floordiv", |args: Arguments| fold(&args.into_values(), |a, b| arithmetic('f', a, b)));
+    env.add_filter("__div", |args: Arguments| {
+        fold(&args.into_values(), |a, b| arithmetic('/', a, b))
+    });
+    env.add_filter("__floordiv", |args: Arguments| {
+        fold(&args.into_values(), |a, b| arithmetic('f', a, b))
+    });
     env.add_filter("__mod", |args: Arguments| fold(&args.into_values(), modulo));
-    env.add_filter("__pow", |args: Arguments| fold(&args.into_values(), |a, b| arithmetic('p', a, b)));
+    env.add_filter("__pow", |args: Arguments| {
+        fold(&args.into_values(), |a, b| arithmetic('p', a, b))
+    });
     env.add_filter("__neg", |a: &Value| negate(a));
     env.add_filter("__pos", |a: &Value| match number(a)? {
         Number::Int(i) => int(Some(i)),
         Number::Float(f) => Ok(Value::from(f)),
     });
     env.add_filter("__concat", |args: Arguments| concat(&args.into_values()));
-    env.add_filter("__lt", |a: &Value, b: &Value| compare(a, b).map(|o| o == Some(Ordering::Less)));
-    env.add_filter("__le", |a: &Value, b: &Value| compare(a, b).map(|o| o.is_some_and(Ordering::is_le)));
-    env.add_filter("__gt", |a: &Value, b: &Value| compare(a, b).map(|o| o == Some(Ordering::Greater)));
-    env.add_filter("__ge", |a: &Value, b: &Value| compare(a, b).map(|o| o.is_some_and(Ordering::is_ge)));
+    env.add_filter("__lt", |a: &Value, b: &Value| {
+        compare(a, b).map(|o| o == Some(Ordering::Less))
+    });
+    env.add_filter("__le", |a: &Value, b: &Value| {
+        compare(a, b).map(|o| o.is_some_and(Ordering::is_le))
+    });
+    env.add_filter("__gt", |a: &Value, b: &Value| {
+        compare(a, b).map(|o| o == Some(Ordering::Greater))
+    });
+    env.add_filter("__ge", |a: &Value, b: &Value| {
+        compare(a, b).map(|o| o.is_some_and(Ordering::is_ge))
+    });
     env.add_filter("__in", |a: &Value, b: &Value| contains(b, a));
     env.add_filter("__iter", |value: &Value| match py(value) {
         Py::List(_) | Py::Tuple(_) => Ok(value.clone()),
         _ => iter(value).map(list),
     });
     env.add_filter("__row", |value: &Value| row(value));
-    env.add_filter("__rows", |value: &Value| iter(value)?.iter().map(row).collect::<Result<Vec<_>, Error>>().map(list));
+    env.add_filter("__rows", |value: &Value| {
+        iter(value)?
+            .iter()
+            .map(row)
+            .collect::<Result<Vec<_>, Error>>()
+            .map(list)
+    });
     env.add_filter("__mapping", |value: &Value| match py(value) {
         Py::Dict(dict) if dict.keys().all(|k| k.as_str().is_some()) => Ok(value.clone()),
-        _ => Err(type_error("argument after ** must be a mapping with string keys")),
+        _ => Err(type_error(
+            "argument after ** must be a mapping with string keys",
+        )),
     });
     env.add_filter("__dict", |pairs: &Value| {
         let mut entries = Dict::new();
@@ -52,16 +76,28 @@ pub fn install(env: &mut Environment<'static>) {
     });
     env.add_filter("__item", |value: &Value, key: &Value| item(value, key));
     env.add_filter("__attr", |value: &Value, name: &str| attribute(value, name));
-    env.add_filter("__slice", |v: &Value, a: &Value, b: &Value, c: &Value| slice(v, a, b, c));
-    env.add_filter("__method", |state: &mut State, args: Arguments| match &args.into_values()[..] {
-        [receiver, name, rest @ ..] => methods::call(state, receiver, name.as_str().unwrap_or_default(), rest),
-        _ => Err(type_error("no method named")),
+    env.add_filter("__slice", |v: &Value, a: &Value, b: &Value, c: &Value| {
+        slice(v, a, b, c)
     });
+    env.add_filter(
+        "__method",
+        |state: &mut State, args: Arguments| match &args.into_values()[..] {
+            [receiver, name, rest @ ..] => {
+                methods::call(state, receiver, name.as_str().unwrap_or_default(), rest)
+            }
+            _ => Err(type_error("no method named")),
+        },
+    );
     env.add_filter("__undefined", |_: &Value| Value::UNDEFINED);
     env.add_filter("__missing", |_: &Value| Value::from_object(Missing));
-    env.add_filter("__is_missing", |value: &Value| value.downcast_object_ref::<Missing>().is_some());
+    env.add_filter("__is_missing", |value: &Value| {
+        value.downcast_object_ref::<Missing>().is_some()
+    });
     env.add_filter("__unknown", |_: &Value, name: &str| {
-        Err::<Value, _>(exception("TemplateRuntimeError", format!("No filter or test named '{name}' found.")))
+        Err::<Value, _>(exception(
+            "TemplateRuntimeError",
+            format!("No filter or test named '{name}' found."),
+        ))
     });
     env.add_filter("__no_loader", |_: &Value, _: &str| {
         Err::<Value, _>(type_error("no loader for this environment specified"))
@@ -78,18 +114,25 @@ struct Missing;
 
 impl minijinja::value::Object for Missing {}
 
-fn fold(args: &[Value], op: impl Fn(&Value, &Value) -> Result<Value, Error>) -> Result<Value, Error> {
-    let [first, rest @ ..] = args else { return Err(type_error("no operand")) };
-    rest.iter().try_fold(first.clone(), |left, right| op(&left, right))
+fn fold(
+    args: &[Value],
+    op: impl Fn(&Value, &Value) -> Result<Value, Error>,
+) -> Result<Value, Error> {
+    let [first, rest @ ..] = args else {
+        return Err(type_error("no operand"));
+    };
+    rest.iter()
+        .try_fold(first.clone(), |left, right| op(&left, right))
 }
 
 /// One item of a loop that takes its items apart: a list or a tuple.
 fn row(value: &Value) -> Result<Value, Error> {
     match py(value) {
         Py::List(_) | Py::Tuple(_) => Ok(value.clone()),
-        Py::None | Py::Bool(_) | Py::Int(_) | Py::Float(_) => {
-            Err(type_error(format!("cannot unpack non-iterable {} object", type_name(value))))
-        }
+        Py::None | Py::Bool(_) | Py::Int(_) | Py::Float(_) => Err(type_error(format!(
+            "cannot unpack non-iterable {} object",
+            type_name(value)
+        ))),
         _ => iter(value).map(list),
     }
 }
@@ -115,12 +158,17 @@ fn number(value: &Value) -> Result<Number, Error> {
         Py::Float(f) => Ok(Number::Float(f)),
         Py::Undefined => Err(undefined_error()),
         Py::Other => Err(unsupported("arithmetic with an object")),
-        _ => Err(type_error(format!("unsupported operand type: '{}'", type_name(value)))),
+        _ => Err(type_error(format!(
+            "unsupported operand type: '{}'",
+            type_name(value)
+        ))),
     }
 }
 
 fn int(value: Option<i128>) -> Result<Value, Error> {
-    value.map(Value::from).ok_or_else(|| unsupported("an integer of more than 128 bits"))
+    value
+        .map(Value::from)
+        .ok_or_else(|| unsupported("an integer of more than 128 bits"))
 }
 
 fn negate(value: &Value) -> Result<Value, Error> {
@@ -176,7 +224,11 @@ fn arithmetic(op: char, a: &Value, b: &Value) -> Result<Value, Error> {
 
 fn floor_div(a: i128, b: i128) -> Option<i128> {
     let quotient = a.checked_div(b)?;
-    Some(if a % b != 0 && (a < 0) != (b < 0) { quotient - 1 } else { quotient })
+    Some(if a % b != 0 && (a < 0) != (b < 0) {
+        quotient - 1
+    } else {
+        quotient
+    })
 }
 
 /// CPython's `float_divmod`.
@@ -190,8 +242,19 @@ fn float_div_rem(a: f64, b: f64) -> (f64, f64) {
         div -= 1.0;
     }
     let floor = div.floor();
-    let floor = if div - floor > 0.5 { floor + 1.0 } else { floor };
-    (if div == 0.0 { 0.0_f64.copysign(a / b) } else { floor }, rem)
+    let floor = if div - floor > 0.5 {
+        floor + 1.0
+    } else {
+        floor
+    };
+    (
+        if div == 0.0 {
+            0.0_f64.copysign(a / b)
+        } else {
+            floor
+        },
+        rem,
+    )
 }
 
 /// `a + b`.
@@ -201,13 +264,21 @@ fn float_div_rem(a: f64, b: f64) -> (f64, f64) {
 pub fn add(a: &Value, b: &Value) -> Result<Value, Error> {
     match (py(a), py(b)) {
         (Py::Str(x), Py::Str(y)) if a.is_safe() || b.is_safe() => {
-            let escape = |v: &Value, s: &str| if v.is_safe() { s.to_owned() } else { text::escape(s) };
+            let escape = |v: &Value, s: &str| {
+                if v.is_safe() {
+                    s.to_owned()
+                } else {
+                    text::escape(s)
+                }
+            };
             Ok(Value::from_safe_string(escape(a, x) + &escape(b, y)))
         }
         (Py::Str(x), Py::Str(y)) => Ok(Value::from([x, y].concat())),
         (Py::List(x), Py::List(y)) => Ok(list([x, y].concat())),
         (Py::Tuple(x), Py::Tuple(y)) => Ok(tuple([x, y].concat())),
-        (Py::Str(_), other) | (other, Py::Str(_)) if !matches!(other, Py::Undefined | Py::Other) => {
+        (Py::Str(_), other) | (other, Py::Str(_))
+            if !matches!(other, Py::Undefined | Py::Other) =>
+        {
             Err(type_error("can only concatenate str to str"))
         }
         _ => arithmetic('+', a, b),
@@ -237,7 +308,10 @@ fn mul(a: &Value, b: &Value) -> Result<Value, Error> {
 }
 
 fn repeat(items: &[Value], count: usize) -> Vec<Value> {
-    std::iter::repeat_n(items, count).flatten().cloned().collect()
+    std::iter::repeat_n(items, count)
+        .flatten()
+        .cloned()
+        .collect()
 }
 
 /// `a % b`: the remainder, or printf's formatting.
@@ -283,10 +357,16 @@ pub fn compare(a: &Value, b: &Value) -> Result<Option<Ordering>, Error> {
     match (number(a), number(b)) {
         (Ok(Number::Int(x)), Ok(Number::Int(y))) => Ok(Some(x.cmp(&y))),
         (Ok(Number::Int(x)), Ok(Number::Float(y))) => Ok(compare_mixed(x, y)),
-        (Ok(Number::Float(x)), Ok(Number::Int(y))) => Ok(compare_mixed(y, x).map(Ordering::reverse)),
+        (Ok(Number::Float(x)), Ok(Number::Int(y))) => {
+            Ok(compare_mixed(y, x).map(Ordering::reverse))
+        }
         (Ok(Number::Float(x)), Ok(Number::Float(y))) => Ok(x.partial_cmp(&y)),
         _ if a.is_undefined() || b.is_undefined() => Err(undefined_error()),
-        _ => Err(type_error(format!("'<' not supported between instances of '{}' and '{}'", type_name(a), type_name(b)))),
+        _ => Err(type_error(format!(
+            "'<' not supported between instances of '{}' and '{}'",
+            type_name(a),
+            type_name(b)
+        ))),
     }
 }
 
@@ -295,7 +375,10 @@ fn compare_mixed(int: i128, float: f64) -> Option<Ordering> {
     if float.abs() >= 1e38 || float.is_nan() {
         return 0.0_f64.partial_cmp(&float);
     }
-    Some(int.cmp(&(float.trunc() as i128)).then(0.0_f64.partial_cmp(&float.fract())?))
+    Some(
+        int.cmp(&(float.trunc() as i128))
+            .then(0.0_f64.partial_cmp(&float.fract())?),
+    )
 }
 
 /// Python's stable `list.sort` by what `key` gives.
@@ -324,7 +407,12 @@ pub fn contains(container: &Value, value: &Value) -> Result<bool, Error> {
         Py::Undefined => false,
         Py::Str(s) => match value.as_str() {
             Some(part) => memchr::memmem::find(s.as_bytes(), part.as_bytes()).is_some(),
-            None => return Err(type_error(format!("'in <string>' requires string, not {}", type_name(value)))),
+            None => {
+                return Err(type_error(format!(
+                    "'in <string>' requires string, not {}",
+                    type_name(value)
+                )));
+            }
         },
         Py::List(items) | Py::Tuple(items) => items.contains(value),
         Py::Dict(dict) => {
@@ -333,7 +421,12 @@ pub fn contains(container: &Value, value: &Value) -> Result<bool, Error> {
         }
         Py::View(_) | Py::Range(_) | Py::Generator(_) => iter(container)?.contains(value),
         Py::Other => return Err(unsupported("looking into an object")),
-        _ => return Err(type_error(format!("argument of type '{}' is not iterable", type_name(container)))),
+        _ => {
+            return Err(type_error(format!(
+                "argument of type '{}' is not iterable",
+                type_name(container)
+            )));
+        }
     })
 }
 
@@ -355,7 +448,10 @@ pub fn item(value: &Value, key: &Value) -> Result<Value, Error> {
             let at = usize::try_from(if at < 0 { at + len } else { at }).unwrap_or(usize::MAX);
             Ok(match py(value) {
                 Py::List(items) | Py::Tuple(items) => items.get(at).cloned(),
-                Py::Str(s) => s.chars().nth(at).map(|c| Value::from(c.encode_utf8(&mut [0; 4]) as &str)),
+                Py::Str(s) => s
+                    .chars()
+                    .nth(at)
+                    .map(|c| Value::from(c.encode_utf8(&mut [0; 4]) as &str)),
                 Py::Range(range) => range.items().nth(at),
                 _ => None,
             }
@@ -369,8 +465,18 @@ pub fn item(value: &Value, key: &Value) -> Result<Value, Error> {
 
 /// Attributes that every Python object has, undefined values too.
 const OBJECT: [&str; 12] = [
-    "__class__", "__doc__", "__init__", "__str__", "__repr__", "__eq__", "__ne__", "__hash__", "__len__", "__iter__",
-    "__bool__", "__module__",
+    "__class__",
+    "__doc__",
+    "__init__",
+    "__str__",
+    "__repr__",
+    "__eq__",
+    "__ne__",
+    "__hash__",
+    "__len__",
+    "__iter__",
+    "__bool__",
+    "__module__",
 ];
 
 /// Jinja2's `environment.getattr`: the attribute, else the item, else undefined.
@@ -380,7 +486,11 @@ const OBJECT: [&str; 12] = [
 pub fn attribute(value: &Value, name: &str) -> Result<Value, Error> {
     if value.is_undefined() {
         // What every Python object has is there, and is not safe.
-        return if OBJECT.contains(&name) { Ok(Value::UNDEFINED) } else { Err(undefined_error()) };
+        return if OBJECT.contains(&name) {
+            Ok(Value::UNDEFINED)
+        } else {
+            Err(undefined_error())
+        };
     }
     let own = own_attribute(value, name)?;
     if let (true, Py::Dict(dict)) = (own.is_undefined() && !methods::has(value, name), py(value)) {
@@ -392,18 +502,25 @@ pub fn attribute(value: &Value, name: &str) -> Result<Value, Error> {
 /// The Python attribute: a method, or undefined where there is none or the sandbox refuses it.
 fn own_attribute(value: &Value, name: &str) -> Result<Value, Error> {
     match py(value) {
-        Py::Int(_) | Py::Bool(_) if matches!(name, "real" | "numerator") => number(value).and_then(|n| match n {
-            Number::Int(i) => int(Some(i)),
-            Number::Float(f) => Ok(Value::from(f)),
-        }),
+        Py::Int(_) | Py::Bool(_) if matches!(name, "real" | "numerator") => {
+            number(value).and_then(|n| match n {
+                Number::Int(i) => int(Some(i)),
+                Number::Float(f) => Ok(Value::from(f)),
+            })
+        }
         Py::Int(_) | Py::Bool(_) if name == "imag" => Ok(Value::from(0)),
         Py::Int(_) | Py::Bool(_) if name == "denominator" => Ok(Value::from(1)),
         Py::Range(range) if name == "start" => Ok(Value::from(range.start)),
         Py::Range(range) if name == "stop" => Ok(Value::from(range.stop)),
         Py::Range(range) if name == "step" => Ok(Value::from(range.step)),
-        Py::Namespace | Py::Other if !name.starts_with("__") => Ok(value.get_attr(name).unwrap_or_default()),
+        Py::Namespace | Py::Other if !name.starts_with("__") => {
+            Ok(value.get_attr(name).unwrap_or_default())
+        }
         _ if methods::has(value, name) && !methods::is_mutating(value, name) => {
-            Ok(Value::from_object(BoundMethod { receiver: value.clone(), name: name.to_owned() }))
+            Ok(Value::from_object(BoundMethod {
+                receiver: value.clone(),
+                name: name.to_owned(),
+            }))
         }
         _ => Ok(Value::UNDEFINED),
     }

@@ -47,7 +47,12 @@ pub fn repr(value: &Value, out: &mut String, depth: usize) -> Result<(), Error> 
         }
         Py::Str(text) => quoted(text, out),
         Py::List(items) => sequence(items, ["[", "]"], out, depth)?,
-        Py::Tuple(items) => sequence(items, ["(", if items.len() == 1 { ",)" } else { ")" }], out, depth)?,
+        Py::Tuple(items) => sequence(
+            items,
+            ["(", if items.len() == 1 { ",)" } else { ")" }],
+            out,
+            depth,
+        )?,
         Py::Dict(dict) => {
             out.push('{');
             for (i, (key, value)) in dict.iter().enumerate() {
@@ -66,8 +71,16 @@ pub fn repr(value: &Value, out: &mut String, depth: usize) -> Result<(), Error> 
             };
             sequence(&view.items(), [name, "])"], out, depth)?;
         }
-        Py::Range(range) if range.step == 1 => _ = write!(out, "range({}, {})", range.start, range.stop),
-        Py::Range(range) => _ = write!(out, "range({}, {}, {})", range.start, range.stop, range.step),
+        Py::Range(range) if range.step == 1 => {
+            _ = write!(out, "range({}, {})", range.start, range.stop)
+        }
+        Py::Range(range) => {
+            _ = write!(
+                out,
+                "range({}, {}, {})",
+                range.start, range.stop, range.step
+            )
+        }
         Py::Namespace => {
             // `minijinja` keeps no order of names.
             if value.len().is_some_and(|len| len > 1) {
@@ -82,12 +95,19 @@ pub fn repr(value: &Value, out: &mut String, depth: usize) -> Result<(), Error> 
             repr(&super::value::dict(pairs), out, depth + 1)?;
             out.push('>');
         }
-        Py::Generator(_) | Py::Method(_) | Py::Other => return Err(unsupported("printing an object's address")),
+        Py::Generator(_) | Py::Method(_) | Py::Other => {
+            return Err(unsupported("printing an object's address"));
+        }
     }
     Ok(())
 }
 
-fn sequence(items: &[Value], [open, close]: [&str; 2], out: &mut String, depth: usize) -> Result<(), Error> {
+fn sequence(
+    items: &[Value],
+    [open, close]: [&str; 2],
+    out: &mut String,
+    depth: usize,
+) -> Result<(), Error> {
     out.push_str(open);
     for (i, item) in items.iter().enumerate() {
         out.push_str(if i > 0 { ", " } else { "" });
@@ -98,7 +118,11 @@ fn sequence(items: &[Value], [open, close]: [&str; 2], out: &mut String, depth: 
 }
 
 fn quoted(text: &str, out: &mut String) {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     out.push(quote);
     for c in text.chars() {
         match c {
@@ -135,10 +159,17 @@ pub fn float(f: f64) -> String {
         return if f > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
     let shortest = format!("{f:e}");
-    let exponent = shortest.split_once('e').and_then(|(_, e)| e.parse::<i32>().ok()).unwrap_or(0);
+    let exponent = shortest
+        .split_once('e')
+        .and_then(|(_, e)| e.parse::<i32>().ok())
+        .unwrap_or(0);
     if (-4..16).contains(&exponent) {
         let plain = format!("{f}");
-        return if plain.contains('.') { plain } else { plain + ".0" };
+        return if plain.contains('.') {
+            plain
+        } else {
+            plain + ".0"
+        };
     }
     let digits = shortest.split('e').next().unwrap_or_default();
     let sign = if exponent < 0 { '-' } else { '+' };

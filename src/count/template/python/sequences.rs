@@ -9,7 +9,11 @@ use super::value::{Dict, Py, index, iter, list, py, text, tuple, type_name};
 use super::{FILTERS, TESTS, exception, ops, repr, type_error, unsupported};
 
 /// The filter `name`, or `None` when it is none of these.
-pub fn filter(state: &mut State<'_, '_>, name: &str, args: &[Value]) -> Option<Result<Value, Error>> {
+pub fn filter(
+    state: &mut State<'_, '_>,
+    name: &str,
+    args: &[Value],
+) -> Option<Result<Value, Error>> {
     Some(match name {
         "list" => one(name, args).and_then(|v| iter(&v)).map(list),
         "first" => one(name, args).and_then(|v| first(&v)),
@@ -56,7 +60,8 @@ fn last(value: &Value) -> Result<Value, Error> {
 }
 
 fn reverse(value: &Value) -> Result<Value, Error> {
-    let mut items = iter(value).map_err(|_| exception("FilterArgumentError", "argument must be iterable"))?;
+    let mut items =
+        iter(value).map_err(|_| exception("FilterArgumentError", "argument must be iterable"))?;
     items.reverse();
     Ok(match py(value) {
         Py::Str(text) => Value::from(text.chars().rev().collect::<String>()),
@@ -68,7 +73,10 @@ fn reverse(value: &Value) -> Result<Value, Error> {
 fn items(value: &Value) -> Result<Value, Error> {
     Ok(Generator::value(match py(value) {
         Py::Undefined => Ok(Vec::new()),
-        Py::Dict(dict) => Ok(dict.iter().map(|(k, v)| tuple(vec![k.clone(), v.clone()])).collect()),
+        Py::Dict(dict) => Ok(dict
+            .iter()
+            .map(|(k, v)| tuple(vec![k.clone(), v.clone()]))
+            .collect()),
         _ => Err(type_error("Can only get item pairs from a mapping.")),
     }))
 }
@@ -81,14 +89,22 @@ struct Path {
 }
 
 impl Path {
-    fn new(attribute: Option<&Value>, default: Option<Value>, ignore_case: bool) -> Result<Self, Error> {
+    fn new(
+        attribute: Option<&Value>,
+        default: Option<Value>,
+        ignore_case: bool,
+    ) -> Result<Self, Error> {
         let parts = match attribute.map(py) {
             None | Some(Py::None) => Vec::new(),
             Some(Py::Str(path)) => path.split('.').map(part).collect(),
             Some(Py::Int(_)) => attribute.cloned().into_iter().collect(),
             Some(_) => return Err(unsupported("this kind of attribute")),
         };
-        Ok(Self { parts, default: default.filter(|d| !d.is_none()), ignore_case })
+        Ok(Self {
+            parts,
+            default: default.filter(|d| !d.is_none()),
+            ignore_case,
+        })
     }
 
     fn get(&self, item: &Value) -> Result<Value, Error> {
@@ -105,7 +121,10 @@ impl Path {
 
 fn part(name: &str) -> Value {
     let is_number = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
-    name.parse::<i64>().ok().filter(|_| is_number).map_or_else(|| Value::from(name), Value::from)
+    name.parse::<i64>()
+        .ok()
+        .filter(|_| is_number)
+        .map_or_else(|| Value::from(name), Value::from)
 }
 
 fn lower(value: Value) -> Value {
@@ -117,7 +136,10 @@ fn lower(value: Value) -> Value {
 
 /// Each item with its key.
 fn keyed(items: Vec<Value>, path: &Path) -> Result<Vec<(Value, Value)>, Error> {
-    items.into_iter().map(|item| Ok((path.get(&item)?, item))).collect()
+    items
+        .into_iter()
+        .map(|item| Ok((path.get(&item)?, item)))
+        .collect()
 }
 
 fn join(args: &[Value]) -> Result<Value, Error> {
@@ -138,46 +160,82 @@ fn sort(args: &[Value]) -> Result<Value, Error> {
     let ignore_case = !is_true(case);
     // `attribute="a,b"` sorts by several.
     let paths = match attribute.as_ref().and_then(Value::as_str) {
-        Some(paths) => paths.split(',').map(|p| Path::new(Some(&Value::from(p)), None, ignore_case)).collect(),
+        Some(paths) => paths
+            .split(',')
+            .map(|p| Path::new(Some(&Value::from(p)), None, ignore_case))
+            .collect(),
         None => Path::new(attribute.as_ref(), None, ignore_case).map(|p| vec![p]),
     }?;
     let mut keyed = Vec::new();
     for item in iter(&value.unwrap_or_default())? {
-        keyed.push((list(paths.iter().map(|p| p.get(&item)).collect::<Result<_, _>>()?), item));
+        keyed.push((
+            list(
+                paths
+                    .iter()
+                    .map(|p| p.get(&item))
+                    .collect::<Result<_, _>>()?,
+            ),
+            item,
+        ));
     }
     ops::sort_by(&mut keyed, |(key, _)| key.clone(), is_true(reverse))?;
     Ok(list(keyed.into_iter().map(|(_, item)| item).collect()))
 }
 
 fn dict_sort(args: &[Value]) -> Result<Value, Error> {
-    let [value, case, by, reverse] = bind("dictsort", args, ["value", "case_sensitive", "by", "reverse"], 1)?;
+    let [value, case, by, reverse] = bind(
+        "dictsort",
+        args,
+        ["value", "case_sensitive", "by", "reverse"],
+        1,
+    )?;
     let by_value = match by.as_ref().map_or(Some("key"), Value::as_str) {
         Some("key") => false,
         Some("value") => true,
-        _ => return Err(exception("FilterArgumentError", "You can only sort by either \"key\" or \"value\"")),
+        _ => {
+            return Err(exception(
+                "FilterArgumentError",
+                "You can only sort by either \"key\" or \"value\"",
+            ));
+        }
     };
     let value = value.unwrap_or_default();
     let Py::Dict(dict) = py(&value) else {
-        return Err(exception("UndefinedError", format!("'{} object' has no attribute 'items'", type_name(&value))));
+        return Err(exception(
+            "UndefinedError",
+            format!("'{} object' has no attribute 'items'", type_name(&value)),
+        ));
     };
     let mut pairs: Vec<_> = dict.iter().collect();
     let case = is_true(case);
     let key = |(k, v): &(&Value, &Value)| if by_value { (*v).clone() } else { (*k).clone() };
-    ops::sort_by(&mut pairs, |pair| if case { key(pair) } else { lower(key(pair)) }, is_true(reverse))?;
-    Ok(list(pairs.into_iter().map(|(k, v)| tuple(vec![k.clone(), v.clone()])).collect()))
+    ops::sort_by(
+        &mut pairs,
+        |pair| if case { key(pair) } else { lower(key(pair)) },
+        is_true(reverse),
+    )?;
+    Ok(list(
+        pairs
+            .into_iter()
+            .map(|(k, v)| tuple(vec![k.clone(), v.clone()]))
+            .collect(),
+    ))
 }
 
 fn unique(args: &[Value]) -> Result<Value, Error> {
-    let [value, case, attribute] = bind("unique", args, ["value", "case_sensitive", "attribute"], 1)?;
+    let [value, case, attribute] =
+        bind("unique", args, ["value", "case_sensitive", "attribute"], 1)?;
     let path = Path::new(attribute.as_ref(), None, !is_true(case))?;
-    Ok(Generator::value(iter(&value.unwrap_or_default()).and_then(|items| {
-        let mut seen = Dict::new();
-        for (key, item) in keyed(items, &path)? {
-            super::value::hashable(&key)?;
-            seen.entry(key).or_insert(item);
-        }
-        Ok(seen.into_values().collect())
-    })))
+    Ok(Generator::value(iter(&value.unwrap_or_default()).and_then(
+        |items| {
+            let mut seen = Dict::new();
+            for (key, item) in keyed(items, &path)? {
+                super::value::hashable(&key)?;
+                seen.entry(key).or_insert(item);
+            }
+            Ok(seen.into_values().collect())
+        },
+    )))
 }
 
 fn extreme(name: &str, args: &[Value]) -> Result<Value, Error> {
@@ -187,7 +245,9 @@ fn extreme(name: &str, args: &[Value]) -> Result<Value, Error> {
     for (key, item) in keyed(iter(&value.unwrap_or_default())?, &path)? {
         let better = match &best {
             None => true,
-            Some((so_far, _)) if name == "min" => ops::compare(&key, so_far)?.is_some_and(std::cmp::Ordering::is_lt),
+            Some((so_far, _)) if name == "min" => {
+                ops::compare(&key, so_far)?.is_some_and(std::cmp::Ordering::is_lt)
+            }
             Some((so_far, _)) => ops::compare(&key, so_far)?.is_some_and(std::cmp::Ordering::is_gt),
         };
         if better {
@@ -202,9 +262,13 @@ fn sum(args: &[Value]) -> Result<Value, Error> {
     let path = Path::new(attribute.as_ref(), None, false)?;
     let start = start.unwrap_or_else(|| Value::from(0));
     if start.as_str().is_some() {
-        return Err(type_error("sum() can't sum strings [use ''.join(seq) instead]"));
+        return Err(type_error(
+            "sum() can't sum strings [use ''.join(seq) instead]",
+        ));
     }
-    iter(&value.unwrap_or_default())?.iter().try_fold(start, |total, item| ops::add(&total, &path.get(item)?))
+    iter(&value.unwrap_or_default())?
+        .iter()
+        .try_fold(start, |total, item| ops::add(&total, &path.get(item)?))
 }
 
 fn batch(args: &[Value]) -> Result<Value, Error> {
@@ -213,16 +277,18 @@ fn batch(args: &[Value]) -> Result<Value, Error> {
     if !(1..=1 << 20).contains(&count) {
         return Err(unsupported("batches of this size"));
     }
-    Ok(Generator::value(iter(&value.unwrap_or_default()).map(|items| {
-        let batches = items.chunks(count).map(|chunk| {
-            let mut batch = chunk.to_vec();
-            if let Some(fill) = fill.as_ref().filter(|f| !f.is_none()) {
-                batch.resize(count, fill.clone());
-            }
-            list(batch)
-        });
-        batches.collect()
-    })))
+    Ok(Generator::value(iter(&value.unwrap_or_default()).map(
+        |items| {
+            let batches = items.chunks(count).map(|chunk| {
+                let mut batch = chunk.to_vec();
+                if let Some(fill) = fill.as_ref().filter(|f| !f.is_none()) {
+                    batch.resize(count, fill.clone());
+                }
+                list(batch)
+            });
+            batches.collect()
+        },
+    )))
 }
 
 fn slices(args: &[Value]) -> Result<Value, Error> {
@@ -235,7 +301,10 @@ fn slices(args: &[Value]) -> Result<Value, Error> {
     let (size, extra) = (items.len() / count, items.len() % count);
     let mut rest = items.into_iter();
     let slices = (0..count).map(|number| {
-        let mut slice: Vec<_> = rest.by_ref().take(size + usize::from(number < extra)).collect();
+        let mut slice: Vec<_> = rest
+            .by_ref()
+            .take(size + usize::from(number < extra))
+            .collect();
         if number >= extra {
             slice.extend(fill.clone().filter(|f| !f.is_none()));
         }
@@ -276,11 +345,17 @@ fn with_keywords(item: &Value, args: &[Value], keywords: Option<&Kwargs>) -> Vec
 }
 
 fn map(state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-    let [value, rest @ ..] = args else { return Err(type_error("map() missing its value")) };
+    let [value, rest @ ..] = args else {
+        return Err(type_error("map() missing its value"));
+    };
     Ok(Generator::value(map_items(state, value, rest)))
 }
 
-fn map_items(state: &mut State<'_, '_>, value: &Value, args: &[Value]) -> Result<Vec<Value>, Error> {
+fn map_items(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    args: &[Value],
+) -> Result<Vec<Value>, Error> {
     if !value.is_true() {
         return Ok(Vec::new());
     }
@@ -291,14 +366,22 @@ fn map_items(state: &mut State<'_, '_>, value: &Value, args: &[Value]) -> Result
             let path = Path::new(attribute.as_ref(), default, false)?;
             iter(value)?.iter().map(|item| path.get(item)).collect()
         }
-        ([], _) => Err(exception("FilterArgumentError", "map requires a filter argument")),
+        ([], _) => Err(exception(
+            "FilterArgumentError",
+            "map requires a filter argument",
+        )),
         ([name, rest @ ..], keywords) => {
             let items = iter(value)?;
             let name = text(name)?;
-            let unknown = || exception("TemplateRuntimeError", format!("No filter named '{name}'."));
+            let unknown =
+                || exception("TemplateRuntimeError", format!("No filter named '{name}'."));
             let call = |item| {
                 let all = with_keywords(item, rest, keywords.as_ref());
-                if FILTERS.contains(&name) { state.apply_filter(name, &all) } else { Err(unknown()) }
+                if FILTERS.contains(&name) {
+                    state.apply_filter(name, &all)
+                } else {
+                    Err(unknown())
+                }
             };
             items.iter().map(call).collect()
         }
@@ -306,8 +389,16 @@ fn map_items(state: &mut State<'_, '_>, value: &Value, args: &[Value]) -> Result
 }
 
 fn select(state: &mut State<'_, '_>, name: &str, args: &[Value]) -> Result<Value, Error> {
-    let [value, rest @ ..] = args else { return Err(type_error(format!("{name}() missing its value"))) };
-    Ok(Generator::value(select_items(state, value, name.starts_with("select"), name.ends_with("attr"), rest)))
+    let [value, rest @ ..] = args else {
+        return Err(type_error(format!("{name}() missing its value")));
+    };
+    Ok(Generator::value(select_items(
+        state,
+        value,
+        name.starts_with("select"),
+        name.ends_with("attr"),
+        rest,
+    )))
 }
 
 fn select_items(
@@ -324,7 +415,10 @@ fn select_items(
     let mut path = Path::new(None, None, false)?;
     if by_attribute {
         let [attribute, rest @ ..] = positional else {
-            return Err(exception("FilterArgumentError", "Missing parameter for attribute name"));
+            return Err(exception(
+                "FilterArgumentError",
+                "Missing parameter for attribute name",
+            ));
         };
         path = Path::new(Some(attribute), None, false)?;
         positional = rest;
@@ -337,7 +431,10 @@ fn select_items(
             [name, rest @ ..] => {
                 let name = text(name)?;
                 if !TESTS.contains(&name) {
-                    return Err(exception("TemplateRuntimeError", format!("No test named '{name}'.")));
+                    return Err(exception(
+                        "TemplateRuntimeError",
+                        format!("No test named '{name}'."),
+                    ));
                 }
                 state.perform_test(name, &with_keywords(&seen, rest, keywords.as_ref()))?
             }

@@ -11,10 +11,45 @@ use super::{FILTERS, ops, repr, unsupported};
 
 /// The names of all tests, as `jinja2.tests.TESTS` has them.
 pub const TESTS: [&str; 39] = [
-    "odd", "even", "divisibleby", "defined", "undefined", "filter", "test", "none", "boolean", "false", "true",
-    "integer", "float", "lower", "upper", "string", "mapping", "number", "sequence", "iterable", "callable", "sameas",
-    "escaped", "in", "==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", "ge", ">=", "<", "lt", "lessthan",
-    "<=", "le",
+    "odd",
+    "even",
+    "divisibleby",
+    "defined",
+    "undefined",
+    "filter",
+    "test",
+    "none",
+    "boolean",
+    "false",
+    "true",
+    "integer",
+    "float",
+    "lower",
+    "upper",
+    "string",
+    "mapping",
+    "number",
+    "sequence",
+    "iterable",
+    "callable",
+    "sameas",
+    "escaped",
+    "in",
+    "==",
+    "eq",
+    "equalto",
+    "!=",
+    "ne",
+    ">",
+    "gt",
+    "greaterthan",
+    "ge",
+    ">=",
+    "<",
+    "lt",
+    "lessthan",
+    "<=",
+    "le",
 ];
 
 /// Puts the tests into `env`.
@@ -25,12 +60,18 @@ pub fn install(env: &mut Environment<'static>) {
 }
 
 fn test(name: &str, args: &[Value]) -> Result<bool, Error> {
-    let two = || bind(name, args, ["value", "other"], 2).map(|[a, b]| (a.unwrap_or_default(), b.unwrap_or_default()));
+    let two = || {
+        bind(name, args, ["value", "other"], 2)
+            .map(|[a, b]| (a.unwrap_or_default(), b.unwrap_or_default()))
+    };
     match name {
         "in" => two().and_then(|(value, container)| ops::contains(&container, &value)),
         "divisibleby" => {
             let [value, by] = bind(name, args, ["value", "num"], 2)?;
-            is_zero(&ops::modulo(&value.unwrap_or_default(), &by.unwrap_or_default())?)
+            is_zero(&ops::modulo(
+                &value.unwrap_or_default(),
+                &by.unwrap_or_default(),
+            )?)
         }
         "sameas" => two().and_then(|(a, b)| same(&a, &b)),
         "==" | "eq" | "equalto" => two().map(|(a, b)| a == b),
@@ -56,12 +97,16 @@ fn is_zero(value: &Value) -> Result<bool, Error> {
 
 fn same(a: &Value, b: &Value) -> Result<bool, Error> {
     match (a.as_object(), b.as_object()) {
-        (Some(a), Some(b)) => Ok(std::ptr::eq(std::ptr::from_ref(a).cast::<u8>(), std::ptr::from_ref(b).cast())
-            || a.to_string() == b.to_string()),
+        (Some(a), Some(b)) => Ok(std::ptr::eq(
+            std::ptr::from_ref(a).cast::<u8>(),
+            std::ptr::from_ref(b).cast(),
+        ) || a.to_string() == b.to_string()),
         (None, None) => match (py(a), py(b)) {
             (Py::None, Py::None) => Ok(true),
             (Py::Bool(a), Py::Bool(b)) => Ok(a == b),
-            (Py::Int(a), Py::Int(b)) if (-5..=256).contains(&a) && (-5..=256).contains(&b) => Ok(a == b),
+            (Py::Int(a), Py::Int(b)) if (-5..=256).contains(&a) && (-5..=256).contains(&b) => {
+                Ok(a == b)
+            }
             _ if a.kind() != b.kind() || a != b => Ok(false),
             _ => Err(unsupported("the identity of equal values")),
         },
@@ -86,8 +131,15 @@ fn unary(name: &str, value: &Value) -> Result<bool, Error> {
         "float" => matches!(seen, Py::Float(_)),
         "lower" | "upper" => {
             let text = repr::str(value)?;
-            let (lower, upper) = (text.chars().any(char::is_lowercase), text.chars().any(char::is_uppercase));
-            if name == "lower" { lower && !upper } else { upper && !lower }
+            let (lower, upper) = (
+                text.chars().any(char::is_lowercase),
+                text.chars().any(char::is_uppercase),
+            );
+            if name == "lower" {
+                lower && !upper
+            } else {
+                upper && !lower
+            }
         }
         "string" => matches!(seen, Py::Str(_)),
         "mapping" => matches!(seen, Py::Dict(_)),
@@ -99,7 +151,9 @@ fn unary(name: &str, value: &Value) -> Result<bool, Error> {
             _ => false,
         },
         "iterable" => match seen {
-            Py::None | Py::Bool(_) | Py::Int(_) | Py::Float(_) | Py::Method(_) | Py::Namespace => false,
+            Py::None | Py::Bool(_) | Py::Int(_) | Py::Float(_) | Py::Method(_) | Py::Namespace => {
+                false
+            }
             Py::Other => !is_callable(value) && value.try_iter().is_ok(),
             _ => true,
         },
@@ -112,7 +166,12 @@ fn unary(name: &str, value: &Value) -> Result<bool, Error> {
 fn is_callable(value: &Value) -> bool {
     match py(value) {
         Py::Undefined | Py::Method(_) => true,
-        Py::Other => value.kind() == ValueKind::Plain || value.as_object().is_some_and(|o| o.type_name().ends_with("::Macro")),
+        Py::Other => {
+            value.kind() == ValueKind::Plain
+                || value
+                    .as_object()
+                    .is_some_and(|o| o.type_name().ends_with("::Macro"))
+        }
         _ => false,
     }
 }

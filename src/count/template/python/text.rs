@@ -23,7 +23,12 @@ pub fn escape(text: &str) -> String {
 
 /// `str.splitlines()`.
 pub fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
-    let is_end = |c: char| matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let is_end = |c: char| {
+        matches!(
+            c,
+            '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        )
+    };
     let (mut lines, mut rest) = (Vec::new(), text);
     while !rest.is_empty() {
         let Some(end) = rest.find(is_end) else {
@@ -31,7 +36,11 @@ pub fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
             break;
         };
         let first = rest[end..].chars().next().map_or(0, char::len_utf8);
-        let ending = if rest[end..].starts_with("\r\n") { 2 } else { first };
+        let ending = if rest[end..].starts_with("\r\n") {
+            2
+        } else {
+            first
+        };
         lines.push(&rest[..if keep_ends { end + ending } else { end }]);
         rest = &rest[end + ending..];
     }
@@ -49,7 +58,11 @@ fn title_char(c: char) -> String {
         'ß' => "Ss".to_owned(),
         'ﬀ'..='ﬆ' | '\u{587}' | 'ﬓ'..='ﬗ' => {
             let mut upper = c.to_uppercase();
-            upper.next().into_iter().chain(upper.flat_map(char::to_lowercase)).collect()
+            upper
+                .next()
+                .into_iter()
+                .chain(upper.flat_map(char::to_lowercase))
+                .collect()
         }
         _ => c.to_uppercase().collect(),
     }
@@ -74,21 +87,32 @@ pub fn title(text: &str) -> String {
 /// `str.capitalize()`.
 pub fn capitalize(text: &str) -> String {
     let mut chars = text.chars();
-    let Some(first) = chars.next() else { return String::new() };
+    let Some(first) = chars.next() else {
+        return String::new();
+    };
     title_char(first) + &chars.as_str().to_lowercase()
 }
 
 /// `str.swapcase()`.
 pub fn swapcase(text: &str) -> String {
     text.chars()
-        .flat_map(|c| if c.is_uppercase() { c.to_lowercase().collect::<Vec<_>>() } else { c.to_uppercase().collect() })
+        .flat_map(|c| {
+            if c.is_uppercase() {
+                c.to_lowercase().collect::<Vec<_>>()
+            } else {
+                c.to_uppercase().collect()
+            }
+        })
         .collect()
 }
 
 /// `str.split(sep, count)`: `sep` of `None` splits at runs of white space.
 pub fn split(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
     match sep {
-        Some(sep) => text.splitn(count.saturating_add(1), sep).map(str::to_owned).collect(),
+        Some(sep) => text
+            .splitn(count.saturating_add(1), sep)
+            .map(str::to_owned)
+            .collect(),
         None => {
             let (mut parts, mut rest) = (Vec::new(), text.trim_start_matches(is_space));
             while !rest.is_empty() {
@@ -108,7 +132,10 @@ pub fn split(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
 /// `str.rsplit(sep, count)`.
 pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
     let mut parts: Vec<String> = match sep {
-        Some(sep) => text.rsplitn(count.saturating_add(1), sep).map(str::to_owned).collect(),
+        Some(sep) => text
+            .rsplitn(count.saturating_add(1), sep)
+            .map(str::to_owned)
+            .collect(),
         None => {
             let (mut parts, mut rest) = (Vec::new(), text.trim_end_matches(is_space));
             while !rest.is_empty() {
@@ -116,7 +143,10 @@ pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
                     parts.push(rest.to_owned());
                     break;
                 }
-                let start = rest.char_indices().rfind(|(_, c)| is_space(*c)).map_or(0, |(i, c)| i + c.len_utf8());
+                let start = rest
+                    .char_indices()
+                    .rfind(|(_, c)| is_space(*c))
+                    .map_or(0, |(i, c)| i + c.len_utf8());
                 parts.push(rest[start..].to_owned());
                 rest = rest[..start].trim_end_matches(is_space);
             }

@@ -53,7 +53,9 @@ pub fn py(value: &Value) -> Py<'_> {
         ValueKind::Undefined => Py::Undefined,
         ValueKind::None => Py::None,
         ValueKind::Bool => Py::Bool(value.is_true()),
-        ValueKind::Number if value.is_integer() => i128::try_from(value.clone()).map_or(Py::Other, Py::Int),
+        ValueKind::Number if value.is_integer() => {
+            i128::try_from(value.clone()).map_or(Py::Other, Py::Int)
+        }
         ValueKind::Number => f64::try_from(value.clone()).map_or(Py::Other, Py::Float),
         ValueKind::String => value.as_str().map_or(Py::Other, Py::Str),
         _ => object(value),
@@ -77,7 +79,10 @@ fn object(value: &Value) -> Py<'_> {
         Py::Generator(generator)
     } else if let Some(method) = value.downcast_object_ref::<BoundMethod>() {
         Py::Method(method)
-    } else if value.as_object().is_some_and(|o| o.type_name().ends_with("::Namespace")) {
+    } else if value
+        .as_object()
+        .is_some_and(|o| o.type_name().ends_with("::Namespace"))
+    {
         Py::Namespace
     } else {
         Py::Other
@@ -118,13 +123,21 @@ pub fn iter(value: &Value) -> Result<Vec<Value>, Error> {
     Ok(match py(value) {
         Py::Undefined => Vec::new(),
         Py::List(items) | Py::Tuple(items) => items.to_vec(),
-        Py::Str(text) => text.chars().map(|c| Value::from(c.encode_utf8(&mut [0; 4]) as &str)).collect(),
+        Py::Str(text) => text
+            .chars()
+            .map(|c| Value::from(c.encode_utf8(&mut [0; 4]) as &str))
+            .collect(),
         Py::Dict(dict) => dict.keys().cloned().collect(),
         Py::View(view) => view.items(),
         Py::Range(range) => range.items().collect(),
         Py::Generator(generator) => generator.take()?,
         Py::Other => return Err(unsupported("iterating over an object")),
-        _ => return Err(type_error(format!("'{}' object is not iterable", type_name(value)))),
+        _ => {
+            return Err(type_error(format!(
+                "'{}' object is not iterable",
+                type_name(value)
+            )));
+        }
     })
 }
 
@@ -141,7 +154,12 @@ pub fn len(value: &Value) -> Result<usize, Error> {
         Py::View(view) => view.items().len(),
         Py::Range(range) => range.len(),
         Py::Other => return Err(unsupported("the length of an object")),
-        _ => return Err(type_error(format!("object of type '{}' has no len()", type_name(value)))),
+        _ => {
+            return Err(type_error(format!(
+                "object of type '{}' has no len()",
+                type_name(value)
+            )));
+        }
     })
 }
 
@@ -151,7 +169,10 @@ pub fn len(value: &Value) -> Result<usize, Error> {
 /// `TypeError` for lists and dicts, also inside tuples.
 pub fn hashable(value: &Value) -> Result<(), Error> {
     match py(value) {
-        Py::List(_) | Py::Dict(_) => Err(type_error(format!("unhashable type: '{}'", type_name(value)))),
+        Py::List(_) | Py::Dict(_) => Err(type_error(format!(
+            "unhashable type: '{}'",
+            type_name(value)
+        ))),
         Py::Tuple(items) => items.iter().try_for_each(hashable),
         _ => Ok(()),
     }
@@ -187,7 +208,9 @@ pub fn from_json(json: &serde_json::Value) -> Value {
         },
         serde_json::Value::String(s) => string(s),
         serde_json::Value::Array(items) => list(items.iter().map(from_json).collect()),
-        serde_json::Value::Object(map) => dict(map.iter().map(|(k, v)| (string(k), from_json(v))).collect()),
+        serde_json::Value::Object(map) => {
+            dict(map.iter().map(|(k, v)| (string(k), from_json(v))).collect())
+        }
     }
 }
 
@@ -204,8 +227,13 @@ pub fn index(value: &Value) -> Result<i64, Error> {
     match py(value) {
         Py::Int(i) => Ok(i64::try_from(i).unwrap_or(if i < 0 { i64::MIN } else { i64::MAX })),
         Py::Bool(b) => Ok(i64::from(b)),
-        Py::Undefined => Err(type_error("'Undefined' object cannot be interpreted as an integer")),
-        _ => Err(type_error(format!("'{}' object cannot be interpreted as an integer", type_name(value)))),
+        Py::Undefined => Err(type_error(
+            "'Undefined' object cannot be interpreted as an integer",
+        )),
+        _ => Err(type_error(format!(
+            "'{}' object cannot be interpreted as an integer",
+            type_name(value)
+        ))),
     }
 }
 
@@ -214,5 +242,7 @@ pub fn index(value: &Value) -> Result<i64, Error> {
 /// # Errors
 /// `TypeError` when it is none.
 pub fn text(value: &Value) -> Result<&str, Error> {
-    value.as_str().ok_or_else(|| type_error(format!("expected str, not {}", type_name(value))))
+    value
+        .as_str()
+        .ok_or_else(|| type_error(format!("expected str, not {}", type_name(value))))
 }
