@@ -17,6 +17,8 @@ pub mod cores;
 pub mod series;
 pub mod report;
 
+mod double;
+
 pub mod pipeline;
 pub mod command;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
-use super::python;
+use crate::double;
 
 /// Who writes the doubles.
 #[derive(Clone, Copy)]
@@ -20,9 +20,8 @@ pub(super) enum Doubles {
 impl Formatter for Doubles {
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         let text = match self {
-            // The same thresholds and digits as serde_json's own, without the sign of a positive exponent.
-            Self::Msgspec => zmij::Buffer::new().format_finite(value).replace("e+", "e"),
-            Self::Python => python::float(value),
+            Self::Msgspec => double::msgspec(value),
+            Self::Python => double::python(value),
         };
         writer.write_all(text.as_bytes())
     }

@@ -2,28 +2,7 @@
 
 use serde_json::Value;
 
-/// `str(value)` of a double.
-///
-/// Of two shortest forms that are equally near, Python and `zmij` take the one with the even digit, and the standard
-/// library the greater one; so digits come from `zmij`.
-pub(super) fn float(value: f64) -> String {
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(value);
-    if let Some((mantissa, exponent)) = text.split_once("e-") {
-        return format!("{mantissa}e-{exponent:0>2}");
-    }
-    let (sign, magnitude) = text
-        .strip_prefix('-')
-        .map_or(("", text), |magnitude| ("-", magnitude));
-    match magnitude
-        .strip_prefix("0.0000")
-        .and_then(|digits| digits.split_at_checked(1))
-    {
-        None => text.to_owned(),
-        Some((first, "")) => format!("{sign}{first}e-05"),
-        Some((first, rest)) => format!("{sign}{first}.{rest}e-05"),
-    }
-}
+use crate::double;
 
 /// `format(value, ".{digits}g")` of a double: so many significant digits, without trailing zeros.
 pub(super) fn general(value: f64, digits: usize) -> String {
@@ -60,7 +39,9 @@ fn repr(value: &Value) -> String {
         Value::Null => "None".to_owned(),
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
-        Value::Number(number) if number.is_f64() => float(number.as_f64().unwrap_or(f64::NAN)),
+        Value::Number(number) if number.is_f64() => {
+            double::python(number.as_f64().unwrap_or(f64::NAN))
+        }
         Value::Number(number) => number.to_string(),
         Value::String(text) => quoted(text),
         Value::Array(items) => format!("[{}]", join(items.iter().map(repr))),

@@ -41,14 +41,14 @@ pub struct Message<'a> {
     /// `reasoning_content`
     pub reasoning: Option<&'a str>,
     /// `tool_calls`, normalized.
-    pub tool_calls: Option<&'a [Json]>,
+    pub tool_calls: Option<&'a [Value]>,
 }
 
 /// One structured prompt of a `sample.issued` event.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Prompt<'a> {
     /// Normalized messages.
-    pub messages: &'a [Json],
+    pub messages: &'a [Value],
     /// `tools`, when given.
     pub tools: Option<&'a [Json]>,
     /// `chat_template_kwargs`, when given.
@@ -171,10 +171,7 @@ impl Templates {
             assistant.insert(Value::from("reasoning_content"), string(reasoning));
         }
         if let Some(calls) = message.tool_calls.filter(|calls| !calls.is_empty()) {
-            assistant.insert(
-                Value::from("tool_calls"),
-                list(calls.iter().map(from_json).collect()),
-            );
+            assistant.insert(Value::from("tool_calls"), list(calls.to_vec()));
         }
         self.render_messages(vec![self.user.clone(), dict(assistant)], out)
     }
@@ -241,10 +238,7 @@ impl Templates {
         if let Some(choice) = prompt.tool_choice {
             variables.insert(Value::from("tool_choice"), from_json(choice));
         }
-        variables.insert(
-            Value::from("messages"),
-            list(prompt.messages.iter().map(from_json).collect()),
-        );
+        variables.insert(Value::from("messages"), list(prompt.messages.to_vec()));
         variables.insert(
             Value::from("tools"),
             tools.unwrap_or_else(|| Value::from(())),

@@ -2,15 +2,19 @@
 
 use std::io;
 
-use serde::Serialize;
-use serde_json::Value;
+use minijinja::Value;
+use serde::ser::{Error as _, Serialize, SerializeMap};
+use serde_json::Value as Json;
 use serde_json::ser::{Formatter, Serializer};
+
+use super::python::value::{Py, py};
+use crate::double;
 
 /// The parts of a message that are not empty, a line each: content, reasoning, and its original tool calls as JSON.
 pub fn fallback_message(
     content: &str,
     reasoning: Option<&str>,
-    tool_calls: Option<&[Value]>,
+    tool_calls: Option<&[Json]>,
 ) -> String {
     let calls = tool_calls
         .filter(|calls| !calls.is_empty())
@@ -25,14 +29,42 @@ pub fn fallback_message(
 }
 
 /// The JSON of a prompt's normalized messages and, if given, its tools.
-pub fn fallback_prompt(messages: &[Value], tools: Option<&[Value]>) -> String {
-    #[derive(Serialize)]
+pub fn fallback_prompt(messages: &[Value], tools: Option<&[Json]>) -> String {
+    #[derive(serde::Serialize)]
     struct Prompt<'a> {
-        messages: &'a [Value],
+        messages: Vec<Normalized<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        tools: Option<&'a [Value]>,
+        tools: Option<&'a [Json]>,
     }
-    msgspec_json(&Prompt { messages, tools })
+    msgspec_json(&Prompt {
+        messages: messages.iter().map(Normalized).collect(),
+        tools,
+    })
+}
+
+/// A value that came from JSON, as JSON again. msgspec writes `null` for a double that is not finite.
+struct Normalized<'a>(&'a Value);
+
+impl Serialize for Normalized<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match py(self.0) {
+            Py::None => serializer.serialize_none(),
+            Py::Bool(b) => serializer.serialize_bool(b),
+            Py::Int(n) => serializer.serialize_i128(n),
+            Py::Float(f) if f.is_finite() => serializer.serialize_f64(f),
+            Py::Float(_) => serializer.serialize_none(),
+            Py::Str(s) => serializer.serialize_str(s),
+            Py::List(items) => serializer.collect_seq(items.iter().map(Normalized)),
+            Py::Dict(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for (key, value) in entries {
+                    map.serialize_entry(key.as_str().unwrap_or_default(), &Normalized(value))?;
+                }
+                map.end()
+            }
+            _ => Err(S::Error::custom("a value that no JSON decodes to")),
+        }
+    }
 }
 
 /// JSON as msgspec 0.20 writes it. It escapes what `serde_json` escapes; floats have their own form.
@@ -47,25 +79,7 @@ struct Msgspec;
 
 impl Formatter for Msgspec {
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        writer.write_all(float(value).as_bytes())
-    }
-}
-
-/// The shortest digits that read back the same, with an exponent from 1e16 and below 1e-5.
-fn float(f: f64) -> String {
-    let shortest = format!("{f:e}");
-    let exponent = shortest
-        .split_once('e')
-        .and_then(|(_, e)| e.parse::<i32>().ok())
-        .unwrap_or(0);
-    if !(-5..16).contains(&exponent) {
-        return shortest;
-    }
-    let plain = format!("{f}");
-    if plain.contains('.') {
-        plain
-    } else {
-        plain + ".0"
+        writer.write_all(double::msgspec(value).as_bytes())
     }
 }
 
@@ -73,24 +87,8 @@ fn float(f: f64) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{fallback_message, fallback_prompt, float};
-
-    #[test]
-    fn floats() {
-        // What `msgspec.json.encode` of msgspec 0.20.0 writes.
-        let check = |f: f64, want: &str| assert_eq!(float(f), want);
-        check(1.0, "1.0");
-        check(1e16, "1e16");
-        check(1e15, "1000000000000000.0");
-        check(0.00001, "0.00001");
-        check(1e-6, "1e-6");
-        check(0.1, "0.1");
-        check(-0.0, "-0.0");
-        check(123_456_789_012_345_680.0, "1.2345678901234568e17");
-        check(5e-324, "5e-324");
-        check(1.5e-10, "1.5e-10");
-        check(12_345_678.9, "12345678.9");
-    }
+    use super::super::python::value::from_json;
+    use super::{fallback_message, fallback_prompt};
 
     #[test]
     fn texts() {
@@ -100,7 +98,9 @@ mod tests {
         );
         assert_eq!(fallback_message("", Some(""), Some(&[])), "");
         assert_eq!(fallback_message("", Some("r"), None), "r");
-        let messages = [json!({"role": "user", "content": "\u{7f}\u{1f}\u{2028}é\"\\/\n"})];
+        let messages = [from_json(
+            &json!({"role": "user", "content": "\u{7f}\u{1f}\u{2028}é\"\\/\n"}),
+        )];
         let text = "{\"messages\":[{\"role\":\"user\",\"content\":\"\u{7f}\\u001f\u{2028}é\\\"\\\\/\\n\"}]";
         assert_eq!(fallback_prompt(&messages, None), format!("{text}}}"));
         assert_eq!(

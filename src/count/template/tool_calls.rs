@@ -6,21 +6,24 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use serde_json::{Map, Value, json};
+use minijinja::Value;
+use serde_json::{Map, Value as Json, json};
 
 use super::engine::Raised;
+use super::python::loads::{LoadsError, loads};
+use super::python::value::{Dict, Py, dict, from_json, list, py, string};
 
 type Result<T> = std::result::Result<T, Raised>;
 
-fn no_get(value: &Value) -> Raised {
+fn no_get(value: &Json) -> Raised {
     let name = match value {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Number(n) if n.is_f64() => "float",
-        Value::Number(_) => "int",
-        Value::String(_) => "str",
-        Value::Array(_) => "list",
-        Value::Object(_) => "dict",
+        Json::Null => "NoneType",
+        Json::Bool(_) => "bool",
+        Json::Number(n) if n.is_f64() => "float",
+        Json::Number(_) => "int",
+        Json::String(_) => "str",
+        Json::Array(_) => "list",
+        Json::Object(_) => "dict",
     };
     Raised::new(
         "AttributeError",
@@ -29,26 +32,26 @@ fn no_get(value: &Value) -> Raised {
 }
 
 /// Python's truth of a JSON value.
-pub fn is_true(value: &Value) -> bool {
+pub fn is_true(value: &Json) -> bool {
     match value {
-        Value::Null => false,
-        Value::Bool(b) => *b,
-        Value::Number(n) => n.as_f64() != Some(0.0),
-        Value::String(s) => !s.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(map) => !map.is_empty(),
+        Json::Null => false,
+        Json::Bool(b) => *b,
+        Json::Number(n) => n.as_f64() != Some(0.0),
+        Json::String(s) => !s.is_empty(),
+        Json::Array(items) => !items.is_empty(),
+        Json::Object(map) => !map.is_empty(),
     }
 }
 
-fn given<'v>(map: &'v Map<String, Value>, key: &str) -> Option<&'v Value> {
+fn given<'v>(map: &'v Map<String, Json>, key: &str) -> Option<&'v Json> {
     map.get(key).filter(|value| is_true(value))
 }
 
 /// `x.get("function") or {}`.
-fn function(call: &Map<String, Value>) -> Result<Option<&Map<String, Value>>> {
+fn function(call: &Map<String, Json>) -> Result<Option<&Map<String, Json>>> {
     match given(call, "function") {
         None => Ok(None),
-        Some(Value::Object(function)) => Ok(Some(function)),
+        Some(Json::Object(function)) => Ok(Some(function)),
         Some(other) => Err(no_get(other)),
     }
 }
@@ -60,23 +63,23 @@ fn function(call: &Map<String, Value>) -> Result<Option<&Map<String, Value>>> {
 /// Where the reference raises while it reads the event: a delta that is no object, indices that do not sort, arguments
 /// that are no string. The reference then drops the rest of that batch of events, of which a log keeps no trace, so
 /// such a run cannot be recounted exactly.
-pub fn merge_tool_calls(tool_calls: &[Value]) -> Result<Option<Cow<'_, [Value]>>> {
+pub fn merge_tool_calls(tool_calls: &[Json]) -> Result<Option<Cow<'_, [Json]>>> {
     match tool_calls.first() {
         None => return Ok(None),
-        Some(Value::Array(_)) => {}
+        Some(Json::Array(_)) => {}
         Some(_) => return Ok(Some(Cow::Borrowed(tool_calls))),
     }
-    let mut merged: Vec<(Value, Map<String, Value>)> = Vec::new();
+    let mut merged: Vec<(Json, Map<String, Json>)> = Vec::new();
     for chunk in tool_calls {
         match chunk {
-            Value::Array(partials) => {
+            Json::Array(partials) => {
                 for partial in partials {
                     merge_partial(&mut merged, partial)?;
                 }
             }
-            Value::Object(map) if map.is_empty() => {}
-            Value::String(text) if text.is_empty() => {}
-            Value::Object(_) | Value::String(_) => return Err(no_get(&json!(""))),
+            Json::Object(map) if map.is_empty() => {}
+            Json::String(text) if text.is_empty() => {}
+            Json::Object(_) | Json::String(_) => return Err(no_get(&json!(""))),
             _ => return Err(Raised::new("TypeError", "chunk object is not iterable")),
         }
     }
@@ -96,17 +99,17 @@ pub fn merge_tool_calls(tool_calls: &[Value]) -> Result<Option<Cow<'_, [Value]>>
     Ok(Some(Cow::Owned(
         merged
             .into_iter()
-            .map(|(_, call)| Value::Object(call))
+            .map(|(_, call)| Json::Object(call))
             .collect(),
     )))
 }
 
-fn merge_partial(merged: &mut Vec<(Value, Map<String, Value>)>, partial: &Value) -> Result<()> {
-    let Value::Object(partial) = partial else {
+fn merge_partial(merged: &mut Vec<(Json, Map<String, Json>)>, partial: &Json) -> Result<()> {
+    let Json::Object(partial) = partial else {
         return Err(no_get(partial));
     };
     let index = partial.get("index").cloned().unwrap_or_else(|| json!(0));
-    if matches!(index, Value::Array(_) | Value::Object(_)) {
+    if matches!(index, Json::Array(_) | Json::Object(_)) {
         return Err(Raised::new("TypeError", "unhashable index"));
     }
     let known = merged
@@ -128,7 +131,7 @@ fn merge_partial(merged: &mut Vec<(Value, Map<String, Value>)>, partial: &Value)
     let Some(delta) = function(partial)? else {
         return Ok(());
     };
-    let Some(Value::Object(function)) = call.get_mut("function") else {
+    let Some(Json::Object(function)) = call.get_mut("function") else {
         return Ok(());
     };
     if let Some(name) = given(delta, "name") {
@@ -136,7 +139,7 @@ fn merge_partial(merged: &mut Vec<(Value, Map<String, Value>)>, partial: &Value)
     }
     if let Some(more) = given(delta, "arguments") {
         match (function.get_mut("arguments"), more) {
-            (Some(Value::String(arguments)), Value::String(more)) => arguments.push_str(more),
+            (Some(Json::String(arguments)), Json::String(more)) => arguments.push_str(more),
             _ => return Err(Raised::new("TypeError", "can only concatenate str to str")),
         }
     }
@@ -144,127 +147,91 @@ fn merge_partial(merged: &mut Vec<(Value, Map<String, Value>)>, partial: &Value)
 }
 
 /// How two indices sort; `None` where Python does not order them.
-fn compare_index(a: &Value, b: &Value) -> Option<Ordering> {
-    let number = |value: &Value| match value {
-        Value::Bool(b) => Some(f64::from(u8::from(*b))),
-        Value::Number(n) => n.as_f64(),
+fn compare_index(a: &Json, b: &Json) -> Option<Ordering> {
+    let number = |value: &Json| match value {
+        Json::Bool(b) => Some(f64::from(u8::from(*b))),
+        Json::Number(n) => n.as_f64(),
         _ => None,
     };
     match (a, b) {
-        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
-        (Value::Number(x), Value::Number(y)) if x.is_i64() && y.is_i64() => {
+        (Json::String(a), Json::String(b)) => Some(a.cmp(b)),
+        (Json::Number(x), Json::Number(y)) if x.is_i64() && y.is_i64() => {
             Some(x.as_i64().cmp(&y.as_i64()))
         }
         _ => number(a)?.partial_cmp(&number(b)?),
     }
 }
 
-/// Tool calls whose `function.arguments`, a JSON string of an object, became that object.
+/// Tool calls for a template: those whose `function.arguments` are a JSON string of an object have that object instead.
 ///
 /// # Errors
 /// A call that is no object, or whose function is none: the reference has no count for such a text. Also, as not
-/// supported, arguments that Python's `json` reads and `serde_json` does not.
-pub fn normalize_tool_calls(tool_calls: &[Value]) -> Result<Vec<Value>> {
+/// supported, arguments that Python's `json` reads and [`loads`] does not.
+pub fn normalize_tool_calls(tool_calls: &[Json]) -> Result<Vec<Value>> {
     tool_calls.iter().map(normalize).collect()
 }
 
-fn normalize(call: &Value) -> Result<Value> {
-    let Value::Object(map) = call else {
+fn normalize(call: &Json) -> Result<Value> {
+    let Json::Object(map) = call else {
         return Err(no_get(call));
     };
-    let Some(Value::String(text)) = function(map)?.and_then(|f| f.get("arguments")) else {
-        return Ok(call.clone());
+    let function = function(map)?;
+    let arguments = match function.and_then(|f| f.get("arguments")) {
+        Some(Json::String(text)) => parse_object(text)?,
+        _ => None,
     };
-    let Some(arguments) = parse_object(text)? else {
-        return Ok(call.clone());
+    let (Some(function), Some(arguments)) = (function, arguments) else {
+        return Ok(from_json(call));
     };
-    let mut normalized = map.clone();
-    if let Some(Value::Object(function)) = normalized.get_mut("function") {
-        function.insert("arguments".to_owned(), Value::Object(arguments));
-    }
-    Ok(Value::Object(normalized))
+    let mut parsed = entries(function);
+    parsed.insert(string("arguments"), arguments);
+    let mut normalized = entries(map);
+    normalized.insert(string("function"), dict(parsed));
+    Ok(dict(normalized))
 }
 
-/// The messages of a prompt, with their historical tool calls normalized.
+/// The messages of a prompt for a template, with their historical tool calls normalized.
 ///
 /// # Errors
 /// As [`normalize_tool_calls`]; also a message that is no object.
-pub fn normalize_messages(messages: &[Value]) -> Result<Vec<Value>> {
-    let normalize = |message: &Value| {
-        let Value::Object(map) = message else {
+pub fn normalize_messages(messages: &[Json]) -> Result<Vec<Value>> {
+    let normalize = |message: &Json| {
+        let Json::Object(map) = message else {
             return Err(no_get(message));
         };
-        let Some(Value::Array(calls)) = given(map, "tool_calls") else {
-            return Ok(message.clone());
+        let Some(Json::Array(calls)) = given(map, "tool_calls") else {
+            return Ok(from_json(message));
         };
-        let mut normalized = map.clone();
-        normalized.insert(
-            "tool_calls".to_owned(),
-            Value::Array(normalize_tool_calls(calls)?),
-        );
-        Ok(Value::Object(normalized))
+        let mut normalized = entries(map);
+        normalized.insert(string("tool_calls"), list(normalize_tool_calls(calls)?));
+        Ok(dict(normalized))
     };
     messages.iter().map(normalize).collect()
 }
 
-/// `json.loads(text)` when that is an object.
-fn parse_object(text: &str) -> Result<Option<Map<String, Value>>> {
-    let body = text.trim_start_matches([' ', '\t', '\n', '\r']);
-    if !body.starts_with('{') {
-        return Ok(None);
-    }
-    let unsupported = |what| {
-        Err(Raised::unsupported(format!(
-            "{what} in a tool call's arguments is not supported"
-        )))
-    };
-    match serde_json::from_str(body) {
-        Ok(Value::Object(_)) if has_long_integer(body) => {
-            unsupported("an integer of more than 64 bits")
-        }
-        Ok(Value::Object(map)) => Ok(Some(map)),
-        Ok(_) => Ok(None),
-        Err(error) => {
-            let message = error.to_string();
-            let special = ["NaN", "Infinity"].iter().any(|word| body.contains(word));
-            if message.contains("out of range")
-                || message.contains("recursion")
-                || message.contains("surrogate")
-                || special
-            {
-                return unsupported("what Python's JSON reader takes and ours does not");
-            }
-            Ok(None)
-        }
-    }
+fn entries(map: &Map<String, Json>) -> Dict {
+    map.iter()
+        .map(|(key, value)| (string(key), from_json(value)))
+        .collect()
 }
 
-/// Whether some number outside strings has 19 digits or more in a row: `serde_json` may keep it as a double.
-fn has_long_integer(json: &str) -> bool {
-    let (mut in_string, mut escaped, mut digits, mut whole) = (false, false, 0, true);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'0'..=b'9' if !in_string && whole => digits += 1,
-            b'.' | b'e' | b'E' if !in_string => (digits, whole) = (0, false),
-            _ if in_string => {}
-            _ => {
-                if digits > 19 {
-                    return true;
-                }
-                (digits, whole) = (0, true);
-            }
-        }
+/// `json.loads(text)` when that is an object.
+fn parse_object(text: &str) -> Result<Option<Value>> {
+    match loads(text) {
+        Ok(value) if matches!(py(&value), Py::Dict(_)) => Ok(Some(value)),
+        Ok(_) | Err(LoadsError::Decode) => Ok(None),
+        Err(LoadsError::Unsupported(what)) => Err(Raised::unsupported(format!(
+            "{what} in a tool call's arguments is not supported"
+        ))),
     }
-    false
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::python::repr::repr;
+    use super::super::python::value::from_json;
     use super::{merge_tool_calls, normalize_tool_calls};
 
     #[test]
@@ -320,14 +287,17 @@ mod tests {
 
     #[test]
     fn normalize() {
+        let shown = |value: &minijinja::Value| {
+            let mut text = String::new();
+            repr(value, &mut text, 0).unwrap();
+            text
+        };
         let check = |call: Value, want: Result<Value, &str>| {
-            let got = normalize_tool_calls(std::slice::from_ref(&call)).map(|v| v[0].to_string());
+            let got = normalize_tool_calls(std::slice::from_ref(&call)).map(|v| shown(&v[0]));
+            let want = want.map(|value| shown(&from_json(&value)));
             assert_eq!(
                 got.as_deref().map_err(|e| e.kind),
-                want.as_ref()
-                    .map(ToString::to_string)
-                    .as_deref()
-                    .map_err(|e| **e),
+                want.as_deref().map_err(|e| *e),
                 "{call}"
             );
         };
@@ -345,8 +315,10 @@ mod tests {
             json!({"function": {"arguments": {"a": 1}}}),
             Ok(json!({"function": {"arguments": {"a": 1}}})),
         );
-        check(call("{\"a\": NaN}"), Err("Unsupported"));
-        check(call("{\"a\": 12345678901234567890123}"), Err("Unsupported"));
+        let long =
+            normalize_tool_calls(&[call("{\"a\": NaN, \"b\": 12345678901234567890123}")]).unwrap();
+        assert!(shown(&long[0]).contains("{'a': nan, 'b': 12345678901234567890123}"));
+        check(call("{\"a\": \"\\ud800\"}"), Err("Unsupported"));
         check(
             call("{\"a\": \"12345678901234567890123\"}"),
             Ok(
