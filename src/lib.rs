@@ -6,6 +6,9 @@
 //!                                  └────────────── pipeline.rs wires them ──────┘
 //! ```
 
+pub mod cli;
+pub mod plan;
+
 pub mod log;
 pub mod event;
 pub mod sample;
@@ -13,3 +16,11 @@ pub mod count;
 pub mod cores;
 pub mod series;
 pub mod report;
+
+mod double;
+
+pub mod pipeline;
+pub mod command;
+
+pub mod messages;
+pub mod exit;

@@ -1,1 +1,71 @@
-//! (to be written)
+//! Where bytes come from, and whole lines out.
+//!
+//! A log may be a file, a compressed file or a pipe, and larger than memory. Whatever it is, it
+//! comes as [`Piece`]s of whole lines with their byte offsets in the uncompressed log, in order,
+//! in memory that does not grow with it. What is in a line is nobody's business here.
+
+use std::io;
+use std::path::PathBuf;
+
+mod batch;
+mod mapped;
+mod sizes;
+mod source;
+mod streamed;
+#[cfg(test)]
+mod tests;
+
+pub use batch::{Batch, Line, Lines, Piece};
+pub use sizes::BatchSizes;
+pub use source::{Batches, Format, Log};
+
+/// What stops a log from being read, at all or to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// It cannot be opened or looked at.
+    #[error("cannot open {}", path.display())]
+    Open {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is a directory, a device or a socket.
+    #[error("{} is a {found}; expected a file, a pipe, or - for standard input", path.display())]
+    NotALog {
+        /// As given.
+        path: PathBuf,
+        /// `directory`, `device` or `socket`.
+        found: &'static str,
+    },
+    /// Reading failed after `after_bytes` of the (uncompressed) log.
+    #[error("cannot read {} past byte {after_bytes}", path.display())]
+    Read {
+        /// As given.
+        path: PathBuf,
+        /// Uncompressed bytes that were read and delivered before.
+        after_bytes: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// The compressed stream ends in the middle: the file was cut.
+    #[error("{} ends inside its {format} stream, after {after_bytes} bytes of log; it was cut", path.display())]
+    Truncated {
+        /// As given.
+        path: PathBuf,
+        /// How it is compressed.
+        format: Format,
+        /// Uncompressed bytes that were read and delivered before.
+        after_bytes: u64,
+    },
+    /// The file was written to while it was read. Growth alone means that a run is still going on.
+    #[error("{} changed while it was read, from {was_bytes} to {is_bytes} bytes; wait until the run has ended", path.display())]
+    Changed {
+        /// As given.
+        path: PathBuf,
+        /// Size when it was opened; no more than this was delivered.
+        was_bytes: u64,
+        /// Size now.
+        is_bytes: u64,
+    },
+}

@@ -1,1 +1,21 @@
-//! (to be written)
+//! Chat templates, rendered as transformers 5.5.0's `apply_chat_template` renders them with Jinja2 3.1.
+//!
+//! A message or a prompt with structure is counted through the tokenizer's template, and where the template raises,
+//! through a [`fallback`] text. So both matter: every rendering must be Jinja2's to the byte, and every exception must
+//! be raised. [`chat`] is the call and its parameters, [`engine`] runs a template, [`jinja`] reads its syntax,
+//! [`python`] is what its operations mean, [`tool_calls`] prepares what goes in. There is no IO here.
+
+pub mod chat;
+pub mod engine;
+pub mod fallback;
+pub mod jinja;
+pub mod python;
+pub mod tool_calls;
+
+pub use chat::{Effect, Message, Prompt, TemplateSource, Templates};
+pub use engine::{Limits, Raised};
+pub use fallback::{fallback_message, fallback_prompt};
+pub use tool_calls::{merge_tool_calls, normalize_messages, normalize_tool_calls};
+
+#[cfg(test)]
+mod features;

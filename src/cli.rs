@@ -1,0 +1,259 @@
+//! The command line as typed: flags, their help, and nothing that depends on a run.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, ValueEnum, ValueHint};
+use jiff::civil::DateTime;
+
+/// What a person typed.
+#[derive(Debug, Parser)]
+#[command(name = "tok-recompute", version, about, long_about = LONG_ABOUT, after_long_help = AFTER_HELP)]
+#[command(max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Run directories, or their `events.jsonl` (`.gz` and `.zst` too; `-` reads stdin)
+    #[arg(value_name = "RUN", required_unless_present = "completions", value_hint = ValueHint::AnyPath)]
+    pub runs: Vec<PathBuf>,
+
+    /// How tokens are counted.
+    #[command(flatten)]
+    pub counting: Counting,
+
+    /// What the run's own files would say.
+    #[command(flatten)]
+    pub overrides: Overrides,
+
+    /// What is written, and where.
+    #[command(flatten)]
+    pub writing: Writing,
+
+    /// Which processors are used.
+    #[command(flatten)]
+    pub cores: Cores,
+
+    /// What is shown.
+    #[command(flatten)]
+    pub display: Display,
+
+    /// Print a completion script for SHELL and exit
+    #[arg(long, value_name = "SHELL", exclusive = true)]
+    pub completions: Option<clap_complete::Shell>,
+}
+
+const LONG_ABOUT: &str = "\
+Recount the token metrics of a benchmark run from its event log, and rewrite result_summary.json \
+as the benchmark client would have written it had its drain finished.
+
+The original summary is kept once as result_summary.orig.json, and recompute.json beside it says \
+what was done.";
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    written, and the run is complete
+  1    a check found differences
+  2    could not do it; nothing was changed
+  3    written, but the run is incomplete (the reason is on stderr)
+  130  interrupted (SIGINT); 143 terminated (SIGTERM)
+With several RUNs all are done, and the worst code is the exit code.
+
+Examples:
+  tok-recompute results/run_17
+  tok-recompute results/run_17 --tokenizer ~/models/Llama-3.1-8B-Instruct --dry-run
+  tok-recompute results/*/ --write summary,report,snapshot";
+
+/// How tokens are counted.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Counting")]
+pub struct Counting {
+    /// Tokenizer: a directory, a tokenizer.json, a Hugging Face repo id, or `none`
+    ///
+    /// By default the one that the run's config.yaml names. A repo id is looked up in the local
+    /// Hugging Face cache. `none` counts only prompts that were sent as token ids.
+    #[arg(long, value_name = "DIR|FILE|REPO|none")]
+    pub tokenizer: Option<String>,
+
+    /// Allow fetching a tokenizer that is not in the local cache
+    #[arg(long)]
+    pub download: bool,
+
+    /// Which engine counts
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
+    pub engine: EngineChoice,
+
+    /// Load tokenizer.json as the client's transformers does, or as the file is written
+    #[arg(long, value_enum, default_value_t, value_name = "WHOSE")]
+    pub tokenizer_rules: TokenizerRules,
+
+    /// The date that chat templates see (`strftime_now`), instead of the run's own
+    #[arg(long, value_name = "YYYY-MM-DD[THH:MM:SS]")]
+    pub date: Option<DateTime>,
+}
+
+/// The engine that counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EngineChoice {
+    /// The fast engine where it loads the tokenizer, cross-checked by the referee
+    #[default]
+    Auto,
+    /// The fast engine, or fail
+    Fast,
+    /// The `tokenizers` library, which the client itself uses
+    Referee,
+}
+
+/// Whose reading of tokenizer.json is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TokenizerRules {
+    /// What the client would have counted
+    #[default]
+    Transformers,
+    /// The file as it is written
+    File,
+}
+
+/// What the run's own files would say.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Overriding the run's own files")]
+pub struct Overrides {
+    /// Whether responses were streamed: TTFT and TPOT exist only then
+    #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true)]
+    pub streaming: Option<Switch>,
+
+    /// Whether early-stopping estimates are reported
+    #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true)]
+    pub early_stopping: Option<Switch>,
+
+    /// The window of QPS and TPS: the tracked duration, or LoadGen's
+    #[arg(
+        long,
+        value_enum,
+        value_name = "native|legacy",
+        hide_possible_values = true
+    )]
+    pub qps_window: Option<QpsWindow>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+/// Which window QPS and TPS are computed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum QpsWindow {
+    Native,
+    Legacy,
+}
+
+/// What is written, and where.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Writing")]
+pub struct Writing {
+    /// The summary to rewrite [default: the run's performance/result_summary.json, else
+    /// result_summary.json beside the log]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub summary: Option<PathBuf>,
+
+    /// Write the summary to PATH and leave the run alone
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Compute and print; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Which files: `summary`, `report` (report.txt), `snapshot` (metrics/final_snapshot.json)
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "summary",
+        value_name = "FILES"
+    )]
+    pub write: Vec<Artifact>,
+}
+
+/// A file that a recompute can write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Artifact {
+    /// performance/result_summary.json
+    Summary,
+    /// report.txt
+    Report,
+    /// metrics/final_snapshot.json
+    Snapshot,
+}
+
+/// Which processors are used.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Processors")]
+pub struct Cores {
+    /// How many threads count [default: one for each allowed processor]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// The processors to use, such as `0-7,16` [default: all that the kernel allows]
+    #[arg(long, value_name = "LIST")]
+    pub cpus: Option<String>,
+
+    /// How many processors one pinned pool spans
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub block_size: NonZeroUsize,
+}
+
+/// What is shown.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Display")]
+pub struct Display {
+    /// What stdout shows
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    pub format: Format,
+
+    /// Say only what went wrong
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Say more: what was read from where, which processors, which engine and why
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// When to use colour (`NO_COLOR` is respected)
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// The form of the results on stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}

@@ -1,0 +1,77 @@
+//! What a person asked for: each command takes a resolved plan and the pipeline's figures, and
+//! decides what is written, shown and returned.
+
+mod record;
+mod recompute;
+mod table;
+mod tokenizer;
+mod verdict;
+
+use std::io::{Write, stdout};
+
+use clap::CommandFactory;
+
+use crate::cli::Cli;
+use crate::cores::{CorePlan, CoreRequest, CpuList, Machine, Pools};
+use crate::messages::Messages;
+use crate::{exit, plan};
+
+/// Does what `cli` asks for; the exit code.
+pub fn run(cli: &Cli) -> u8 {
+    let messages = Messages::new(&cli.display);
+    match try_run(cli, messages) {
+        Ok(code) => code,
+        Err(error) => {
+            messages.error(error.as_ref());
+            exit::FAILED
+        }
+    }
+}
+
+fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
+    if let Some(shell) = cli.completions {
+        clap_complete::generate(shell, &mut Cli::command(), "tok-recompute", &mut stdout());
+        return Ok(exit::COMPLETE);
+    }
+    exit_on_signals()?;
+    let plans = plan::resolve(cli)?;
+    let pools = pools(cli)?;
+    messages.detail(&pools);
+    let mut recompute = recompute::Recompute::new(cli, messages, &pools);
+    let mut codes = Vec::new();
+    for plan in plans {
+        let done = plan
+            .map_err(anyhow::Error::from)
+            .and_then(|plan| recompute.run(&plan));
+        codes.push(done.unwrap_or_else(|error| {
+            messages.error(error.as_ref());
+            exit::FAILED
+        }));
+    }
+    stdout().flush()?;
+    Ok(exit::worst(codes))
+}
+
+/// Nothing is half written, so a signal may end the process at any time.
+fn exit_on_signals() -> std::io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    for (signal, code) in [(SIGINT, exit::INTERRUPTED), (SIGTERM, exit::TERMINATED)] {
+        signal_hook::flag::register_conditional_shutdown(signal, code.into(), always.clone())?;
+    }
+    Ok(())
+}
+
+fn pools(cli: &Cli) -> anyhow::Result<Pools> {
+    let request = CoreRequest {
+        block_size: cli.cores.block_size.get(),
+        threads: cli.cores.threads.map(std::num::NonZeroUsize::get),
+        cpus: cli
+            .cores
+            .cpus
+            .as_deref()
+            .map(str::parse::<CpuList>)
+            .transpose()?,
+    };
+    Ok(Pools::new(&CorePlan::new(&Machine::here(), &request)?)?)
+}

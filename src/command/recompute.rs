@@ -1,0 +1,325 @@
+//! The main job: a run's log → its report.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use super::record::{Anomalies, LogRecord, Record, Seconds, TemplateDate};
+use super::table::before_and_after;
+use super::tokenizer::{Loaded, Tokenizers};
+use super::verdict::Verdict;
+use crate::cli::{Cli, Format};
+use crate::cores::Pools;
+use crate::exit;
+use crate::log::Log;
+use crate::messages::Messages;
+use crate::pipeline::{self, Finished, Job, PipelineError};
+use crate::plan::{self, RunPlan};
+use crate::report::{self, Attachments, RunFacts};
+
+/// Recomputes runs, one after the other.
+pub(super) struct Recompute<'a> {
+    cli: &'a Cli,
+    messages: Messages,
+    pools: &'a Pools,
+    tokenizers: Tokenizers,
+}
+
+/// The figures of a run, and what they were counted with.
+struct Counted {
+    finished: Finished,
+    loaded: Option<Loaded>,
+    recounted_because: Option<String>,
+    seconds: Seconds,
+}
+
+/// The files of a report, in full.
+struct Files {
+    summary: Vec<u8>,
+    report: String,
+    snapshot: Vec<u8>,
+}
+
+impl<'a> Recompute<'a> {
+    pub fn new(cli: &'a Cli, messages: Messages, pools: &'a Pools) -> Self {
+        Self {
+            cli,
+            messages,
+            pools,
+            tokenizers: Tokenizers::default(),
+        }
+    }
+
+    /// Recomputes one run; the exit code.
+    pub fn run(&mut self, plan: &RunPlan) -> anyhow::Result<u8> {
+        let started = Instant::now();
+        for note in &plan.notes {
+            self.messages.note(note);
+        }
+        plan.targets.paths().for_each(|path| {
+            report::atomic::remove_leftovers(path);
+        });
+        let mut counted = self.count(plan)?;
+        let files = render(plan, &counted.finished)?;
+        let written = write(plan, &files)?;
+        counted.seconds.total = started.elapsed().as_secs_f64();
+        let record = self.record(plan, counted, &files, written)?;
+        if let Some(path) = &plan.targets.record {
+            let mut json = serde_json::to_string_pretty(&record)?;
+            json.push('\n');
+            report::atomic::replace(path, json.as_bytes())?;
+        }
+        self.show(&record)?;
+        Ok(if record.verdict.complete {
+            exit::COMPLETE
+        } else {
+            exit::INCOMPLETE
+        })
+    }
+
+    /// Counts everything; once more with the referee when the engines disagree.
+    fn count(&mut self, plan: &RunPlan) -> anyhow::Result<Counted> {
+        let log = open(plan)?;
+        let text_bytes = log.len_bytes().unwrap_or(u64::MAX);
+        let started = Instant::now();
+        let loaded = self
+            .tokenizers
+            .get(plan, &self.cli.counting, text_bytes, self.messages)?;
+        let mut seconds = Seconds {
+            load_tokenizer: started.elapsed().as_secs_f64(),
+            ..Seconds::default()
+        };
+        let started = Instant::now();
+        let (finished, loaded, recounted_because) =
+            match (self.pass(plan, log, loaded.as_ref()), loaded) {
+                (Err(error @ PipelineError::Count { .. }), Some(fast)) if !fast.is_referee() => {
+                    let why = chain(&error);
+                    self.messages
+                        .warn(format!("recounting everything with the referee: {why}"));
+                    let referee = self.tokenizers.referee(&fast, &self.cli.counting)?;
+                    (
+                        self.pass(plan, open(plan)?, Some(&referee))?,
+                        Some(referee),
+                        Some(why),
+                    )
+                }
+                (finished, loaded) => (finished?, loaded, None),
+            };
+        if finished.lines == 0 {
+            bail!("{} is empty: there is nothing to recompute", plan.name);
+        }
+        seconds.count = started.elapsed().as_secs_f64();
+        Ok(Counted {
+            finished,
+            loaded,
+            recounted_because,
+            seconds,
+        })
+    }
+
+    fn pass(
+        &self,
+        plan: &RunPlan,
+        log: Log,
+        loaded: Option<&Loaded>,
+    ) -> Result<Finished, PipelineError> {
+        let job = Job {
+            pools: self.pools,
+            tokenizer: loaded.map(|loaded| &*loaded.tokenizer),
+            streaming: plan.streaming,
+            early_stopping: plan.early_stopping,
+        };
+        let progress = self.messages.progress(log.len_bytes());
+        pipeline::run(log, &job, |bytes, tokens| progress.advance(bytes, tokens))
+    }
+
+    fn record(
+        &self,
+        plan: &RunPlan,
+        counted: Counted,
+        files: &Files,
+        written: Vec<String>,
+    ) -> anyhow::Result<Record> {
+        let Counted {
+            finished,
+            loaded,
+            recounted_because,
+            seconds,
+        } = counted;
+        let reasons = loaded
+            .as_ref()
+            .map(|loaded| loaded.tokenizer.reasons())
+            .unwrap_or_default();
+        let dated = loaded
+            .as_ref()
+            .is_some_and(|loaded| loaded.tokenizer.date_matters());
+        let template_date = dated.then(|| TemplateDate {
+            date: plan.date.now.to_string(),
+            source: plan.date.source,
+        });
+        Ok(Record {
+            tool: "tok-recompute",
+            version: env!("CARGO_PKG_VERSION"),
+            run: plan.name.clone(),
+            verdict: Verdict::of(&finished),
+            written,
+            log: LogRecord {
+                path: plan.log.to_string(),
+                bytes: finished.bytes,
+                lines: finished.lines,
+            },
+            tokenizer: loaded
+                .map(|loaded| loaded.record(self.cli.counting.tokenizer_rules, recounted_because)),
+            template_date,
+            streaming: finished.streaming,
+            early_stopping: plan.early_stopping,
+            qps_window: if plan.legacy_window {
+                "legacy"
+            } else {
+                "native"
+            },
+            assumed: plan.notes.clone(),
+            before: plan.previous.as_deref().map(report::headline).transpose()?,
+            after: report::headline(&files.summary)?,
+            anomalies: Anomalies::of(&finished, &reasons),
+            seconds,
+        })
+    }
+
+    /// The verdict and what is odd on stderr, the figures on stdout.
+    fn show(&self, record: &Record) -> anyhow::Result<()> {
+        let verdict = &record.verdict;
+        if !verdict.complete || !verdict.reasons.is_empty() {
+            for reason in &verdict.reasons {
+                self.messages.warn(format!("{}: {reason}", record.run));
+            }
+            verdict
+                .damaged_lines
+                .iter()
+                .for_each(|line| self.messages.note(line));
+        }
+        if let Some(note) = record.anomalies.fallback_note() {
+            self.messages.note(note);
+        }
+        match &record.template_date {
+            Some(TemplateDate { date, source }) => self.messages.note(format!(
+                "a chat template shows the date: counted as of {date}, {source} (--date sets another)"
+            )),
+            None => self.messages.detail("no chat template shows the date: it cannot matter when this is counted"),
+        }
+        let mut out = anstream::stdout();
+        match self.cli.display.format {
+            Format::Json => writeln!(out, "{}", serde_json::to_string(record)?)?,
+            Format::Text => write!(out, "{}", text(record))?,
+        }
+        Ok(())
+    }
+}
+
+/// What a person reads at the end.
+fn text(record: &Record) -> String {
+    let mut text = before_and_after(record.before.as_ref(), &record.after);
+    let verdict = &record.verdict;
+    let samples = record.after.n_samples_completed.unwrap_or_default();
+    let complete = match (verdict.complete, verdict.state) {
+        (true, _) => "complete".to_owned(),
+        (false, state) => format!("incomplete ({state})"),
+    };
+    let _ = writeln!(
+        text,
+        "\n{}: {complete}, {samples} samples completed",
+        record.run
+    );
+    match record.written.as_slice() {
+        [] => text.push_str("nothing written\n"),
+        paths => {
+            let _ = writeln!(text, "written: {}", paths.join(", "));
+        }
+    }
+    text
+}
+
+fn open(plan: &RunPlan) -> anyhow::Result<Log> {
+    Ok(Log::open(plan.log.path())?)
+}
+
+fn chain(error: &PipelineError) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |&e| e.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// Every file of the report, in memory: nothing is written before all of them are known.
+fn render(plan: &RunPlan, finished: &Finished) -> anyhow::Result<Files> {
+    let facts = RunFacts {
+        run_config: plan.config.summary_run_config(),
+        use_legacy_window: plan.legacy_window,
+    };
+    let summary = report::render(plan.previous.as_deref(), &facts, &finished.snapshot)?;
+    let attached = |name: &str| -> anyhow::Result<Option<Value>> {
+        let Some(path) = plan
+            .dir
+            .as_ref()
+            .map(|dir| dir.join(name))
+            .filter(|path| path.is_file())
+        else {
+            return Ok(None);
+        };
+        let bytes = plan::read_small(&path)?;
+        Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
+            format!("{} is not JSON", path.display())
+        })?))
+    };
+    let (accuracy, profiling) = match plan.targets.report {
+        Some(_) => (
+            attached("accuracy/accuracy_results.json")?,
+            attached("profiling.json")?,
+        ),
+        None => (None, None),
+    };
+    let attachments = Attachments {
+        accuracy: accuracy.as_ref(),
+        profiling: profiling.as_ref(),
+    };
+    let report = report::render_text(&summary, attachments)?;
+    Ok(Files {
+        report,
+        snapshot: finished.snapshot.render(),
+        summary,
+    })
+}
+
+/// Writes what the plan wants, the summary last: when it is new, everything else is.
+fn write(plan: &RunPlan, files: &Files) -> anyhow::Result<Vec<String>> {
+    let targets = &plan.targets;
+    let mut written = Vec::new();
+    let mut replace = |path: &Path, bytes: &[u8]| -> anyhow::Result<()> {
+        report::atomic::replace(path, bytes)?;
+        written.push(path.display().to_string());
+        Ok(())
+    };
+    if let Some(path) = &targets.report {
+        replace(path, files.report.as_bytes())?;
+    }
+    if let Some(path) = &targets.snapshot {
+        replace(path, &files.snapshot)?;
+    }
+    if let Some(path) = &targets.summary {
+        if let Some(original) = &targets.original
+            && plan
+                .previous
+                .as_ref()
+                .is_some_and(|previous| *previous != files.summary)
+        {
+            report::atomic::keep_original(path, original)?;
+        }
+        replace(path, &files.summary)?;
+    }
+    Ok(written)
+}

@@ -1,0 +1,226 @@
+//! The tokenizer of a run, found, read and loaded; kept while several runs share it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use jiff::civil::DateTime;
+use serde::Serialize;
+
+use crate::cli::{Counting, EngineChoice, TokenizerRules};
+use crate::count::home::{self, Hub, Places, TokenizerFiles, TokenizerHome};
+use crate::count::rules::{Replaced, Rules};
+use crate::count::{Choice, EngineReport, LoadOptions, Tokenizer};
+use crate::messages::Messages;
+use crate::plan::{RunPlan, TokenizerName};
+
+/// A loaded tokenizer and where it came from.
+#[derive(Clone)]
+pub(super) struct Loaded {
+    pub tokenizer: Arc<Tokenizer>,
+    name: String,
+    path: PathBuf,
+    sha256: String,
+    choice: Choice,
+    now: DateTime,
+}
+
+/// What recompute.json says about the tokenizer.
+#[derive(Debug, Serialize)]
+pub(super) struct TokenizerRecord {
+    name: String,
+    path: String,
+    sha256: String,
+    class: String,
+    rules: &'static str,
+    replaced: Vec<ReplacedRecord>,
+    engine: EngineReport,
+    recounted_because: Option<String>,
+}
+
+/// A part of tokenizer.json that the client does not take as written.
+#[derive(Debug, Serialize)]
+struct ReplacedRecord {
+    what: &'static str,
+    from: String,
+    to: String,
+}
+
+impl From<&Replaced> for ReplacedRecord {
+    fn from(replaced: &Replaced) -> Self {
+        Self {
+            what: replaced.what,
+            from: replaced.from.clone(),
+            to: replaced.to.clone(),
+        }
+    }
+}
+
+impl Loaded {
+    /// The record, after counting. `recounted_because`: why the fast engine's counts were thrown away.
+    pub fn record(
+        &self,
+        rules: TokenizerRules,
+        recounted_because: Option<String>,
+    ) -> TokenizerRecord {
+        let tokenizer = &self.tokenizer;
+        TokenizerRecord {
+            name: self.name.clone(),
+            path: self.path.display().to_string(),
+            sha256: self.sha256.clone(),
+            class: tokenizer.class().to_owned(),
+            rules: match rules {
+                TokenizerRules::Transformers => "transformers",
+                TokenizerRules::File => "file",
+            },
+            replaced: tokenizer
+                .replaced()
+                .iter()
+                .map(ReplacedRecord::from)
+                .collect(),
+            engine: tokenizer.engine(),
+            recounted_because,
+        }
+    }
+
+    /// Whether the referee counts.
+    pub fn is_referee(&self) -> bool {
+        self.choice == Choice::Referee
+    }
+}
+
+/// Loads tokenizers and keeps the last one.
+#[derive(Default)]
+pub(super) struct Tokenizers {
+    last: Option<(PathBuf, Loaded)>,
+}
+
+impl Tokenizers {
+    /// The tokenizer that `plan` asks for; `None` when it asks for none. `text_bytes`: about how
+    /// much there is to count.
+    pub fn get(
+        &mut self,
+        plan: &RunPlan,
+        flags: &Counting,
+        text_bytes: u64,
+        messages: Messages,
+    ) -> anyhow::Result<Option<Loaded>> {
+        let (name, from_config) = match &plan.tokenizer {
+            TokenizerName::None => return Ok(None),
+            TokenizerName::Named { name, from_config } => (name, *from_config),
+            TokenizerName::Unknown => bail!(
+                "no tokenizer is named by the run's config.yaml: give --tokenizer DIR, FILE or REPO, or `none` to count only token ids"
+            ),
+        };
+        let home = find(name, plan, flags, messages).with_context(|| {
+            let origin = if from_config {
+                "named by the run's config.yaml"
+            } else {
+                "given by --tokenizer"
+            };
+            format!("cannot load the tokenizer {name:?} ({origin})")
+        })?;
+        let now = plan.date.now;
+        if let Some((path, loaded)) = &self.last
+            && *path == home.tokenizer_json
+            && (loaded.now == now || !loaded.tokenizer.date_matters())
+        {
+            return Ok(Some(loaded.clone()));
+        }
+        let choice = match flags.engine {
+            EngineChoice::Auto => Choice::Auto,
+            EngineChoice::Fast => Choice::Fast,
+            EngineChoice::Referee => Choice::Referee,
+        };
+        let options = LoadOptions {
+            rules: rules(flags),
+            choice,
+            text_bytes,
+            now,
+        };
+        let loaded = load(name, &home, options)?;
+        announce(&loaded, messages);
+        self.last = Some((home.tokenizer_json, loaded.clone()));
+        Ok(Some(loaded))
+    }
+
+    /// The same tokenizer with the referee counting, for this run and those after it.
+    pub fn referee(&mut self, loaded: &Loaded, flags: &Counting) -> anyhow::Result<Loaded> {
+        let home = home::find(&loaded.path.to_string_lossy(), &Places::default())?;
+        let options = LoadOptions {
+            rules: rules(flags),
+            choice: Choice::Referee,
+            text_bytes: 0,
+            now: loaded.now,
+        };
+        let again = load(&loaded.name, &home, options)?;
+        self.last = Some((home.tokenizer_json, again.clone()));
+        Ok(again)
+    }
+}
+
+fn find(
+    name: &str,
+    plan: &RunPlan,
+    flags: &Counting,
+    messages: Messages,
+) -> anyhow::Result<TokenizerHome> {
+    let places = Places::from_env(|name| std::env::var_os(name), plan.dir.as_deref());
+    match home::find(name, &places) {
+        Err(_) if flags.download && home::is_repo_id(name) => {
+            messages.note(format!("downloading the tokenizer of {name}"));
+            Ok(home::download(
+                name,
+                &places,
+                &Hub::from_env(|name| std::env::var_os(name)),
+            )?)
+        }
+        found => Ok(found?),
+    }
+}
+
+fn rules(flags: &Counting) -> Rules {
+    match flags.tokenizer_rules {
+        TokenizerRules::Transformers => Rules::Transformers,
+        TokenizerRules::File => Rules::File,
+    }
+}
+
+fn load(name: &str, home: &TokenizerHome, options: LoadOptions) -> anyhow::Result<Loaded> {
+    let files = TokenizerFiles::read(home)?;
+    let tokenizer = Tokenizer::load(&files, &options)
+        .with_context(|| format!("cannot load {}", home.tokenizer_json.display()))?;
+    Ok(Loaded {
+        tokenizer: Arc::new(tokenizer),
+        name: name.to_owned(),
+        path: home.tokenizer_json.clone(),
+        sha256: files.sha256,
+        choice: options.choice,
+        now: options.now,
+    })
+}
+
+fn announce(loaded: &Loaded, messages: Messages) {
+    let tokenizer = &loaded.tokenizer;
+    let engine = tokenizer.engine();
+    messages.detail(format!(
+        "tokenizer {} ({})",
+        loaded.path.display(),
+        tokenizer.class()
+    ));
+    messages.detail(format!("counting with {}: {}", engine.engine, engine.why));
+    if !tokenizer.replaced().is_empty() {
+        let describe = |r: &Replaced| format!("{} ({} instead of {})", r.what, r.to, r.from);
+        let what: Vec<String> = tokenizer.replaced().iter().map(describe).collect();
+        messages.warn(format!(
+            "transformers, which the client loads tokenizers with, replaces parts of {}: {}; counting as it does (--tokenizer-rules file counts with the file's own rules)",
+            loaded.path.display(),
+            what.join("; ")
+        ));
+    }
+    if let Some(why) = tokenizer.unknown_rules() {
+        messages.warn(format!(
+            "counting with the file's own rules, the client's may differ: {why}"
+        ));
+    }
+}

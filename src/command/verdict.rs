@@ -1,0 +1,82 @@
+//! Whether a report can be trusted as the run's, and if not, why: in words.
+
+use crate::pipeline::Finished;
+use crate::report::State;
+
+/// What the log allows to say about the run.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Verdict {
+    /// `complete` or `interrupted`.
+    pub state: &'static str,
+    /// Whether every sample's every text was read and counted.
+    pub complete: bool,
+    /// Why it is not complete; and what no recount can mend.
+    pub reasons: Vec<String>,
+    /// Where to look: the first damaged lines.
+    pub damaged_lines: Vec<String>,
+}
+
+impl Verdict {
+    pub fn of(finished: &Finished) -> Self {
+        let snapshot = &finished.snapshot;
+        let damaged: u64 = finished.damage.values().map(|seen| seen.count).sum();
+        let mut reasons = Vec::new();
+        if snapshot.state == State::Interrupted {
+            reasons.push(
+                "the log has no session.ended: the run did not end, or its log was cut".to_owned(),
+            );
+        }
+        if let Some(cut) = &finished.cut {
+            reasons.push(cut.to_string());
+        }
+        if damaged > 0 {
+            reasons.push(format!(
+                "{} could not be read",
+                plural(damaged, "damaged line")
+            ));
+        }
+        let uncounted: u64 = finished.failures.values().map(|seen| seen.count).sum();
+        if uncounted > 0 {
+            reasons.push(format!(
+                "{} could not be counted (recompute.json says why)",
+                plural(uncounted, "text")
+            ));
+        }
+        let overflowing = finished.anomalies.overflowing_deltas.count;
+        if overflowing > 0 {
+            reasons.push(format!(
+                "{} did not fit 64 bits",
+                plural(overflowing, "time difference")
+            ));
+        }
+        if finished.lost > 0 {
+            let lost = plural(finished.lost, "sample");
+            reasons.push(format!("{lost} issued in a tracking window never completed, no recount brings them back: {}", named(finished)));
+        }
+        Self {
+            state: snapshot.state.name(),
+            complete: snapshot.is_complete(),
+            reasons,
+            damaged_lines: finished
+                .damaged_lines
+                .iter()
+                .map(|at| format!("line {}, byte {}: {}", at.line, at.offset, at.damage))
+                .collect(),
+        }
+    }
+}
+
+fn named(finished: &Finished) -> String {
+    let names = finished.lost_samples.join(", ");
+    let more = finished.lost - finished.lost_samples.len() as u64;
+    if more == 0 {
+        names
+    } else {
+        format!("{names} and {more} more")
+    }
+}
+
+/// `1 sample`, `2 samples`.
+pub(super) fn plural(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

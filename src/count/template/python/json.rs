@@ -1,0 +1,174 @@
+//! `json.dumps`, which transformers puts in the place of Jinja2's `tojson`.
+
+use std::fmt::Write as _;
+
+use minijinja::{Error, Value};
+
+use super::args::bind;
+use super::repr::{self, MAX_DEPTH};
+use super::value::{Py, iter, py, text, type_name};
+use super::{ops, type_error, unsupported};
+
+struct Style {
+    ascii: bool,
+    sort: bool,
+    indent: Option<String>,
+    item: String,
+    key: String,
+}
+
+/// `value|tojson(ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
+///
+/// # Errors
+/// `TypeError` for what has no JSON form: undefined values, generators, views.
+pub fn tojson(args: &[Value]) -> Result<Value, Error> {
+    let names = ["x", "ensure_ascii", "indent", "separators", "sort_keys"];
+    let [value, ascii, indent, separators, sort] = bind("tojson", args, names, 1)?;
+    let indent = match indent.as_ref().map(py) {
+        None | Some(Py::None) => None,
+        Some(Py::Str(s)) => Some(s.to_owned()),
+        Some(Py::Int(n)) => Some(" ".repeat(usize::try_from(n.clamp(0, 1000)).unwrap_or(0))),
+        Some(Py::Bool(b)) => Some(" ".repeat(usize::from(b))),
+        Some(_) => return Err(type_error("can't multiply sequence by non-int")),
+    };
+    let (item, key) = match separators.filter(|s| !s.is_none()) {
+        None => (
+            if indent.is_some() { "," } else { ", " }.to_owned(),
+            ": ".to_owned(),
+        ),
+        Some(pair) => match &iter(&pair)?[..] {
+            [item, key] => (text(item)?.to_owned(), text(key)?.to_owned()),
+            _ => return Err(super::exception("ValueError", "separators must be a pair")),
+        },
+    };
+    let is_true = |value: Option<Value>| value.is_some_and(|v| v.is_true());
+    let style = Style {
+        ascii: is_true(ascii),
+        sort: is_true(sort),
+        indent,
+        item,
+        key,
+    };
+    let mut out = String::new();
+    style.write(&value.unwrap_or_default(), &mut out, 0)?;
+    Ok(Value::from(out))
+}
+
+impl Style {
+    fn write(&self, value: &Value, out: &mut String, depth: usize) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            return Err(unsupported("JSON nested this deeply"));
+        }
+        match py(value) {
+            Py::Str(s) => quote(s, self.ascii, out),
+            Py::List([]) | Py::Tuple([]) => out.push_str("[]"),
+            Py::List(items) | Py::Tuple(items) => {
+                out.push('[');
+                for (i, item) in items.iter().enumerate() {
+                    self.between(i, out, depth + 1);
+                    self.write(item, out, depth + 1)?;
+                }
+                self.newline(out, depth);
+                out.push(']');
+            }
+            Py::Dict(dict) if dict.is_empty() => out.push_str("{}"),
+            Py::Dict(dict) => {
+                let mut entries: Vec<_> = dict.iter().collect();
+                if self.sort {
+                    ops::sort_by(&mut entries, |(key, _)| (*key).clone(), false)?;
+                }
+                out.push('{');
+                for (i, (key, item)) in entries.into_iter().enumerate() {
+                    self.between(i, out, depth + 1);
+                    quote(&name(key)?, self.ascii, out);
+                    out.push_str(&self.key);
+                    self.write(item, out, depth + 1)?;
+                }
+                self.newline(out, depth);
+                out.push('}');
+            }
+            _ => match scalar(value) {
+                Some(text) => out.push_str(&text),
+                None => return Err(not_serializable(value)),
+            },
+        }
+        Ok(())
+    }
+
+    fn between(&self, i: usize, out: &mut String, depth: usize) {
+        if i > 0 {
+            out.push_str(&self.item);
+        }
+        self.newline(out, depth);
+    }
+
+    fn newline(&self, out: &mut String, depth: usize) {
+        if let Some(indent) = &self.indent {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(indent.as_str(), depth));
+        }
+    }
+}
+
+fn not_serializable(value: &Value) -> Error {
+    type_error(format!(
+        "Object of type {} is not JSON serializable",
+        type_name(value)
+    ))
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    Some(match py(value) {
+        Py::None => "null".to_owned(),
+        Py::Bool(b) => b.to_string(),
+        Py::Int(i) => i.to_string(),
+        Py::Float(f) if f.is_nan() => "NaN".to_owned(),
+        Py::Float(f) if f.is_infinite() => {
+            if f > 0.0 { "Infinity" } else { "-Infinity" }.to_owned()
+        }
+        Py::Float(f) => repr::float(f),
+        _ => return None,
+    })
+}
+
+fn name(key: &Value) -> Result<String, Error> {
+    match py(key) {
+        Py::Str(s) => Ok(s.to_owned()),
+        _ => scalar(key).ok_or_else(|| {
+            type_error(format!(
+                "keys must be str, int, float, bool or None, not {}",
+                type_name(key)
+            ))
+        }),
+    }
+}
+
+/// A JSON string as Python's encoder writes it: escaped are quotes, backslashes and control characters, and with
+/// `ascii` all that is not ASCII.
+fn quote(text: &str, ascii: bool, out: &mut String) {
+    out.push('"');
+    let mut plain = 0;
+    for (at, c) in text.char_indices() {
+        let escape = match c {
+            '"' => "\\\"",
+            '\\' => "\\\\",
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            '\u{8}' => "\\b",
+            '\u{c}' => "\\f",
+            c if c < ' ' || (ascii && c > '~') => "",
+            _ => continue,
+        };
+        out.push_str(&text[plain..at]);
+        plain = at + c.len_utf8();
+        out.push_str(escape);
+        if escape.is_empty() {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out.push_str(&text[plain..]);
+    out.push('"');
+}

@@ -1,0 +1,189 @@
+//! What `str` methods mean where Rust's differ.
+
+/// `str.isspace()` of one character: Unicode's white space and the four information separators.
+pub fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+/// `markupsafe.escape`.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\'' => out.push_str("&#39;"),
+            '"' => out.push_str("&#34;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `str.splitlines()`.
+pub fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
+    let is_end = |c: char| {
+        matches!(
+            c,
+            '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        )
+    };
+    let (mut lines, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let Some(end) = rest.find(is_end) else {
+            lines.push(rest);
+            break;
+        };
+        let first = rest[end..].chars().next().map_or(0, char::len_utf8);
+        let ending = if rest[end..].starts_with("\r\n") {
+            2
+        } else {
+            first
+        };
+        lines.push(&rest[..if keep_ends { end + ending } else { end }]);
+        rest = &rest[end + ending..];
+    }
+    lines
+}
+
+/// Python's title-case form of one character: the same as upper case, but for the digraphs that have their own.
+fn title_char(c: char) -> String {
+    match c {
+        'Ǆ' | 'ǅ' | 'ǆ' => "ǅ".to_owned(),
+        'Ǉ' | 'ǈ' | 'ǉ' => "ǈ".to_owned(),
+        'Ǌ' | 'ǋ' | 'ǌ' => "ǋ".to_owned(),
+        'Ǳ' | 'ǲ' | 'ǳ' => "ǲ".to_owned(),
+        'ა'..='ჿ' => c.to_string(),
+        'ß' => "Ss".to_owned(),
+        'ﬀ'..='ﬆ' | '\u{587}' | 'ﬓ'..='ﬗ' => {
+            let mut upper = c.to_uppercase();
+            upper
+                .next()
+                .into_iter()
+                .chain(upper.flat_map(char::to_lowercase))
+                .collect()
+        }
+        _ => c.to_uppercase().collect(),
+    }
+}
+
+/// `str.title()`: a letter after anything that is no letter is made a title letter.
+pub fn title(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut inside = false;
+    for c in text.chars() {
+        let cased = c.is_lowercase() || c.is_uppercase() || matches!(c, 'ǅ' | 'ǈ' | 'ǋ' | 'ǲ');
+        if inside {
+            out.extend(c.to_lowercase());
+        } else {
+            out.push_str(&title_char(c));
+        }
+        inside = cased;
+    }
+    out
+}
+
+/// `str.capitalize()`.
+pub fn capitalize(text: &str) -> String {
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else {
+        return String::new();
+    };
+    title_char(first) + &chars.as_str().to_lowercase()
+}
+
+/// `str.swapcase()`.
+pub fn swapcase(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            if c.is_uppercase() {
+                c.to_lowercase().collect::<Vec<_>>()
+            } else {
+                c.to_uppercase().collect()
+            }
+        })
+        .collect()
+}
+
+/// `str.split(sep, count)`: `sep` of `None` splits at runs of white space.
+pub fn split(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
+    match sep {
+        Some(sep) => text
+            .splitn(count.saturating_add(1), sep)
+            .map(str::to_owned)
+            .collect(),
+        None => {
+            let (mut parts, mut rest) = (Vec::new(), text.trim_start_matches(is_space));
+            while !rest.is_empty() {
+                if parts.len() == count {
+                    parts.push(rest.to_owned());
+                    break;
+                }
+                let end = rest.find(is_space).unwrap_or(rest.len());
+                parts.push(rest[..end].to_owned());
+                rest = rest[end..].trim_start_matches(is_space);
+            }
+            parts
+        }
+    }
+}
+
+/// `str.rsplit(sep, count)`.
+pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
+    let mut parts: Vec<String> = match sep {
+        Some(sep) => text
+            .rsplitn(count.saturating_add(1), sep)
+            .map(str::to_owned)
+            .collect(),
+        None => {
+            let (mut parts, mut rest) = (Vec::new(), text.trim_end_matches(is_space));
+            while !rest.is_empty() {
+                if parts.len() == count {
+                    parts.push(rest.to_owned());
+                    break;
+                }
+                let start = rest
+                    .char_indices()
+                    .rfind(|(_, c)| is_space(*c))
+                    .map_or(0, |(i, c)| i + c.len_utf8());
+                parts.push(rest[start..].to_owned());
+                rest = rest[..start].trim_end_matches(is_space);
+            }
+            parts
+        }
+    };
+    parts.reverse();
+    parts
+}
+
+/// `str.replace(old, new, count)`; a negative `count` is all.
+pub fn replace(text: &str, old: &str, new: &str, count: i64) -> String {
+    match usize::try_from(count) {
+        Ok(count) => text.replacen(old, new, count),
+        Err(_) => text.replace(old, new),
+    }
+}
+
+/// `str.expandtabs(size)`.
+pub fn expand_tabs(text: &str, size: usize) -> String {
+    let (mut out, mut column) = (String::with_capacity(text.len()), 0);
+    for c in text.chars() {
+        match c {
+            '\t' => {
+                let width = if size == 0 { 0 } else { size - column % size };
+                out.extend(std::iter::repeat_n(' ', width));
+                column += width;
+            }
+            '\n' | '\r' => {
+                out.push(c);
+                column = 0;
+            }
+            c => {
+                out.push(c);
+                column += 1;
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,380 @@
+//! JSON bytes → [`Event`], accepting exactly the lines that the reference's decoder accepts,
+//! but for the three documented differences (see [`Damage`]).
+
+use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
+
+use super::json::Json;
+use super::output::{Chunks, Output};
+use super::repair::shorten_huge_integers;
+use super::{Damage, Data, Event, EventKind, Prompt};
+
+/// Reusable buffers for decoding lines one after the other; one a thread.
+pub struct Decoder {
+    /// The line, unescaped in place, with the padding that simd-json reads over.
+    line: Vec<u8>,
+    buffers: Buffers,
+    tape: Tape<'static>,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            line: Vec::new(),
+            buffers: Buffers::new(64 << 10),
+            tape: Tape::null(),
+        }
+    }
+}
+
+impl Decoder {
+    /// Decodes one line (without its `\n`) and hands the event, or why there is none, to `then`.
+    pub fn decode<R>(
+        &mut self,
+        line: &[u8],
+        then: impl FnOnce(Result<&Event<'_, '_>, Damage>) -> R,
+    ) -> R {
+        if line.trim_ascii().is_empty() {
+            return then(Err(Damage::Blank));
+        }
+        let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
+        let parsed = parse(&mut self.line, line, &mut self.buffers, &mut tape);
+        let result = match parsed {
+            Ok(()) => then(event(&tape.0, false).as_ref().map_err(|damage| *damage)),
+            Err(damage) => match shorten_huge_integers(line) {
+                None => then(Err(damage)),
+                Some(shortened) => {
+                    let mut tape = Tape(Vec::new());
+                    let mut storage = Vec::new();
+                    let parsed = parse(&mut storage, &shortened, &mut self.buffers, &mut tape);
+                    let decoded = parsed.and_then(|()| event(&tape.0, true));
+                    then(decoded.as_ref().map_err(|damage| *damage))
+                }
+            },
+        };
+        self.tape = tape.reset();
+        result
+    }
+}
+
+/// Copies `line` into `storage` with padding, and fills `tape` with what it holds.
+fn parse<'l>(
+    storage: &'l mut Vec<u8>,
+    line: &[u8],
+    buffers: &mut Buffers,
+    tape: &mut Tape<'l>,
+) -> Result<(), Damage> {
+    storage.clear();
+    storage.reserve(line.len() + simd_json::INPUT_PADDING);
+    storage.extend_from_slice(line);
+    storage.resize(line.len() + simd_json::INPUT_PADDING, b' ');
+    simd_json::fill_tape_padded(storage, line.len(), buffers, tape).map_err(|error| {
+        match error.error() {
+            ErrorType::InvalidUtf8 => Damage::InvalidUtf8,
+            _ => Damage::Malformed,
+        }
+    })
+}
+
+/// The event on a tape. `shortened`: some integers are stand-ins.
+fn event<'t, 'l>(tape: &'t [Node<'l>], shortened: bool) -> Result<Event<'t, 'l>, Damage> {
+    let root = Json::root(tape)
+        .filter(Json::is_object)
+        .ok_or(Damage::NotAnObject)?;
+    let mut kind = None;
+    let mut timestamp_ns = None;
+    let mut event = Event {
+        kind: EventKind::Error,
+        timestamp_ns: 0,
+        sample_uuid: "",
+        conversation_id: "",
+        data: Data::None,
+        finish_reason: None,
+    };
+    for (key, value) in root.members() {
+        match key {
+            "event_type" => {
+                let topic = value.as_str().and_then(EventKind::from_topic);
+                kind = Some(topic.ok_or(Damage::UnknownEventType)?);
+            }
+            "timestamp_ns" => timestamp_ns = Some(timestamp(value)?),
+            "sample_uuid" => event.sample_uuid = string(value)?,
+            "conversation_id" => event.conversation_id = string(value)?,
+            "turn" if !value.is_null() => integer(value)?,
+            "data" => event.data = data(value, shortened)?,
+            "finish_reason" => event.finish_reason = Some(string(value)?),
+            "worker_id" => integer(value)?,
+            _ => {}
+        }
+    }
+    event.kind = kind.ok_or(Damage::MissingEventType)?;
+    event.timestamp_ns = timestamp_ns.ok_or(Damage::MissingTimestamp)?;
+    Ok(event)
+}
+
+fn timestamp(value: Json<'_, '_>) -> Result<i64, Damage> {
+    match value.node() {
+        Node::Static(StaticNode::I64(n)) => Ok(n),
+        Node::Static(StaticNode::U64(n)) => i64::try_from(n).map_err(|_| Damage::BadTimestamp),
+        _ => Err(Damage::BadTimestamp),
+    }
+}
+
+fn string<'l>(value: Json<'_, 'l>) -> Result<&'l str, Damage> {
+    value.as_str().ok_or(Damage::BadField)
+}
+
+fn integer(value: Json<'_, '_>) -> Result<(), Damage> {
+    if value.is_integer() {
+        Ok(())
+    } else {
+        Err(Damage::BadField)
+    }
+}
+
+fn data<'t, 'l>(value: Json<'t, 'l>, shortened: bool) -> Result<Data<'t, 'l>, Damage> {
+    if value.is_null() {
+        return Ok(Data::None);
+    }
+    let mut items = value.items();
+    let tag = items
+        .next()
+        .and_then(|tag| tag.as_str())
+        .ok_or(Damage::BadData)?;
+    match tag {
+        "PromptData" => prompt(items, shortened).map(Data::Prompt),
+        "TextModelOutput" => output(items, shortened).map(Data::Output),
+        "ErrorData" => {
+            let mut strings = items
+                .take(2)
+                .map(|item| item.as_str().ok_or(Damage::BadData));
+            strings.next().ok_or(Damage::BadData)??;
+            strings.next().transpose()?;
+            Ok(Data::Error)
+        }
+        _ => Err(Damage::BadData),
+    }
+}
+
+/// The elements after the tag; a missing one has its default, further ones are overlooked.
+fn prompt<'t, 'l>(
+    mut items: impl Iterator<Item = Json<'t, 'l>>,
+    shortened: bool,
+) -> Result<Prompt<'t, 'l>, Damage> {
+    let mut next = || items.next().filter(|item| !item.is_null());
+    let optional_str = |item: Option<Json<'t, 'l>>| match item {
+        Some(item) => item.as_str().map(Some).ok_or(Damage::BadData),
+        None => Ok(None),
+    };
+    let prompt = Prompt {
+        text: optional_str(next())?,
+        token_ids: checked(next(), |ids| all(ids, Json::is_integer))?.map(|ids| ids.len()),
+        messages: checked(next(), |messages| all(messages, Json::is_object))?,
+        tools: checked(next(), |tools| all(tools, Json::is_object))?,
+        chat_template_kwargs: checked(next(), Json::is_object)?,
+        chat_template: optional_str(next())?,
+        tool_choice: checked(next(), |choice| {
+            choice.as_str().is_some() || choice.is_object()
+        })?,
+    };
+    if shortened && prompt.messages.is_some() {
+        return Err(Damage::HugeInteger);
+    }
+    Ok(prompt)
+}
+
+fn output<'t, 'l>(
+    mut items: impl Iterator<Item = Json<'t, 'l>>,
+    shortened: bool,
+) -> Result<Output<'t, 'l>, Damage> {
+    let output = match items.next() {
+        None => Chunks::Whole(""),
+        Some(value) => Chunks::from_json(value).ok_or(Damage::BadData)?,
+    };
+    let reasoning = match items.next().filter(|value| !value.is_null()) {
+        None => None,
+        Some(value) => Some(Chunks::from_json(value).ok_or(Damage::BadData)?),
+    };
+    let tool_calls = checked(
+        items.next().filter(|value| !value.is_null()),
+        Json::is_array,
+    )?;
+    if shortened && tool_calls.is_some() {
+        return Err(Damage::HugeInteger);
+    }
+    Ok(Output {
+        output,
+        reasoning,
+        tool_calls,
+    })
+}
+
+fn all<'t, 'l>(array: &Json<'t, 'l>, is: impl Fn(&Json<'t, 'l>) -> bool) -> bool {
+    array.is_array() && array.items().all(|item| is(&item))
+}
+
+fn checked<'t, 'l>(
+    item: Option<Json<'t, 'l>>,
+    is: impl Fn(&Json<'t, 'l>) -> bool,
+) -> Result<Option<Json<'t, 'l>>, Damage> {
+    match item {
+        Some(item) if !is(&item) => Err(Damage::BadData),
+        item => Ok(item),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// Every line of the reference's own verdicts, each also decoded by a decoder that has just
+    /// seen the others.
+    #[test]
+    fn lines_are_accepted_as_the_reference_accepts_them() {
+        let cases = include_str!("../../fixtures/event/decoder_cases.jsonl");
+        let mut decoder = Decoder::default();
+        let mut seen = 0;
+        for case in cases
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        {
+            let line = match case["line_base64"].as_str() {
+                Some(text) => unbase64(text),
+                None => case["line"].as_str().unwrap().as_bytes().to_vec(),
+            };
+            let (expected, ours) = (expected(&case), decoded(&mut decoder, &line));
+            assert_eq!(
+                ours,
+                expected,
+                "{}: {}",
+                case["why"],
+                String::from_utf8_lossy(&line)
+            );
+            seen += 1;
+        }
+        assert_eq!(seen, 243);
+    }
+
+    type Outline = (EventKind, String, i64);
+
+    fn decoded(decoder: &mut Decoder, line: &[u8]) -> Option<Outline> {
+        decoder.decode(line, |event| {
+            event
+                .ok()
+                .map(|e| (e.kind, e.sample_uuid.to_owned(), e.timestamp_ns))
+        })
+    }
+
+    /// The reference's verdict, but for our three differences: a missing timestamp, one beyond
+    /// 64 bits, and invalid UTF-8 where the reference does not look.
+    fn expected(case: &Value) -> Option<Outline> {
+        let timestamp_ns = case["timestamp_ns"].as_i64()?;
+        let hidden_utf8 = case["why"]
+            .as_str()?
+            .starts_with("invalid UTF-8 in an unknown");
+        if !case["accepted"].as_bool()? || hidden_utf8 {
+            return None;
+        }
+        let kind = EventKind::from_topic(case["event_type"].as_str()?)?;
+        Some((kind, case["sample_uuid"].as_str()?.to_owned(), timestamp_ns))
+    }
+
+    fn unbase64(text: &str) -> Vec<u8> {
+        const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut bytes = Vec::new();
+        let mut bits = 0u32;
+        for (i, c) in text.trim_end_matches('=').chars().enumerate() {
+            bits = bits << 6 | u32::try_from(DIGITS.find(c).unwrap()).unwrap();
+            if i % 4 != 0 {
+                bytes.push((bits >> (2 * (3 - i % 4))).to_le_bytes()[0]);
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn reasons_name_what_is_wrong() {
+        let check = |line: &str, expected: Damage| {
+            let got = Decoder::default().decode(line.as_bytes(), |event| event.map(|_| ()));
+            assert_eq!(got, Err(expected), "{line}");
+        };
+        check("", Damage::Blank);
+        check(" \t\r", Damage::Blank);
+        check(r#"{"event_type":"#, Damage::Malformed);
+        check("[]", Damage::NotAnObject);
+        check("{}", Damage::MissingEventType);
+        check(
+            r#"{"event_type":"sample.lost","timestamp_ns":1}"#,
+            Damage::UnknownEventType,
+        );
+        check(
+            r#"{"event_type":"session.ended"}"#,
+            Damage::MissingTimestamp,
+        );
+        check(
+            r#"{"event_type":"session.ended","timestamp_ns":9223372036854775808}"#,
+            Damage::BadTimestamp,
+        );
+        check(
+            &format!(
+                r#"{{"event_type":"session.ended","timestamp_ns":1{}}}"#,
+                "0".repeat(30)
+            ),
+            Damage::BadTimestamp,
+        );
+        check(
+            r#"{"event_type":"session.ended","timestamp_ns":1,"turn":"a"}"#,
+            Damage::BadField,
+        );
+        check(
+            r#"{"event_type":"sample.complete","timestamp_ns":1,"data":["X"]}"#,
+            Damage::BadData,
+        );
+        let huge = "1".repeat(30);
+        check(
+            &format!(
+                r#"{{"event_type":"sample.issued","timestamp_ns":1,"data":["PromptData",null,null,[{{"n":{huge}}}]]}}"#
+            ),
+            Damage::HugeInteger,
+        );
+    }
+
+    /// What an output's parts come to: whole text, start of the second chunk, structured or not,
+    /// content after the first chunk of a structured output.
+    #[test]
+    fn outputs_are_cut_after_their_first_chunk() {
+        let check = |data: &str, text: &str, second: usize, structured: bool, after: &str| {
+            let line = format!(
+                r#"{{"event_type":"sample.complete","timestamp_ns":1,"data":["TextModelOutput"{data}]}}"#
+            );
+            Decoder::default().decode(line.as_bytes(), |event| {
+                let Data::Output(output) = &event.unwrap().data else {
+                    panic!("{data}")
+                };
+                let mut whole = String::new();
+                assert_eq!(output.output.join_into(&mut whole), second, "{data}");
+                assert_eq!(whole, text, "{data}");
+                assert_eq!(output.is_structured(), structured, "{data}");
+                let mut rest = String::new();
+                output.content_after_first_chunk(&mut rest);
+                assert_eq!(rest, after, "{data}");
+            });
+        };
+        check("", "", 0, false, "");
+        check(r#","abc""#, "abc", 3, false, "");
+        check(",[]", "", 0, false, "");
+        check(r#",["abc"]"#, "abc", 3, false, "");
+        check(r#",["a","b","c"]"#, "abc", 1, false, "bc");
+        check(r#",["","b"]"#, "b", 0, false, "b");
+        check(r#",["a","b"],"""#, "ab", 1, false, "b");
+        check(r#",["a","b"],[]"#, "ab", 1, false, "b");
+        check(r#",["a","b"],[""]"#, "ab", 1, true, "ab");
+        check(r#",["a","b"],"r""#, "ab", 1, true, "ab");
+        check(r#","ab",["r","s"]"#, "ab", 2, true, "ab");
+        check(r#","ab",["r"]"#, "ab", 2, true, "ab");
+        check(r#","ab","r""#, "ab", 2, true, "");
+        check(r#",["a","b"],null,[]"#, "ab", 1, false, "b");
+        check(r#",["a","b"],null,[{}]"#, "ab", 1, true, "b");
+        check(r#","ab",null,[{}]"#, "ab", 2, true, "");
+    }
+}

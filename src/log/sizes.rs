@@ -1,0 +1,77 @@
+//! How much of the log goes into one batch.
+
+/// Bounds on batches and lines. The report's bytes do not depend on the batch sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchSizes {
+    /// A batch is about this long; a longer line is a batch of its own.
+    pub batch_bytes: usize,
+    /// Near the end of a log of known length batches shrink down to this.
+    pub tail_bytes: usize,
+    /// A longer line, its end not counted, is passed over as [`super::Piece::TooLong`].
+    pub line_bytes: usize,
+    /// Threads that share the work: they decide where the end is near.
+    pub threads: usize,
+}
+
+impl BatchSizes {
+    /// 1 MiB batches, 64 KiB at the end, lines up to 1 GiB.
+    pub fn new(threads: usize) -> Self {
+        Self {
+            batch_bytes: 1 << 20,
+            tail_bytes: 1 << 16,
+            line_bytes: 1 << 30,
+            threads,
+        }
+    }
+
+    /// The next batch's length. A quarter of an even share of what remains is guided
+    /// self-scheduling: the last batches are so small that threads end together.
+    pub(super) fn next(&self, remaining_bytes: Option<u64>) -> usize {
+        let most = self.batch_bytes.clamp(1, self.line_bytes.max(1));
+        let least = self.tail_bytes.clamp(1, most);
+        let share = match remaining_bytes {
+            Some(bytes) => bytes / (4 * self.threads.max(1)) as u64,
+            None => u64::MAX,
+        };
+        usize::try_from(share).unwrap_or(most).clamp(least, most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_shrink_toward_a_known_end() {
+        let check = |remaining: Option<u64>, expected: usize| {
+            assert_eq!(
+                BatchSizes::new(2).next(remaining),
+                expected,
+                "{remaining:?}"
+            );
+        };
+        check(None, 1 << 20);
+        check(Some(u64::MAX), 1 << 20);
+        check(Some(8 << 20), 1 << 20);
+        check(Some(4 << 20), 1 << 19);
+        check(Some(1 << 19), 1 << 16);
+        check(Some(0), 1 << 16);
+    }
+
+    #[test]
+    fn odd_sizes_stay_in_bounds() {
+        let check = |batch_bytes, tail_bytes, line_bytes, expected| {
+            let sizes = BatchSizes {
+                batch_bytes,
+                tail_bytes,
+                line_bytes,
+                threads: 0,
+            };
+            assert_eq!(sizes.next(Some(0)), expected);
+        };
+        check(0, 0, 0, 1);
+        check(5, 9, 100, 5);
+        check(500, 9, 100, 9);
+        check(500, 900, 100, 100);
+    }
+}

@@ -1,0 +1,242 @@
+//! What a path leads to, and the reader for it.
+
+use std::fmt;
+use std::fs::{File, FileType};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::mapped::{MappedBatches, Mapping, Watched};
+use super::streamed::StreamedBatches;
+use super::{BatchSizes, LogError, Piece};
+
+/// A log that was found and can be read once.
+pub struct Log {
+    path: PathBuf,
+    format: Format,
+    bytes: Bytes,
+}
+
+/// How a log's bytes are stored, by its first bytes and not by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// As they are.
+    Plain,
+    /// gzip (RFC 1952), one member or several.
+    Gzip,
+    /// Zstandard (RFC 8878), one frame or several.
+    Zstd,
+}
+
+enum Bytes {
+    Mapped(Watched, Mapping),
+    /// A regular file that could not be mapped is watched too.
+    Streamed(Box<dyn Read + Send>, Option<Watched>),
+}
+
+impl Format {
+    /// Of a log that starts with `head`; four bytes tell.
+    fn of(head: &[u8]) -> Self {
+        match head {
+            [0x1F, 0x8B, ..] => Self::Gzip,
+            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Self::Zstd,
+            _ => Self::Plain,
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        })
+    }
+}
+
+impl Log {
+    /// A file, a pipe, or standard input for `-`. Plain regular files are mapped, and read where
+    /// that fails; everything else is streamed. Opening a named pipe waits for its writer.
+    pub fn open(path: &Path) -> Result<Self, LogError> {
+        if path == Path::new("-") {
+            return Self::from_reader(path, io::stdin());
+        }
+        Self::open_file(path, Mapping::new)
+    }
+
+    /// A stream of log bytes, plain or compressed; `path` names it in messages.
+    pub fn from_reader(
+        path: &Path,
+        mut reader: impl Read + Send + 'static,
+    ) -> Result<Self, LogError> {
+        let mut head = Vec::new();
+        let read = reader.by_ref().take(4).read_to_end(&mut head);
+        let path = path.to_owned();
+        if let Err(source) = read {
+            return Err(LogError::Read {
+                path,
+                after_bytes: 0,
+                source,
+            });
+        }
+        let format = Format::of(&head);
+        let whole = io::Cursor::new(head).chain(reader);
+        let open = |source| LogError::Open {
+            path: path.clone(),
+            source,
+        };
+        let reader: Box<dyn Read + Send> = match format {
+            Format::Plain => Box::new(whole),
+            Format::Gzip => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+            Format::Zstd => Box::new(zstd::Decoder::new(whole).map_err(open)?),
+        };
+        Ok(Self {
+            path,
+            format,
+            bytes: Bytes::Streamed(reader, None),
+        })
+    }
+
+    pub(super) fn open_file(
+        path: &Path,
+        map: impl Fn(&File, usize) -> io::Result<Mapping>,
+    ) -> Result<Self, LogError> {
+        let failed = |source| LogError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(failed)?;
+        let opened = file.metadata().map_err(failed)?;
+        if let Some(found) = not_a_log(opened.file_type()) {
+            return Err(LogError::NotALog {
+                path: path.to_owned(),
+                found,
+            });
+        }
+        if !opened.is_file() {
+            return Self::from_reader(path, file);
+        }
+        let mut head = Vec::new();
+        (&file).take(4).read_to_end(&mut head).map_err(failed)?;
+        io::Seek::rewind(&mut &file).map_err(failed)?;
+        let format = Format::of(&head);
+        if format != Format::Plain {
+            return Self::from_reader(path, file);
+        }
+        let same = file.try_clone().map_err(failed)?;
+        let len = usize::try_from(opened.len()).map_err(io::Error::other);
+        let mapping = len.and_then(|len| map(&file, len));
+        let file = Watched::new(file, path.to_owned(), opened);
+        let bytes = match mapping {
+            Ok(map) => Bytes::Mapped(file, map),
+            Err(_) => Bytes::Streamed(Box::new(same.take(file.len())), Some(file)),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+            bytes,
+        })
+    }
+
+    /// How its bytes are stored.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Uncompressed bytes, where that is known before reading.
+    pub fn len_bytes(&self) -> Option<u64> {
+        match &self.bytes {
+            Bytes::Mapped(file, _) => Some(file.len()),
+            Bytes::Streamed(_, watched) => watched.as_ref().map(Watched::len),
+        }
+    }
+
+    /// Reads it, once. After an error there is nothing more; every whole line before the error, and
+    /// what there is of the line it struck, came before it.
+    pub fn batches(self, sizes: BatchSizes) -> Batches {
+        let len = self.len_bytes();
+        let reader = match self.bytes {
+            Bytes::Mapped(file, map) => Reader::Mapped(MappedBatches::new(file, map, sizes)),
+            Bytes::Streamed(reader, watched) => {
+                Reader::Streamed(StreamedBatches::new(reader, len, sizes), watched)
+            }
+        };
+        Batches {
+            path: self.path,
+            format: self.format,
+            reader,
+            ended: false,
+        }
+    }
+}
+
+/// The pieces of a log in order.
+pub struct Batches {
+    path: PathBuf,
+    format: Format,
+    reader: Reader,
+    ended: bool,
+}
+
+enum Reader {
+    Mapped(MappedBatches),
+    Streamed(StreamedBatches<Box<dyn Read + Send>>, Option<Watched>),
+}
+
+impl Iterator for Batches {
+    type Item = Result<Piece, LogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let piece = match &mut self.reader {
+            Reader::Mapped(batches) => batches.next(),
+            Reader::Streamed(batches, watched) => match (batches.next(), watched) {
+                (Ok(None), Some(file)) => file.still_whole().map(|()| None),
+                (Ok(piece), _) => Ok(piece),
+                (Err(source), _) => {
+                    let after_bytes = batches.offset();
+                    Err(read_error(
+                        self.path.clone(),
+                        self.format,
+                        after_bytes,
+                        source,
+                    ))
+                }
+            },
+        };
+        self.ended = !matches!(piece, Ok(Some(_)));
+        piece.transpose()
+    }
+}
+
+fn read_error(path: PathBuf, format: Format, after_bytes: u64, source: io::Error) -> LogError {
+    if format != Format::Plain && source.kind() == io::ErrorKind::UnexpectedEof {
+        LogError::Truncated {
+            path,
+            format,
+            after_bytes,
+        }
+    } else {
+        LogError::Read {
+            path,
+            after_bytes,
+            source,
+        }
+    }
+}
+
+/// What it is that holds no log.
+fn not_a_log(kind: FileType) -> Option<&'static str> {
+    use std::os::unix::fs::FileTypeExt;
+    if kind.is_dir() {
+        Some("directory")
+    } else if kind.is_char_device() || kind.is_block_device() {
+        Some("device")
+    } else if kind.is_socket() {
+        Some("socket")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,147 @@
+//! Everything on stderr: what went wrong, what was assumed, how far the work is.
+//!
+//! stdout is for results and is written by the commands. A progress bar is shown only on a
+//! terminal; elsewhere there are plain lines. Colours go through `anstream`, which respects
+//! `NO_COLOR` and what the terminal can do.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write, stderr};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{
+    HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+};
+
+use crate::cli::{Color, Display as DisplayFlags};
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// The way to stderr.
+#[derive(Clone, Copy, Debug)]
+pub struct Messages {
+    verbosity: Verbosity,
+}
+
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+impl Messages {
+    /// Says as much as the flags ask for; sets the colour choice of both streams.
+    pub fn new(flags: &DisplayFlags) -> Self {
+        match flags.color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+        let verbosity = match (flags.quiet, flags.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        Self { verbosity }
+    }
+
+    /// Something that stopped the work, with its causes.
+    pub fn error(&self, error: &(dyn Error + 'static)) {
+        let causes = std::iter::successors(Some(error), |&e| e.source());
+        let text: Vec<String> = causes.map(ToString::to_string).collect();
+        print(ERROR, "error:", &text.join(": "));
+    }
+
+    /// Something that makes a result less than it should be.
+    pub fn warn(&self, text: impl Display) {
+        print(WARNING, "warning:", &text.to_string());
+    }
+
+    /// Something worth knowing.
+    pub fn note(&self, text: impl Display) {
+        if self.verbosity >= Verbosity::Normal {
+            print(DIM, "note:", &text.to_string());
+        }
+    }
+
+    /// Something for those who ask with `-v`.
+    pub fn detail(&self, text: impl Display) {
+        if self.verbosity >= Verbosity::Verbose {
+            print(DIM, "  ", &text.to_string());
+        }
+    }
+
+    /// A progress display over `total_bytes` of log, if known.
+    pub fn progress(&self, total_bytes: Option<u64>) -> Progress {
+        let shown = self.verbosity >= Verbosity::Normal && stderr().is_terminal();
+        let target = if shown {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(total_bytes, target);
+        let tokens = ProgressBar::hidden();
+        let counter = tokens.clone();
+        let template = if total_bytes.is_some() {
+            "{bar:32.cyan/dim} {bytes}/{total_bytes} · {tokens} · {eta} left"
+        } else {
+            "{spinner} {bytes} · {tokens}"
+        };
+        let style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.with_key(
+            "tokens",
+            move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{}", rate(counter.position(), state.elapsed()));
+            },
+        ));
+        Progress { bar, tokens }
+    }
+}
+
+fn rate(tokens: u64, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64().max(1e-3);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let per_second = (tokens as f64 / seconds) as u64;
+    format!(
+        "{} tokens · {} tokens/s",
+        HumanCount(tokens),
+        HumanCount(per_second)
+    )
+}
+
+/// A line on stderr; a closed stderr is no reason to stop.
+fn print(style: Style, label: &str, text: &str) {
+    let _ = writeln!(anstream::stderr(), "{style}{label}{style:#} {text}");
+}
+
+/// How far the work is.
+pub struct Progress {
+    bar: ProgressBar,
+    tokens: ProgressBar,
+}
+
+impl Progress {
+    /// So many bytes of log and tokens more are done.
+    pub fn advance(&self, bytes: u64, tokens: u64) {
+        self.tokens.inc(tokens);
+        self.bar.inc(bytes);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Bytes for people: `1.07 GiB`.
+pub fn bytes(count: u64) -> String {
+    HumanBytes(count).to_string()
+}

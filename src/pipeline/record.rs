@@ -1,0 +1,252 @@
+//! The ordered side of the pipeline: observations in log order → the series and everything
+//! else that a report says.
+
+use std::collections::BTreeMap;
+
+use crate::event::{Damage, EventKind};
+use crate::log::LogError;
+use crate::report::{Counters, Snapshot, State};
+use crate::sample::{Anomalies, Emissions, Observation, Occurrences, Table, TokenCount};
+use crate::series::Series;
+
+/// What one batch of lines came to.
+#[derive(Debug, Default)]
+pub struct BatchOutcome {
+    /// Bytes of the log in the batch.
+    pub bytes: u64,
+    /// Lines in the batch, damaged ones included.
+    pub lines: u64,
+    /// Its events, in order.
+    pub observations: Vec<Observation>,
+    /// Its damaged lines: line number within the batch, byte offset in the log, reason.
+    pub damaged: Vec<(u64, u64, Damage)>,
+}
+
+/// A damaged line, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DamagedLine {
+    /// Its number in the log, from 1.
+    pub line: u64,
+    /// Its byte offset in the log.
+    pub offset: u64,
+    /// What is wrong with it.
+    pub damage: Damage,
+}
+
+/// Damaged lines that are kept to be shown; all are counted.
+const SHOWN_DAMAGED_LINES: usize = 10;
+/// Lost samples that are named.
+const NAMED_LOST_SAMPLES: usize = 10;
+
+/// Everything that grows while a log is read, in log order.
+#[derive(Debug, Default)]
+pub struct Record {
+    table: Table,
+    latency_ns: Series<i64>,
+    isl: Series<i64>,
+    osl: Series<i64>,
+    ttft_ns: Series<i64>,
+    chunk_delta_ns: Series<i64>,
+    tpot_ns: Series<f64>,
+    saw_first_chunk: bool,
+    last_timestamp_ns: i64,
+    lines: u64,
+    bytes: u64,
+    tokens: u64,
+    damage: BTreeMap<Damage, Occurrences>,
+    damaged_lines: Vec<DamagedLine>,
+    fallbacks: BTreeMap<u16, Occurrences>,
+    failures: BTreeMap<u16, Occurrences>,
+    pending: u64,
+}
+
+/// What a record says once the log is at its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// The report's figures.
+    pub snapshot: Snapshot,
+    /// Lines read.
+    pub lines: u64,
+    /// Bytes of log read, after decompression.
+    pub bytes: u64,
+    /// Tokens counted.
+    pub tokens: u64,
+    /// Whether `session.ended` was there.
+    pub ended: bool,
+    /// Damaged lines by reason.
+    pub damage: BTreeMap<Damage, Occurrences>,
+    /// The first damaged lines.
+    pub damaged_lines: Vec<DamagedLine>,
+    /// Chat template fallbacks by the counting side's numbers.
+    pub fallbacks: BTreeMap<u16, Occurrences>,
+    /// Texts without a count, likewise.
+    pub failures: BTreeMap<u16, Occurrences>,
+    /// What else is odd.
+    pub anomalies: Anomalies,
+    /// Tracked samples that never completed.
+    pub lost: u64,
+    /// Names of the first of them.
+    pub lost_samples: Vec<String>,
+    /// Whether TTFT and TPOT were reported.
+    pub streaming: bool,
+    /// Why the log ended early, when its compressed file was cut.
+    pub cut: Option<LogError>,
+}
+
+impl Record {
+    /// Takes the next batch of the log.
+    pub fn take(&mut self, batch: BatchOutcome) {
+        for (line, offset, damage) in batch.damaged {
+            self.damage.entry(damage).or_default().add(offset);
+            if self.damaged_lines.len() < SHOWN_DAMAGED_LINES {
+                self.damaged_lines.push(DamagedLine {
+                    line: self.lines + line,
+                    offset,
+                    damage,
+                });
+            }
+        }
+        self.lines += batch.lines;
+        self.bytes += batch.bytes;
+        for seen in batch.observations {
+            self.observe(seen);
+        }
+    }
+
+    fn observe(&mut self, seen: Observation) {
+        if self.table.ended() {
+            return;
+        }
+        let offset = seen.offset;
+        self.last_timestamp_ns = seen.timestamp_ns;
+        self.saw_first_chunk |= seen.kind == EventKind::RecvFirst;
+        let Emissions {
+            ttft_ns,
+            chunk_delta_ns,
+            latency_ns,
+            isl,
+            osl,
+            after_first_chunk,
+            tpot_ns,
+        } = self.table.apply(seen);
+        self.ttft_ns.extend(ttft_ns);
+        self.chunk_delta_ns.extend(chunk_delta_ns);
+        self.latency_ns.extend(latency_ns);
+        self.tpot_ns.extend(tpot_ns);
+        if let Some(tokens) = self.counted(isl, offset) {
+            self.isl.push(tokens);
+        }
+        if let Some(tokens) = self.counted(osl, offset) {
+            self.osl.push(tokens);
+        }
+        self.counted(after_first_chunk, offset);
+    }
+
+    /// The tokens to record for `count`, if any; tallies fallbacks and failures.
+    fn counted(&mut self, count: TokenCount, offset: u64) -> Option<i64> {
+        match count {
+            TokenCount::Nothing => None,
+            TokenCount::Failed(reason) => {
+                self.failures.entry(reason).or_default().add(offset);
+                self.pending += 1;
+                None
+            }
+            TokenCount::Counted { tokens, fallback } => {
+                if let Some(fallback) = fallback {
+                    self.fallbacks.entry(fallback).or_default().add(offset);
+                }
+                self.tokens += tokens;
+                i64::try_from(tokens).ok()
+            }
+        }
+    }
+
+    /// Bytes of log and tokens so far, for progress.
+    pub fn so_far(&self) -> (u64, u64) {
+        (self.bytes, self.tokens)
+    }
+
+    /// Closes the record. `streaming`: whether TTFT and TPOT exist; `None` lets the log tell.
+    pub fn finish(
+        self,
+        streaming: Option<bool>,
+        early_stopping: bool,
+        cut: Option<LogError>,
+    ) -> Finished {
+        let streaming = streaming.unwrap_or(self.saw_first_chunk);
+        let ended = self.table.ended();
+        let anomalies = self.table.anomalies().clone();
+        let damaged: u64 = self.damage.values().map(|seen| seen.count).sum();
+        let mut series = vec![
+            ("sample_latency_ns", self.latency_ns.finish(early_stopping)),
+            ("isl", self.isl.finish(false)),
+            ("osl", self.osl.finish(false)),
+        ];
+        if streaming {
+            series.push(("ttft_ns", self.ttft_ns.finish(early_stopping)));
+            series.push(("chunk_delta_ns", self.chunk_delta_ns.finish(false)));
+            series.push(("tpot_ns", self.tpot_ns.finish(early_stopping)));
+        }
+        let snapshot = Snapshot {
+            counter: 1,
+            timestamp_ns: self.last_timestamp_ns,
+            state: if ended {
+                State::Complete
+            } else {
+                State::Interrupted
+            },
+            n_pending_tasks: self.pending
+                + damaged
+                + u64::from(cut.is_some())
+                + anomalies.overflowing_deltas.count,
+            counters: counters(&self.table),
+            series,
+        };
+        Finished {
+            snapshot,
+            lines: self.lines,
+            bytes: self.bytes,
+            tokens: self.tokens,
+            ended,
+            damage: self.damage,
+            damaged_lines: self.damaged_lines,
+            fallbacks: self.fallbacks,
+            failures: self.failures,
+            anomalies,
+            lost: self.table.in_flight() as u64,
+            lost_samples: self.table.oldest_in_flight(NAMED_LOST_SAMPLES),
+            streaming,
+            cut,
+        }
+    }
+}
+
+/// The table's counters under the report's names.
+fn counters(table: &Table) -> Counters {
+    let seen = table.counters();
+    let [
+        stop,
+        length,
+        tool_calls,
+        content_filter,
+        function_call,
+        other,
+    ] = seen.tracked_finish_reasons;
+    Counters {
+        total_samples_issued: seen.total_samples_issued,
+        total_samples_completed: seen.total_samples_completed,
+        total_samples_failed: seen.total_samples_failed,
+        tracked_samples_issued: seen.tracked_samples_issued,
+        tracked_samples_completed: seen.tracked_samples_completed,
+        tracked_samples_failed: seen.tracked_samples_failed,
+        tracked_finish_reason_stop: stop,
+        tracked_finish_reason_length: length,
+        tracked_finish_reason_tool_calls: tool_calls,
+        tracked_finish_reason_content_filter: content_filter,
+        tracked_finish_reason_function_call: function_call,
+        tracked_finish_reason_other: other,
+        tracked_duration_ns: seen.tracked_duration_ns,
+        legacy_loadgen_window_duration_ns: seen.legacy_loadgen_window_duration_ns,
+        total_duration_ns: seen.total_duration_ns,
+    }
+}

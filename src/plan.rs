@@ -1,0 +1,413 @@
+//! What a person typed, together with what lies in the run, resolved into what will be done:
+//! where the log, the configuration and the summary are, what the report depends on, and what
+//! is written where. Nothing is counted and nothing is written here.
+
+pub mod config;
+mod date;
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::cli::{Artifact, Cli, QpsWindow};
+use config::RunConfig;
+pub use date::RunDate;
+
+/// Names a log can have in a run directory, the preferred first.
+const LOG_NAMES: [&str; 3] = ["events.jsonl", "events.jsonl.zst", "events.jsonl.gz"];
+/// config.yaml, summaries and the like are small; a larger file is not what it claims to be.
+const MAX_SMALL_FILE_BYTES: u64 = 64 << 20;
+
+/// Why a run cannot be recomputed as asked.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum PlanError {
+    #[error("no such run: {0} (expected a run directory or an events.jsonl)")]
+    NoSuchRun(PathBuf),
+    #[error("no event log in {0}: expected events.jsonl, events.jsonl.zst or events.jsonl.gz")]
+    NoLog(PathBuf),
+    #[error("cannot read {path}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path} is larger than {} MiB", MAX_SMALL_FILE_BYTES >> 20)]
+    TooLarge { path: PathBuf },
+    #[error(
+        "{path} is not a summary: {reason}; name another with --summary, or move it away to build a new one"
+    )]
+    NotASummary { path: PathBuf, reason: String },
+    #[error("a log from stdin has no run to write into: give --output, --summary or --dry-run")]
+    NowhereToWrite,
+    #[error("no summary at {0}: --summary names the existing summary to rewrite")]
+    NoSummary(PathBuf),
+    #[error("{0} names one file, but there are several RUNs: give one RUN, or leave it out")]
+    OneFileForSeveralRuns(&'static str),
+}
+
+/// Where the log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// A file.
+    Path(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+impl Log {
+    /// The path as the reader takes it: `-` is standard input.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Path(path) => path,
+            Self::Stdin => Path::new("-"),
+        }
+    }
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path().display().fmt(f)
+    }
+}
+
+/// The tokenizer asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenizerName {
+    /// `--tokenizer none`: only token ids are counted.
+    None,
+    /// A directory, a file or a repo id; `from_config` when the run's config.yaml names it.
+    Named {
+        /// As given.
+        name: String,
+        /// Whether config.yaml gave it, not the command line.
+        from_config: bool,
+    },
+    /// Nobody named one.
+    Unknown,
+}
+
+/// The files that a recompute writes; `None` where it should not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Targets {
+    /// result_summary.json
+    pub summary: Option<PathBuf>,
+    /// report.txt
+    pub report: Option<PathBuf>,
+    /// final_snapshot.json
+    pub snapshot: Option<PathBuf>,
+    /// recompute.json, the record of what was done
+    pub record: Option<PathBuf>,
+    /// result_summary.orig.json, where the original summary is kept
+    pub original: Option<PathBuf>,
+}
+
+impl Targets {
+    /// Every file that may be written.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let Self {
+            summary,
+            report,
+            snapshot,
+            record,
+            original,
+        } = self;
+        [summary, report, snapshot, record, original]
+            .into_iter()
+            .filter_map(Option::as_deref)
+    }
+}
+
+/// One run, resolved.
+#[derive(Clone, Debug)]
+pub struct RunPlan {
+    /// As the person named it.
+    pub name: String,
+    /// Where the events are.
+    pub log: Log,
+    /// The run directory, if there is one.
+    pub dir: Option<PathBuf>,
+    /// The run's configuration, empty if there is none.
+    pub config: RunConfig,
+    /// The existing summary's bytes.
+    pub previous: Option<Vec<u8>>,
+    /// The tokenizer asked for.
+    pub tokenizer: TokenizerName,
+    /// Whether responses were streamed; `None`: let the log tell.
+    pub streaming: Option<bool>,
+    /// Whether early-stopping estimates are reported.
+    pub early_stopping: bool,
+    /// Whether QPS and TPS use LoadGen's window.
+    pub legacy_window: bool,
+    /// What chat templates take for the date.
+    pub date: RunDate,
+    /// What is written where.
+    pub targets: Targets,
+    /// What had to be assumed, and what could not be read; one line each.
+    pub notes: Vec<String>,
+}
+
+/// Resolves every RUN of the command line, each on its own.
+pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, PlanError>>, PlanError> {
+    if cli.runs.len() > 1 {
+        for (flag, path) in [
+            ("--summary", &cli.writing.summary),
+            ("--output", &cli.writing.output),
+        ] {
+            if path.is_some() {
+                return Err(PlanError::OneFileForSeveralRuns(flag));
+            }
+        }
+    }
+    Ok(cli
+        .runs
+        .iter()
+        .map(|run| RunPlan::resolve(run, cli))
+        .collect())
+}
+
+impl RunPlan {
+    fn resolve(run: &Path, cli: &Cli) -> Result<Self, PlanError> {
+        let (log, dir) = find_log(run)?;
+        let mut notes = Vec::new();
+        let config = read_config(dir.as_deref(), &mut notes)?;
+        let existing = existing_summary(dir.as_deref(), cli)?;
+        let previous = existing.as_deref().map(read_small).transpose()?;
+        let facts = match (&existing, &previous) {
+            (Some(path), Some(bytes)) => summary_facts(path, bytes)?,
+            _ => Value::Null,
+        };
+        let targets = targets(dir.as_deref(), existing, cli)?;
+        let tokenizer = match &cli.counting.tokenizer {
+            Some(name) if name == "none" => TokenizerName::None,
+            Some(name) => TokenizerName::Named {
+                name: name.clone(),
+                from_config: false,
+            },
+            None => match config.tokenizer() {
+                Some(name) => TokenizerName::Named {
+                    name: name.to_owned(),
+                    from_config: true,
+                },
+                None => TokenizerName::Unknown,
+            },
+        };
+        Ok(Self {
+            name: run.display().to_string(),
+            date: RunDate::resolve(cli.counting.date, &log),
+            log,
+            streaming: streaming(cli, &config, &facts, &mut notes),
+            early_stopping: early_stopping(cli, &config, &facts, &mut notes),
+            legacy_window: legacy_window(cli, &config, &facts, &mut notes),
+            dir,
+            config,
+            previous,
+            tokenizer,
+            targets,
+            notes,
+        })
+    }
+}
+
+/// The log that `run` means, and the run directory around it.
+fn find_log(run: &Path) -> Result<(Log, Option<PathBuf>), PlanError> {
+    if run == Path::new("-") {
+        return Ok((Log::Stdin, None));
+    }
+    let metadata = fs::metadata(run).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => PlanError::NoSuchRun(run.to_owned()),
+        _ => PlanError::Read {
+            path: run.to_owned(),
+            source,
+        },
+    })?;
+    if !metadata.is_dir() {
+        let parent = run
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        return Ok((Log::Path(run.to_owned()), Some(parent.to_owned())));
+    }
+    let mut candidates = LOG_NAMES.iter().map(|name| run.join(name));
+    let log = candidates
+        .find(|path| path.is_file())
+        .ok_or_else(|| PlanError::NoLog(run.to_owned()))?;
+    Ok((Log::Path(log), Some(run.to_owned())))
+}
+
+/// A small file's bytes.
+pub fn read_small(path: &Path) -> Result<Vec<u8>, PlanError> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        fs::File::open(path)?
+            .take(MAX_SMALL_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|source| PlanError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    if bytes.len() as u64 > MAX_SMALL_FILE_BYTES {
+        return Err(PlanError::TooLarge {
+            path: path.to_owned(),
+        });
+    }
+    Ok(bytes)
+}
+
+/// config.yaml: absent is normal, unreadable YAML is worth a warning, not a stop.
+fn read_config(dir: Option<&Path>, notes: &mut Vec<String>) -> Result<RunConfig, PlanError> {
+    let Some(path) = dir
+        .map(|dir| dir.join("config.yaml"))
+        .filter(|path| path.is_file())
+    else {
+        return Ok(RunConfig::default());
+    };
+    let bytes = read_small(&path)?;
+    let parsed = std::str::from_utf8(&bytes)
+        .map_err(|e| e.to_string())
+        .and_then(RunConfig::parse);
+    Ok(parsed.unwrap_or_else(|reason| {
+        let first_line = reason.lines().next().unwrap_or_default();
+        notes.push(format!(
+            "{} is not a configuration and was not used: {first_line}",
+            path.display()
+        ));
+        RunConfig::default()
+    }))
+}
+
+/// The summary that exists already.
+fn existing_summary(dir: Option<&Path>, cli: &Cli) -> Result<Option<PathBuf>, PlanError> {
+    if let Some(path) = &cli.writing.summary {
+        return if path.is_file() {
+            Ok(Some(path.clone()))
+        } else {
+            Err(PlanError::NoSummary(path.clone()))
+        };
+    }
+    let Some(dir) = dir else { return Ok(None) };
+    let candidates = [
+        dir.join("performance/result_summary.json"),
+        dir.join("result_summary.json"),
+    ];
+    Ok(candidates.into_iter().find(|path| path.is_file()))
+}
+
+fn summary_facts(path: &Path, bytes: &[u8]) -> Result<Value, PlanError> {
+    let reason = match serde_json::from_slice::<Value>(bytes) {
+        Ok(facts) if facts.is_object() => return Ok(facts),
+        Ok(_) => "expected a JSON object".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(PlanError::NotASummary {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+fn targets(dir: Option<&Path>, existing: Option<PathBuf>, cli: &Cli) -> Result<Targets, PlanError> {
+    let writing = &cli.writing;
+    if writing.dry_run {
+        return Ok(Targets::default());
+    }
+    let wants = |artifact| writing.write.contains(&artifact);
+    if let Some(output) = &writing.output {
+        let beside = |name: &str| output.with_file_name(name);
+        return Ok(Targets {
+            summary: wants(Artifact::Summary).then(|| output.clone()),
+            report: wants(Artifact::Report).then(|| beside("report.txt")),
+            snapshot: wants(Artifact::Snapshot).then(|| beside("final_snapshot.json")),
+            record: Some(beside("recompute.json")),
+            original: None,
+        });
+    }
+    let summary = existing
+        .or_else(|| dir.map(new_summary))
+        .ok_or(PlanError::NowhereToWrite)?;
+    let root = dir.unwrap_or_else(|| summary.parent().unwrap_or(Path::new(".")));
+    Ok(Targets {
+        report: wants(Artifact::Report).then(|| root.join("report.txt")),
+        snapshot: wants(Artifact::Snapshot).then(|| root.join("metrics/final_snapshot.json")),
+        record: Some(summary.with_file_name("recompute.json")),
+        original: wants(Artifact::Summary)
+            .then(|| summary.with_file_name("result_summary.orig.json")),
+        summary: wants(Artifact::Summary).then_some(summary),
+    })
+}
+
+/// Where the summary of a run without one belongs: a run directory has a performance folder, a
+/// bare log has its summary beside it.
+fn new_summary(dir: &Path) -> PathBuf {
+    let is_run = dir.join("config.yaml").exists() || dir.join("performance").is_dir();
+    dir.join(if is_run {
+        "performance/result_summary.json"
+    } else {
+        "result_summary.json"
+    })
+}
+
+fn streaming(
+    cli: &Cli,
+    config: &RunConfig,
+    facts: &Value,
+    notes: &mut Vec<String>,
+) -> Option<bool> {
+    if let Some(switch) = cli.overrides.streaming {
+        return Some(switch.is_on());
+    }
+    if let Some(streaming) = config.streaming() {
+        return Some(streaming);
+    }
+    let ttft = facts
+        .get("ttft")
+        .and_then(Value::as_object)
+        .filter(|ttft| !ttft.is_empty());
+    if ttft.is_some() {
+        return Some(true);
+    }
+    notes.push(
+        "assuming that responses were streamed if the log has first chunks (--streaming on|off)"
+            .into(),
+    );
+    None
+}
+
+fn early_stopping(cli: &Cli, config: &RunConfig, facts: &Value, notes: &mut Vec<String>) -> bool {
+    if let Some(switch) = cli.overrides.early_stopping {
+        return switch.is_on();
+    }
+    if let Some(enabled) = config.early_stopping() {
+        return enabled;
+    }
+    let complete = facts.get("complete").and_then(Value::as_bool) == Some(true);
+    let latency = facts.get("latency").and_then(Value::as_object);
+    if complete && let Some(latency) = latency {
+        return latency.contains_key("early_stopping_percentiles");
+    }
+    notes
+        .push("assuming that early-stopping estimates are wanted (--early-stopping on|off)".into());
+    true
+}
+
+fn legacy_window(cli: &Cli, config: &RunConfig, facts: &Value, notes: &mut Vec<String>) -> bool {
+    if let Some(window) = cli.overrides.qps_window {
+        return window == QpsWindow::Legacy;
+    }
+    let in_summary = facts
+        .pointer("/run_config/load_pattern")
+        .and_then(config::legacy_qps_window);
+    if let Some(legacy) = config.legacy_qps_window().or(in_summary) {
+        return legacy;
+    }
+    if facts
+        .get("legacy_loadgen_window_duration_ns")
+        .is_some_and(Value::is_number)
+    {
+        return true;
+    }
+    notes.push(
+        "assuming that QPS and TPS use the tracked duration (--qps-window native|legacy)".into(),
+    );
+    false
+}
