@@ -60,9 +60,7 @@ fn is_test(path: &Path) -> bool {
 
 /// The part of a source before its tests.
 fn code(text: &str) -> &str {
-    text.split("#[cfg(test)]\nmod tests {")
-        .next()
-        .unwrap_or(text)
+    text.split("mod tests {").next().unwrap_or(text)
 }
 
 fn module(path: &Path) -> String {
