@@ -27,10 +27,10 @@ pub struct TemplateSource {
 
 /// What the templates of a tokenizer are by name.
 #[derive(Debug)]
-enum Own {
+enum Own<T> {
     None,
-    One(String),
-    Named(HashMap<String, String>),
+    One(T),
+    Named(HashMap<String, T>),
 }
 
 /// One assistant output, as the reference wraps it: empty strings and empty lists are left out of the message.
@@ -84,7 +84,7 @@ type Compiled = Arc<Result<Template, Raised>>;
 /// The templates of one tokenizer, each compiled once, used from any thread.
 #[derive(Debug)]
 pub struct Templates {
-    own: Own,
+    own: Own<Compiled>,
     /// Variables that every rendering starts with, Python `None` for the parameters that are not given.
     base: Dict,
     has_pad_token: bool,
@@ -92,6 +92,7 @@ pub struct Templates {
     model_max_length: Option<u64>,
     now: DateTime,
     limits: Limits,
+    /// Templates that events bring, by their text. The tokenizer's own need no look-up.
     compiled: RwLock<HashMap<String, Compiled>>,
     user: Value,
 }
@@ -129,7 +130,15 @@ impl Templates {
             (Value::from("role"), Value::from("user")),
             (Value::from("content"), Value::from("")),
         ]));
-        let own = own_templates(source);
+        let compile = |text: String| Arc::new(Template::new(&text, now, limits));
+        let own = match own_templates(source) {
+            Own::None => Own::None,
+            Own::One(text) => Own::One(compile(text)),
+            Own::Named(named) => {
+                let named = named.into_iter();
+                Own::Named(named.map(|(name, text)| (name, compile(text))).collect())
+            }
+        };
         Self {
             own,
             base,
@@ -180,7 +189,7 @@ impl Templates {
         let mut variables = self.base.clone();
         variables.insert(Value::from("messages"), list(messages));
         variables.insert(Value::from("add_generation_prompt"), Value::from(false));
-        let template = self.compiled(self.choose(None, false)?);
+        let template = self.choose(None, false)?;
         render(&template, variables, out)
     }
 
@@ -205,7 +214,11 @@ impl Templates {
             if get(refused).is_some_and(is_true) {
                 return Err(Raised::new(
                     "ValueError",
-                    format!("{refused} cannot be set here"),
+                    if refused == "continue_final_message" {
+                        "continue_final_message and add_generation_prompt are not compatible"
+                    } else {
+                        "return_assistant_tokens_mask cannot be set here"
+                    },
                 ));
             }
         }
@@ -249,22 +262,24 @@ impl Templates {
         );
         variables.insert(Value::from("add_generation_prompt"), Value::from(true));
         let start = out.len();
-        render(&self.compiled(template), variables, out)?;
+        render(&template, variables, out)?;
         effect.inspect_err(|_| out.truncate(start))
     }
 
-    /// `get_chat_template`: the text of the template to use.
-    fn choose<'t>(&'t self, asked: Option<&'t str>, with_tools: bool) -> Result<&'t str, Raised> {
+    /// `get_chat_template`: the template to use.
+    fn choose(&self, asked: Option<&str>, with_tools: bool) -> Result<Compiled, Raised> {
         match (&self.own, asked) {
-            (Own::Named(named), Some(name)) => Ok(named.get(name).map_or(name, String::as_str)),
-            (_, Some(text)) => Ok(text),
-            (Own::One(text), None) => Ok(text),
+            (Own::Named(named), Some(name)) => Ok(named
+                .get(name)
+                .map_or_else(|| self.compiled(name), Arc::clone)),
+            (_, Some(text)) => Ok(self.compiled(text)),
+            (Own::One(template), None) => Ok(Arc::clone(template)),
             (Own::Named(named), None) => {
                 let chosen = named
                     .get("tool_use")
                     .filter(|_| with_tools)
                     .or_else(|| named.get("default"));
-                chosen.map(String::as_str).ok_or_else(|| {
+                chosen.map(Arc::clone).ok_or_else(|| {
                     Raised::new(
                         "ValueError",
                         "This model has multiple chat templates with no default specified!",
@@ -399,7 +414,7 @@ fn render(template: &Compiled, variables: Dict, out: &mut String) -> Result<(), 
 }
 
 /// The files of a tokenizer → its templates: separate files win over `tokenizer_config.json`.
-fn own_templates(source: TemplateSource) -> Own {
+fn own_templates(source: TemplateSource) -> Own<String> {
     let mut files: HashMap<String, String> = source.additional_templates.into_iter().collect();
     if let Some(default) = source.chat_template_jinja {
         if files.is_empty() {
