@@ -9,6 +9,9 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Va
 use super::jinja::translate::{DELIMITERS, SyntaxError, translate};
 use super::python::{self, Exception};
 
+/// Python gives up after some 196 macros inside each other; here a macro costs four and each of its blocks one more.
+const RECURSION: usize = 1300;
+
 /// What a template may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -22,7 +25,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             fuel: 50_000_000,
-            output_bytes: 1 << 30,
+            output_bytes: 256 << 20,
         }
     }
 }
@@ -147,7 +150,7 @@ impl Template {
         env.set_undefined_behavior(UndefinedBehavior::Lenient);
         env.set_auto_escape_callback(|_| AutoEscape::None);
         env.set_debug(false);
-        env.set_recursion_limit(300);
+        env.set_recursion_limit(RECURSION);
         env.set_fuel(Some(limits.fuel));
         let translated = translate(source)?;
         env.add_template_owned(NAME, translated)

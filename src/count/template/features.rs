@@ -53,6 +53,10 @@ fn features() {
     }
     println!("{rows} rows, {unsupported} unsupported");
     assert!(
+        unsupported <= 20,
+        "{unsupported} of {rows} rows are not supported"
+    );
+    assert!(
         wrong.is_empty(),
         "{} of {rows} wrong:\n{}",
         wrong.len(),

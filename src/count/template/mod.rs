@@ -19,3 +19,5 @@ pub use tool_calls::{merge_tool_calls, normalize_messages, normalize_tool_calls}
 
 #[cfg(test)]
 mod features;
+#[cfg(test)]
+mod hostile;

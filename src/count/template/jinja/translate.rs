@@ -103,6 +103,8 @@ struct Translator {
     depth: usize,
     /// Whether `break` is inside a loop of the Python function that Jinja2 would make.
     in_loop: bool,
+    /// Whether the body of the innermost loop can be left before its end.
+    jumps: bool,
     /// Unknown filters and tests where Jinja2 refuses them when it compiles.
     unknown: Vec<String>,
     blocks: Vec<String>,
@@ -251,6 +253,15 @@ impl Translator {
         self.statements(ends)
     }
 
+    /// A body whose assignments end with it, and its end.
+    fn scoped_body(&mut self, end: &str) -> Result<()> {
+        self.block("with __scope = 0");
+        self.body(&[end])?;
+        self.at += 1;
+        self.block("endwith");
+        Ok(())
+    }
+
     /// A body that is a Python function of its own: no `break` reaches out of it.
     fn function_body(&mut self, ends: &[&str]) -> Result<()> {
         let outer = std::mem::take(&mut self.in_loop);
@@ -291,6 +302,7 @@ impl Translator {
                 Ok(())
             }
             "break" | "continue" if self.in_loop => {
+                self.jumps = true;
                 self.block(&tag);
                 Ok(())
             }
@@ -348,17 +360,42 @@ impl Translator {
         if recursive {
             tag += " recursive";
         }
+        let start = self.out.len();
         self.block(&tag);
         let outer = std::mem::replace(&mut self.in_loop, true);
+        let outer_jumps = std::mem::take(&mut self.jumps);
         self.body(&["endfor", "else"])?;
+        let jumps = std::mem::replace(&mut self.jumps, outer_jumps);
         self.in_loop = outer && !recursive;
-        if self.skip_name("else") {
-            self.block("else");
-            self.body(&["endfor"])?;
+        match self.skip_name("else") {
+            true if jumps && recursive => {
+                return Err(SyntaxError::unsupported("this form of a recursive loop"));
+            }
+            true if jumps => self.else_of_unfinished(start)?,
+            true => {
+                self.block("else");
+                self.body(&["endfor"])?;
+                self.block("endfor");
+            }
+            false => self.block("endfor"),
         }
         self.at += 1;
         self.in_loop = outer;
+        Ok(())
+    }
+
+    /// Jinja2 runs the `else` of a loop unless the end of its body was reached, so also when every round was left by
+    /// `break` or `continue`. The loop was written from byte `start` on.
+    fn else_of_unfinished(&mut self, start: usize) -> Result<()> {
+        let (open, close) = DELIMITERS[0];
+        let flag = format!("{open} with __loop = (0|__flag) {close}");
+        self.out.insert_str(start, &flag);
+        self.block("set __loop.finished = true");
         self.block("endfor");
+        self.block("if not __loop.finished");
+        self.body(&["endfor"])?;
+        self.block("endif");
+        self.block("endwith");
         Ok(())
     }
 
@@ -394,8 +431,7 @@ impl Translator {
         }
         let filters = self.filters()?;
         self.block(&format!("set {target}{filters}"));
-        self.body(&["endset"])?;
-        self.at += 1;
+        self.scoped_body("endset")?;
         self.block("endset");
         Ok(())
     }
@@ -502,8 +538,7 @@ impl Translator {
         let first = self.filter()?;
         let rest = self.filters()?;
         self.block(&format!("filter {first}{rest}"));
-        self.body(&["endfilter"])?;
-        self.at += 1;
+        self.scoped_body("endfilter")?;
         self.block("endfilter");
         Ok(())
     }
@@ -541,7 +576,9 @@ impl Translator {
         ) {
             return Err(SyntaxError::new("can't assign to 'const'"));
         }
-        variable(&name)?;
+        if !is_plain(&name) || matches!(name.as_str(), "varargs" | "kwargs") {
+            return Err(SyntaxError::unsupported("assigning to a name like this"));
+        }
         Ok(name)
     }
 
@@ -706,7 +743,8 @@ impl Translator {
             self.at += if op == "not in" { 2 } else { 1 };
             let right = self.sum()?.text;
             parts.push(match op {
-                "==" | "!=" => format!("({left} {op} {right})"),
+                "==" => format!("({left}|__eq({right}))"),
+                "!=" => format!("(not ({left}|__eq({right})))"),
                 "<" => format!("({left}|__lt({right}))"),
                 "<=" => format!("({left}|__le({right}))"),
                 ">" => format!("({left}|__gt({right}))"),
@@ -768,6 +806,7 @@ impl Translator {
     }
 
     fn unary(&mut self, with_filter: bool) -> Result<Code> {
+        let start = self.at;
         let value = if self.skip_op("-") {
             let value = self.nested(|t| t.unary(false))?;
             Code::other(format!("({}|__neg)", value.text))
@@ -777,7 +816,7 @@ impl Translator {
         } else {
             self.primary()?
         };
-        let value = self.postfix(value)?;
+        let value = self.postfix(value, start)?;
         if with_filter {
             self.filter_expression(value)
         } else {
@@ -796,7 +835,12 @@ impl Translator {
                         return Err(SyntaxError::unsupported("self as a value"));
                     }
                     _ => {
-                        variable(&name)?;
+                        if matches!(name.as_str(), "varargs" | "kwargs") {
+                            return Err(SyntaxError::unsupported("varargs and kwargs in macros"));
+                        }
+                        if !is_plain(&name) {
+                            return Ok(Code::other(format!("({}|__variable)", quote(&name))));
+                        }
                         return Ok(Code {
                             text: name,
                             shape: Shape::Name,
@@ -887,12 +931,13 @@ impl Translator {
         }))
     }
 
-    fn postfix(&mut self, mut value: Code) -> Result<Code> {
+    /// What follows a value whose first token is at `start`.
+    fn postfix(&mut self, mut value: Code, start: usize) -> Result<Code> {
         loop {
             if self.skip_op(".") {
                 value = self.attribute(&value)?;
             } else if self.skip_op("[") {
-                value = self.subscript(&value)?;
+                value = self.subscript(&value, start)?;
             } else if self.is_op("(") {
                 value = self.call(&value)?;
             } else {
@@ -932,8 +977,8 @@ impl Translator {
         }))
     }
 
-    fn subscript(&mut self, value: &Code) -> Result<Code> {
-        let index = self.subscribed(value)?;
+    fn subscript(&mut self, value: &Code, start: usize) -> Result<Code> {
+        let index = self.subscribed(value, start)?;
         if self.is_op(",") {
             return Err(SyntaxError::unsupported("a tuple as a subscript"));
         }
@@ -942,7 +987,7 @@ impl Translator {
     }
 
     /// `value[index]` or `value[start:stop:step]`.
-    fn subscribed(&mut self, value: &Code) -> Result<String> {
+    fn subscribed(&mut self, value: &Code, start: usize) -> Result<String> {
         let mut parts = Vec::new();
         if !self.is_op(":") {
             let index = self.expression()?;
@@ -962,11 +1007,24 @@ impl Translator {
             });
         }
         parts.resize(3, "none".to_owned());
-        if value.shape == Shape::Const && !value.text.starts_with('"') {
-            // Jinja2 folds this constant, and folding swallows the TypeError.
-            return Ok("(0|__undefined)".to_owned());
-        }
-        Ok(format!("({}|__slice({}))", value.text, parts.join(", ")))
+        let filter = if self.is_constant(start) {
+            "__slice_constant"
+        } else {
+            "__slice"
+        };
+        Ok(format!("({}|{filter}({}))", value.text, parts.join(", ")))
+    }
+
+    /// Whether the tokens from `start` on name no variable: Jinja2 may then have computed their value beforehand.
+    fn is_constant(&self, start: usize) -> bool {
+        let mut before = &Token::Eof;
+        self.tokens[start..self.at].iter().all(|token| {
+            let named = matches!(before, Token::Op("|" | ".")) || matches!(before, Token::Name(n) if n == "is");
+            if !(named && matches!(token, Token::Name(name) if name == "not")) {
+                before = token;
+            }
+            named || !matches!(token, Token::Name(name) if is_plain(name) && !CONSTANTS.contains(&name.as_str()))
+        })
     }
 
     fn call(&mut self, callee: &Code) -> Result<Code> {
@@ -1089,8 +1147,9 @@ impl Translator {
         } else if self.is_name("is") {
             return Err(SyntaxError::new("You cannot chain multiple tests with is"));
         } else if self.starts_test_argument() {
+            let start = self.at;
             let argument = self.primary()?;
-            args = self.postfix(argument)?.text;
+            args = self.postfix(argument, start)?.text;
         }
         let mut text = if python::TESTS.contains(&name.as_str()) {
             format!("({} is {name}({args}))", value.text)
@@ -1113,16 +1172,13 @@ impl Translator {
     }
 }
 
-/// Refuses names that are ours or that `minijinja` cannot read.
-fn variable(name: &str) -> Result<()> {
-    match name {
-        "varargs" | "kwargs" => Err(SyntaxError::unsupported("varargs and kwargs in macros")),
-        _ if name.starts_with("__") => Err(SyntaxError::unsupported(
-            "a variable that starts with two underscores",
-        )),
-        _ if !name.is_ascii() => Err(SyntaxError::unsupported("a name outside ASCII")),
-        _ => Ok(()),
-    }
+/// Names that are constants.
+const CONSTANTS: [&str; 6] = ["true", "True", "false", "False", "none", "None"];
+
+/// Whether `minijinja` reads the name as a variable, and it is none of ours.
+fn is_plain(name: &str) -> bool {
+    let keyword = matches!(name, "not" | "and" | "or" | "if" | "else" | "in" | "is");
+    name.is_ascii() && !name.starts_with("__") && !keyword
 }
 
 /// A string literal that `minijinja` reads as `text`.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use minijinja::{Environment, Error, State, Value};
 
 use super::args::{Arguments, bind, split};
+use super::limits::{charge, fits};
 use super::value::{Py, dict, index, iter, len, py, text, type_name, undefined_error};
 use super::{
     exception, format, json, methods, ops, repr, sequences, text as strings, type_error,
@@ -77,6 +78,7 @@ pub fn install(env: &mut Environment<'static>) {
     for name in FILTERS.into_iter().filter(|name| *name != "tojson") {
         env.add_filter(name, move |state: &mut State, args: Arguments| {
             let args = args.into_values();
+            charge(state, &args)?;
             sequences::filter(state, name, &args).unwrap_or_else(|| filter(name, &args))
         });
     }
@@ -235,12 +237,7 @@ fn replace(args: &[Value]) -> Result<Value, Error> {
         .filter(|c| !c.is_none())
         .as_ref()
         .map_or(Ok(-1), index)?;
-    Ok(Value::from(strings::replace(
-        &part(value)?,
-        &part(old)?,
-        &part(new)?,
-        count,
-    )))
+    strings::replace(&part(value)?, &part(old)?, &part(new)?, count).map(Value::from)
 }
 
 fn indent(args: &[Value]) -> Result<Value, Error> {
@@ -252,7 +249,10 @@ fn indent(args: &[Value]) -> Result<Value, Error> {
     let width = width.unwrap_or_else(|| Value::from(4));
     let indention = match width.as_str() {
         Some(text) => text.to_owned(),
-        None => " ".repeat(usize::try_from(index(&width)?.min(100_000)).unwrap_or(0)),
+        None => match index(&width)? {
+            100_001.. => return Err(unsupported("an indentation this wide")),
+            width => " ".repeat(usize::try_from(width).unwrap_or(0)),
+        },
     };
     let body = ops::add(&value, &Value::from("\n"))?;
     let lines = strings::lines(text(&body)?, false);
@@ -273,6 +273,7 @@ fn indent(args: &[Value]) -> Result<Value, Error> {
             });
         }
         out.push_str(line);
+        fits(out.len())?;
     }
     Ok(Value::from(out))
 }
@@ -281,7 +282,6 @@ fn truncate(args: &[Value]) -> Result<Value, Error> {
     let names = ["s", "length", "killwords", "end", "leeway"];
     let [value, length, kill, end, leeway] = bind("truncate", args, names, 1)?;
     let value = value.unwrap_or_default();
-    let s = text(&value)?;
     let end = end.unwrap_or_else(|| Value::from("..."));
     let end = text(&end)?;
     let size = |value: Option<Value>, default| value.as_ref().map_or(Ok(default), index);
@@ -293,9 +293,10 @@ fn truncate(args: &[Value]) -> Result<Value, Error> {
     if length < end_len || leeway < 0 {
         return Err(exception("AssertionError", "expected a longer length"));
     }
-    if i64::try_from(s.chars().count()).unwrap_or(i64::MAX) <= length + leeway {
+    if i64::try_from(len(&value)?).unwrap_or(i64::MAX) <= length.saturating_add(leeway) {
         return Ok(value.clone());
     }
+    let s = text(&value)?;
     let kept: String = s
         .chars()
         .take(usize::try_from(length - end_len).unwrap_or(0))
@@ -431,7 +432,8 @@ fn round(args: &[Value]) -> Result<Value, Error> {
     }
     let digits = usize::try_from(precision).unwrap_or(0);
     let number = match py(&value) {
-        Py::Int(_) | Py::Bool(_) if method == "common" => return Ok(value.clone()),
+        Py::Int(_) if method == "common" => return Ok(value.clone()),
+        Py::Bool(b) if method == "common" => return Ok(Value::from(i64::from(b))),
         Py::Float(f) if method == "common" => {
             // The shortest decimal that rounds is exact: `round(2.675, 2)` is 2.67.
             return Ok(Value::from(format!("{f:.digits$}").parse().unwrap_or(f)));

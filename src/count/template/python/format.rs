@@ -3,6 +3,7 @@
 use minijinja::{Error, Value};
 
 use super::args::split;
+use super::limits::fits;
 use super::value::{Py, py, type_name};
 use super::{exception, ops, repr, type_error, unsupported};
 
@@ -273,6 +274,7 @@ pub fn percent(template: &str, values: &Value) -> Result<String, Error> {
         }
         let value = named.map_or_else(|| next(&mut used), Ok)?;
         out.push_str(&converted(&mut spec, kind, &value)?);
+        fits(out.len())?;
     }
     if used < args.len() && !is_mapping {
         return Err(type_error(
@@ -382,6 +384,7 @@ impl Fields<'_> {
             });
             let end = end.ok_or_else(|| value_error("expected '}' before end of string"))?;
             out.push_str(&self.field(&rest[..end], depth)?);
+            fits(out.len())?;
             rest = &rest[end + 1..];
         }
         out.push_str(rest);

@@ -5,9 +5,13 @@ use std::fmt::Write as _;
 use minijinja::{Error, Value};
 
 use super::args::bind;
+use super::limits::fits;
 use super::repr::{self, MAX_DEPTH};
 use super::value::{Py, iter, py, text, type_name};
 use super::{ops, type_error, unsupported};
+
+/// No indent of one level is wider, in bytes.
+const MAX_INDENT: usize = 1000;
 
 struct Style {
     ascii: bool,
@@ -26,8 +30,12 @@ pub fn tojson(args: &[Value]) -> Result<Value, Error> {
     let [value, ascii, indent, separators, sort] = bind("tojson", args, names, 1)?;
     let indent = match indent.as_ref().map(py) {
         None | Some(Py::None) => None,
+        Some(Py::Str(s)) if s.len() > MAX_INDENT => return Err(unsupported("an indent this wide")),
         Some(Py::Str(s)) => Some(s.to_owned()),
-        Some(Py::Int(n)) => Some(" ".repeat(usize::try_from(n.clamp(0, 1000)).unwrap_or(0))),
+        Some(Py::Int(n)) if n > MAX_INDENT as i128 => {
+            return Err(unsupported("an indent this wide"));
+        }
+        Some(Py::Int(n)) => Some(" ".repeat(usize::try_from(n.max(0)).unwrap_or(0))),
         Some(Py::Bool(b)) => Some(" ".repeat(usize::from(b))),
         Some(_) => return Err(type_error("can't multiply sequence by non-int")),
     };
@@ -59,6 +67,7 @@ impl Style {
         if depth > MAX_DEPTH {
             return Err(unsupported("JSON nested this deeply"));
         }
+        fits(out.len())?;
         match py(value) {
             Py::Str(s) => quote(s, self.ascii, out),
             Py::List([]) | Py::Tuple([]) => out.push_str("[]"),
@@ -73,14 +82,14 @@ impl Style {
             }
             Py::Dict(dict) if dict.is_empty() => out.push_str("{}"),
             Py::Dict(dict) => {
-                let mut entries: Vec<_> = dict.iter().collect();
+                let mut entries: Vec<_> = dict.iter().map(|(k, v)| (k.clone(), v)).collect();
                 if self.sort {
-                    ops::sort_by(&mut entries, |(key, _)| (*key).clone(), false)?;
+                    entries = ops::sort(entries, false)?;
                 }
                 out.push('{');
                 for (i, (key, item)) in entries.into_iter().enumerate() {
                     self.between(i, out, depth + 1);
-                    quote(&name(key)?, self.ascii, out);
+                    quote(&name(&key)?, self.ascii, out);
                     out.push_str(&self.key);
                     self.write(item, out, depth + 1)?;
                 }

@@ -3,6 +3,7 @@
 use minijinja::{Error, State, Value};
 
 use super::args::bind;
+use super::limits::{equal, fits};
 use super::objects::{DictView, ViewKind, slice_positions};
 use super::value::{
     Dict, Py, dict, hashable, index, iter, list, py, text, tuple, type_name, undefined_error,
@@ -204,7 +205,7 @@ fn dict_method(
         }
         "copy" => {
             let [] = bind(name, args, [], 0)?;
-            Ok(receiver.clone())
+            Ok(dict(entries.clone()))
         }
         _ => {
             let [keys, value] = bind(name, args, ["-keys", "-value"], 1)?;
@@ -228,12 +229,12 @@ fn sequence_method(
     match name {
         "count" => {
             let [what] = bind(name, args, ["-value"], 1)?;
-            Ok(Value::from(
-                items
-                    .iter()
-                    .filter(|item| Some(*item) == what.as_ref())
-                    .count(),
-            ))
+            let what = what.unwrap_or_default();
+            let mut count = 0;
+            for item in items {
+                count += usize::from(equal(item, &what)?);
+            }
+            Ok(Value::from(count))
         }
         "index" => {
             let [what, start, stop] = bind(name, args, ["-value", "-start", "-stop"], 1)?;
@@ -242,13 +243,17 @@ fn sequence_method(
                 start.unwrap_or_else(|| none.clone()),
                 stop.unwrap_or_else(|| none.clone()),
             );
-            let within = slice_positions(items.len(), &start, &stop, &none)?;
-            let found = within
-                .items()
-                .find(|i| i.as_usize().and_then(|i| items.get(i)) == what.as_ref());
-            found.ok_or_else(|| exception("ValueError", "value is not in list"))
+            let what = what.unwrap_or_default();
+            for at in slice_positions(items.len(), &start, &stop, &none)?.items() {
+                if let Some(item) = at.as_usize().and_then(|at| items.get(at))
+                    && equal(item, &what)?
+                {
+                    return Ok(at);
+                }
+            }
+            Err(exception("ValueError", "value is not in list"))
         }
-        "copy" => Ok(receiver.clone()),
+        "copy" => Ok(list(items.to_vec())),
         _ => Err(unsupported(format!("{}.{name}()", type_name(receiver)))),
     }
 }
@@ -345,12 +350,7 @@ fn string_method_with_args(s: &str, name: &str, args: &[Value]) -> Result<Value,
             let [old, new, count] = bind(name, args, ["-old", "-new", "-count"], 2)?;
             let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
             let count = count.as_ref().map_or(Ok(-1), index)?;
-            Ok(Value::from(strings::replace(
-                s,
-                text(&old)?,
-                text(&new)?,
-                count,
-            )))
+            strings::replace(s, text(&old)?, text(&new)?, count).map(Value::from)
         }
         "join" => {
             let [items] = bind(name, args, ["-iterable"], 1)?;
@@ -358,6 +358,7 @@ fn string_method_with_args(s: &str, name: &str, args: &[Value]) -> Result<Value,
             for (i, item) in iter(&items.unwrap_or_default())?.iter().enumerate() {
                 out.push_str(if i > 0 { s } else { "" });
                 out.push_str(text(item)?);
+                fits(out.len())?;
             }
             Ok(Value::from(out))
         }
@@ -433,9 +434,9 @@ fn split(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
     }
     let count = usize::try_from(count.as_ref().map_or(Ok(-1), index)?).unwrap_or(usize::MAX);
     let parts = if name == "split" {
-        strings::split(s, sep, count)
+        strings::split(s, sep, count)?
     } else {
-        strings::rsplit(s, sep, count)
+        strings::rsplit(s, sep, count)?
     };
     Ok(list(parts.into_iter().map(Value::from).collect()))
 }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod filters;
 pub mod format;
 pub mod json;
+pub mod limits;
 pub mod loads;
 pub mod methods;
 pub mod objects;

@@ -5,60 +5,57 @@ use std::cmp::Ordering;
 use minijinja::{Environment, Error, State, Value};
 
 use super::args::Arguments;
+use super::limits::{charge, equal, fits, fits_items};
 use super::objects::{BoundMethod, slice};
 use super::value::{Dict, Py, dict, hashable, iter, list, py, tuple, type_name, undefined_error};
 use super::{exception, format, methods, repr, text, type_error, unsupported};
 
-/// A repeated or concatenated value larger than this is not made (bytes, or items).
-const MAX_SIZE: usize = 64 << 20;
-
 /// Puts the operators into `env`.
 pub fn install(env: &mut Environment<'static>) {
-    env.add_filter("__add", |args: Arguments| fold(&args.into_values(), add));
-    env.add_filter("__sub", |args: Arguments| {
-        fold(&args.into_values(), |a, b| arithmetic('-', a, b))
+    operator(env, "__add", add);
+    operator(env, "__sub", |a, b| arithmetic('-', a, b));
+    operator(env, "__mul", mul);
+    operator(env, "__div", |a, b| arithmetic('/', a, b));
+    operator(env, "__floordiv", |a, b| arithmetic('f', a, b));
+    operator(env, "__mod", modulo);
+    operator(env, "__pow", |a, b| arithmetic('p', a, b));
+    env.add_filter("__eq", |state: &State, a: &Value, b: &Value| {
+        charge(state, [a, b])?;
+        equal(a, b)
     });
-    env.add_filter("__mul", |args: Arguments| fold(&args.into_values(), mul));
-    env.add_filter("__div", |args: Arguments| {
-        fold(&args.into_values(), |a, b| arithmetic('/', a, b))
-    });
-    env.add_filter("__floordiv", |args: Arguments| {
-        fold(&args.into_values(), |a, b| arithmetic('f', a, b))
-    });
-    env.add_filter("__mod", |args: Arguments| fold(&args.into_values(), modulo));
-    env.add_filter("__pow", |args: Arguments| {
-        fold(&args.into_values(), |a, b| arithmetic('p', a, b))
-    });
+    comparison(env, "__lt", Ordering::is_lt);
+    comparison(env, "__le", Ordering::is_le);
+    comparison(env, "__gt", Ordering::is_gt);
+    comparison(env, "__ge", Ordering::is_ge);
     env.add_filter("__neg", |a: &Value| negate(a));
     env.add_filter("__pos", |a: &Value| match number(a)? {
         Number::Int(i) => int(Some(i)),
         Number::Float(f) => Ok(Value::from(f)),
     });
-    env.add_filter("__concat", |args: Arguments| concat(&args.into_values()));
-    env.add_filter("__lt", |a: &Value, b: &Value| {
-        compare(a, b).map(|o| o == Some(Ordering::Less))
+    env.add_filter("__concat", |state: &State, args: Arguments| {
+        let args = args.into_values();
+        charge(state, &args)?;
+        concat(&args)
     });
-    env.add_filter("__le", |a: &Value, b: &Value| {
-        compare(a, b).map(|o| o.is_some_and(Ordering::is_le))
+    env.add_filter("__in", |state: &State, a: &Value, b: &Value| {
+        charge(state, [a, b])?;
+        contains(b, a)
     });
-    env.add_filter("__gt", |a: &Value, b: &Value| {
-        compare(a, b).map(|o| o == Some(Ordering::Greater))
-    });
-    env.add_filter("__ge", |a: &Value, b: &Value| {
-        compare(a, b).map(|o| o.is_some_and(Ordering::is_ge))
-    });
-    env.add_filter("__in", |a: &Value, b: &Value| contains(b, a));
-    env.add_filter("__iter", |value: &Value| match py(value) {
+    env.add_filter("__iter", |state: &State, value: &Value| match py(value) {
         Py::List(_) | Py::Tuple(_) => Ok(value.clone()),
-        _ => iter(value).map(list),
+        _ => {
+            charge(state, [value])?;
+            iter(value).map(list)
+        }
     });
     env.add_filter("__row", |value: &Value| row(value));
-    env.add_filter("__rows", |value: &Value| {
-        iter(value)?
+    env.add_filter("__rows", |state: &State, value: &Value| {
+        charge(state, [value])?;
+        let rows = iter(value)?
             .iter()
             .map(row)
-            .collect::<Result<Vec<_>, Error>>()
-            .map(list)
+            .collect::<Result<Vec<_>, Error>>();
+        rows.map(list)
     });
     env.add_filter("__mapping", |value: &Value| match py(value) {
         Py::Dict(dict) if dict.keys().all(|k| k.as_str().is_some()) => Ok(value.clone()),
@@ -74,21 +71,42 @@ pub fn install(env: &mut Environment<'static>) {
         }
         Ok::<_, Error>(dict(entries))
     });
-    env.add_filter("__item", |value: &Value, key: &Value| item(value, key));
-    env.add_filter("__attr", |value: &Value, name: &str| attribute(value, name));
-    env.add_filter("__slice", |v: &Value, a: &Value, b: &Value, c: &Value| {
-        slice(v, a, b, c)
+    env.add_filter("__item", |state: &State, value: &Value, key: &Value| {
+        if value.as_str().is_some() {
+            charge(state, [value])?;
+        }
+        item(value, key)
     });
+    env.add_filter("__attr", |value: &Value, name: &str| attribute(value, name));
+    env.add_filter(
+        "__slice",
+        |state: &State, v: &Value, a: &Value, b: &Value, c: &Value| {
+            charge(state, [v])?;
+            slice(v, a, b, c)
+        },
+    );
+    env.add_filter(
+        "__slice_constant",
+        |v: &Value, a: &Value, b: &Value, c: &Value| match py(v) {
+            Py::Str(_) | Py::List(_) | Py::Tuple(_) => slice(v, a, b, c),
+            // Where Jinja2 folds constants it swallows the TypeError.
+            _ => Err(unsupported("slicing a constant of this type")),
+        },
+    );
     env.add_filter(
         "__method",
         |state: &mut State, args: Arguments| match &args.into_values()[..] {
             [receiver, name, rest @ ..] => {
+                charge(state, rest.iter().chain([receiver]))?;
                 methods::call(state, receiver, name.as_str().unwrap_or_default(), rest)
             }
             _ => Err(type_error("no method named")),
         },
     );
-    env.add_filter("__undefined", |_: &Value| Value::UNDEFINED);
+    env.add_filter("__variable", |state: &State, name: &str| {
+        state.lookup(name).unwrap_or_default()
+    });
+    env.add_filter("__flag", |_: &Value| minijinja::functions::namespace(None));
     env.add_filter("__missing", |_: &Value| Value::from_object(Missing));
     env.add_filter("__is_missing", |value: &Value| {
         value.downcast_object_ref::<Missing>().is_some()
@@ -105,6 +123,25 @@ pub fn install(env: &mut Environment<'static>) {
     env.add_filter("__autoescape", |on: &Value| match on.is_true() {
         true => Err(unsupported("autoescape")),
         false => Ok(false),
+    });
+}
+
+fn operator(
+    env: &mut Environment<'static>,
+    name: &'static str,
+    op: impl Fn(&Value, &Value) -> Result<Value, Error> + Send + Sync + 'static,
+) {
+    env.add_filter(name, move |state: &State, args: Arguments| {
+        let args = args.into_values();
+        charge(state, &args)?;
+        fold(&args, &op)
+    });
+}
+
+fn comparison(env: &mut Environment<'static>, name: &'static str, holds: fn(Ordering) -> bool) {
+    env.add_filter(name, move |state: &State, a: &Value, b: &Value| {
+        charge(state, [a, b])?;
+        compare(a, b).map(|order| order.is_some_and(holds))
     });
 }
 
@@ -273,14 +310,21 @@ pub fn add(a: &Value, b: &Value) -> Result<Value, Error> {
             };
             Ok(Value::from_safe_string(escape(a, x) + &escape(b, y)))
         }
-        (Py::Str(x), Py::Str(y)) => Ok(Value::from([x, y].concat())),
-        (Py::List(x), Py::List(y)) => Ok(list([x, y].concat())),
-        (Py::Tuple(x), Py::Tuple(y)) => Ok(tuple([x, y].concat())),
-        (Py::Str(_), other) | (other, Py::Str(_))
-            if !matches!(other, Py::Undefined | Py::Other) =>
-        {
-            Err(type_error("can only concatenate str to str"))
+        (Py::Str(x), Py::Str(y)) => {
+            fits(x.len() + y.len())?;
+            Ok(Value::from([x, y].concat()))
         }
+        (Py::List(x), Py::List(y)) => {
+            fits_items(x.len() + y.len())?;
+            Ok(list([x, y].concat()))
+        }
+        (Py::Tuple(x), Py::Tuple(y)) => {
+            fits_items(x.len() + y.len())?;
+            Ok(tuple([x, y].concat()))
+        }
+        (Py::Str(_), other) if !matches!(other, Py::Undefined | Py::Other) => Err(type_error(
+            format!("can only concatenate str (not \"{}\") to str", type_name(b)),
+        )),
         _ => arithmetic('+', a, b),
     }
 }
@@ -294,24 +338,28 @@ fn mul(a: &Value, b: &Value) -> Result<Value, Error> {
         _ => return arithmetic('*', a, b),
     };
     let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
-    let fits = |len: usize| match len.checked_mul(count) {
-        Some(size) if size <= MAX_SIZE => Ok(count),
-        _ => Err(unsupported("a repeated value of this size")),
-    };
     Ok(match py(sequence) {
-        Py::Str(s) if sequence.is_safe() => Value::from_safe_string(s.repeat(fits(s.len())?)),
-        Py::Str(s) => Value::from(s.repeat(fits(s.len())?)),
-        Py::List(items) => list(repeat(items, fits(items.len())?)),
-        Py::Tuple(items) => tuple(repeat(items, fits(items.len())?)),
+        Py::Str(s) => {
+            fits(s.len().saturating_mul(count))?;
+            let repeated = s.repeat(count);
+            if sequence.is_safe() {
+                Value::from_safe_string(repeated)
+            } else {
+                Value::from(repeated)
+            }
+        }
+        Py::List(items) => list(repeat(items, count)?),
+        Py::Tuple(items) => tuple(repeat(items, count)?),
         _ => Value::UNDEFINED,
     })
 }
 
-fn repeat(items: &[Value], count: usize) -> Vec<Value> {
-    std::iter::repeat_n(items, count)
+fn repeat(items: &[Value], count: usize) -> Result<Vec<Value>, Error> {
+    fits_items(items.len().saturating_mul(count))?;
+    Ok(std::iter::repeat_n(items, count)
         .flatten()
         .cloned()
-        .collect()
+        .collect())
 }
 
 /// `a % b`: the remainder, or printf's formatting.
@@ -330,10 +378,14 @@ fn concat(args: &[Value]) -> Result<Value, Error> {
     let mut out = String::new();
     for arg in args {
         match arg.as_str() {
-            Some(s) => out.push_str(s),
+            Some(s) => {
+                fits(out.len() + s.len())?;
+                out.push_str(s);
+            }
             None => out.push_str(&repr::str(arg)?),
         }
     }
+    fits(out.len())?;
     Ok(Value::from(out))
 }
 
@@ -346,7 +398,7 @@ pub fn compare(a: &Value, b: &Value) -> Result<Option<Ordering>, Error> {
         (Py::Str(x), Py::Str(y)) => return Ok(Some(x.cmp(y))),
         (Py::List(x), Py::List(y)) | (Py::Tuple(x), Py::Tuple(y)) => {
             for (x, y) in x.iter().zip(y) {
-                if x != y {
+                if !equal(x, y)? {
                     return compare(x, y);
                 }
             }
@@ -381,21 +433,44 @@ fn compare_mixed(int: i128, float: f64) -> Option<Ordering> {
     )
 }
 
-/// Python's stable `list.sort` by what `key` gives.
+/// Python's stable `list.sort` of items with their keys.
 ///
 /// # Errors
-/// Where [`compare`] does.
-pub fn sort_by<T>(items: &mut [T], key: impl Fn(&T) -> Value, reverse: bool) -> Result<(), Error> {
-    let mut failed = None;
-    items.sort_by(|a, b| {
-        let order = compare(&key(a), &key(b)).unwrap_or_else(|e| {
-            failed.get_or_insert(e);
-            None
+/// Where [`compare`] raises; keys that do not order, as NaN does not, are not supported.
+pub fn sort<T>(mut items: Vec<(Value, T)>, reverse: bool) -> Result<Vec<(Value, T)>, Error> {
+    if items.len() < 2 {
+        return Ok(items);
+    }
+    let right = items.split_off(items.len() / 2);
+    let mut left = sort(items, reverse)?.into_iter().peekable();
+    let mut right = sort(right, reverse)?.into_iter().peekable();
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
+        let order = compare(b, a)?.ok_or_else(|| unsupported("sorting what does not order"))?;
+        let right_first = if reverse {
+            order.is_gt()
+        } else {
+            order.is_lt()
+        };
+        merged.extend(if right_first {
+            right.next()
+        } else {
+            left.next()
         });
-        let order = order.unwrap_or(Ordering::Equal);
-        if reverse { order.reverse() } else { order }
-    });
-    failed.map_or(Ok(()), Err)
+    }
+    merged.extend(left);
+    merged.extend(right);
+    Ok(merged)
+}
+
+/// Whether one of `items` is `value`.
+fn any_equal(items: &[Value], value: &Value) -> Result<bool, Error> {
+    for item in items {
+        if equal(item, value)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// `value in container`.
@@ -414,12 +489,12 @@ pub fn contains(container: &Value, value: &Value) -> Result<bool, Error> {
                 )));
             }
         },
-        Py::List(items) | Py::Tuple(items) => items.contains(value),
+        Py::List(items) | Py::Tuple(items) => any_equal(items, value)?,
         Py::Dict(dict) => {
             hashable(value)?;
             dict.contains_key(value)
         }
-        Py::View(_) | Py::Range(_) | Py::Generator(_) => iter(container)?.contains(value),
+        Py::View(_) | Py::Range(_) | Py::Generator(_) => any_equal(&iter(container)?, value)?,
         Py::Other => return Err(unsupported("looking into an object")),
         _ => {
             return Err(type_error(format!(

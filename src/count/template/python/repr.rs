@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use minijinja::{Error, Value};
 
+use super::limits::fits;
 use super::objects::ViewKind;
 use super::unsupported;
 use super::value::{Py, py};
@@ -33,6 +34,7 @@ pub fn repr(value: &Value, out: &mut String, depth: usize) -> Result<(), Error> 
     if depth > MAX_DEPTH {
         return Err(unsupported("printing a value nested this deeply"));
     }
+    fits(out.len())?;
     match py(value) {
         Py::Undefined => out.push_str("Undefined"),
         Py::None => out.push_str("None"),

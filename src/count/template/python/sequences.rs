@@ -4,6 +4,7 @@ use minijinja::value::Kwargs;
 use minijinja::{Error, State, Value};
 
 use super::args::{bind, split};
+use super::limits::{equal, fits};
 use super::objects::Generator;
 use super::value::{Dict, Py, index, iter, list, py, text, tuple, type_name};
 use super::{FILTERS, TESTS, exception, ops, repr, type_error, unsupported};
@@ -150,6 +151,7 @@ fn join(args: &[Value]) -> Result<Value, Error> {
     for (i, item) in iter(&value.unwrap_or_default())?.iter().enumerate() {
         out.push_str(if i > 0 { &separator } else { "" });
         out.push_str(&repr::str(&path.get(item)?)?);
+        fits(out.len())?;
     }
     Ok(Value::from(out))
 }
@@ -178,8 +180,8 @@ fn sort(args: &[Value]) -> Result<Value, Error> {
             item,
         ));
     }
-    ops::sort_by(&mut keyed, |(key, _)| key.clone(), is_true(reverse))?;
-    Ok(list(keyed.into_iter().map(|(_, item)| item).collect()))
+    let sorted = ops::sort(keyed, is_true(reverse))?;
+    Ok(list(sorted.into_iter().map(|(_, item)| item).collect()))
 }
 
 fn dict_sort(args: &[Value]) -> Result<Value, Error> {
@@ -201,25 +203,24 @@ fn dict_sort(args: &[Value]) -> Result<Value, Error> {
     };
     let value = value.unwrap_or_default();
     let Py::Dict(dict) = py(&value) else {
+        let kind = if value.is_undefined() {
+            "UndefinedError"
+        } else {
+            "AttributeError"
+        };
         return Err(exception(
-            "UndefinedError",
-            format!("'{} object' has no attribute 'items'", type_name(&value)),
+            kind,
+            format!("'{}' object has no attribute 'items'", type_name(&value)),
         ));
     };
-    let mut pairs: Vec<_> = dict.iter().collect();
     let case = is_true(case);
-    let key = |(k, v): &(&Value, &Value)| if by_value { (*v).clone() } else { (*k).clone() };
-    ops::sort_by(
-        &mut pairs,
-        |pair| if case { key(pair) } else { lower(key(pair)) },
-        is_true(reverse),
-    )?;
-    Ok(list(
-        pairs
-            .into_iter()
-            .map(|(k, v)| tuple(vec![k.clone(), v.clone()]))
-            .collect(),
-    ))
+    let keyed = dict.iter().map(|(name, item)| {
+        let key = if by_value { item } else { name }.clone();
+        let pair = tuple(vec![name.clone(), item.clone()]);
+        (if case { key } else { lower(key) }, pair)
+    });
+    let sorted = ops::sort(keyed.collect(), is_true(reverse))?;
+    Ok(list(sorted.into_iter().map(|(_, pair)| pair).collect()))
 }
 
 fn unique(args: &[Value]) -> Result<Value, Error> {
@@ -319,12 +320,11 @@ fn group_by(args: &[Value]) -> Result<Value, Error> {
     let [value, attribute, default, case] = bind("groupby", args, names, 2)?;
     let path = Path::new(attribute.as_ref(), default.clone(), !is_true(case))?;
     let shown = Path::new(attribute.as_ref(), default, false)?;
-    let mut entries = keyed(iter(&value.unwrap_or_default())?, &path)?;
-    ops::sort_by(&mut entries, |(key, _)| key.clone(), false)?;
+    let entries = ops::sort(keyed(iter(&value.unwrap_or_default())?, &path)?, false)?;
     let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
     for (key, item) in entries {
         match groups.last_mut() {
-            Some((last, members)) if *last == key => members.push(item),
+            Some((last, members)) if equal(last, &key)? => members.push(item),
             _ => groups.push((key, vec![item])),
         }
     }

@@ -3,10 +3,11 @@
 use std::cmp::Ordering;
 
 use minijinja::value::ValueKind;
-use minijinja::{Environment, Error, Value};
+use minijinja::{Environment, Error, State, Value};
 
 use super::args::{Arguments, bind};
-use super::value::{Py, py};
+use super::limits::{charge, equal};
+use super::value::{Dict, Py, py};
 use super::{FILTERS, ops, repr, unsupported};
 
 /// The names of all tests, as `jinja2.tests.TESTS` has them.
@@ -55,7 +56,11 @@ pub const TESTS: [&str; 39] = [
 /// Puts the tests into `env`.
 pub fn install(env: &mut Environment<'static>) {
     for name in TESTS {
-        env.add_test(name, move |args: Arguments| test(name, &args.into_values()));
+        env.add_test(name, move |state: &State, args: Arguments| {
+            let args = args.into_values();
+            charge(state, &args)?;
+            test(name, &args)
+        });
     }
 }
 
@@ -74,8 +79,8 @@ fn test(name: &str, args: &[Value]) -> Result<bool, Error> {
             )?)
         }
         "sameas" => two().and_then(|(a, b)| same(&a, &b)),
-        "==" | "eq" | "equalto" => two().map(|(a, b)| a == b),
-        "!=" | "ne" => two().map(|(a, b)| a != b),
+        "==" | "eq" | "equalto" => two().and_then(|(a, b)| equal(&a, &b)),
+        "!=" | "ne" => two().and_then(|(a, b)| Ok(!equal(&a, &b)?)),
         ">" | "gt" | "greaterthan" => order(two()?, |o| o == Ordering::Greater),
         ">=" | "ge" => order(two()?, Ordering::is_ge),
         "<" | "lt" | "lessthan" => order(two()?, |o| o == Ordering::Less),
@@ -95,22 +100,31 @@ fn is_zero(value: &Value) -> Result<bool, Error> {
     Ok(*value == Value::from(0))
 }
 
+/// Where a list or a dict is, which is what it is in Python.
+fn address(value: &Value) -> Option<usize> {
+    let list = value
+        .downcast_object_ref::<Vec<Value>>()
+        .map(|list| std::ptr::from_ref(list).addr());
+    list.or_else(|| {
+        value
+            .downcast_object_ref::<Dict>()
+            .map(|dict| std::ptr::from_ref(dict).addr())
+    })
+}
+
+/// `a is b`. Of equal numbers, strings and tuples Python may have one or two.
 fn same(a: &Value, b: &Value) -> Result<bool, Error> {
-    match (a.as_object(), b.as_object()) {
-        (Some(a), Some(b)) => Ok(std::ptr::eq(
-            std::ptr::from_ref(a).cast::<u8>(),
-            std::ptr::from_ref(b).cast(),
-        ) || a.to_string() == b.to_string()),
-        (None, None) => match (py(a), py(b)) {
-            (Py::None, Py::None) => Ok(true),
-            (Py::Bool(a), Py::Bool(b)) => Ok(a == b),
-            (Py::Int(a), Py::Int(b)) if (-5..=256).contains(&a) && (-5..=256).contains(&b) => {
-                Ok(a == b)
-            }
-            _ if a.kind() != b.kind() || a != b => Ok(false),
-            _ => Err(unsupported("the identity of equal values")),
-        },
-        _ => Ok(false),
+    match (py(a), py(b)) {
+        (Py::None, Py::None) => Ok(true),
+        (Py::Bool(a), Py::Bool(b)) => Ok(a == b),
+        (Py::Int(a), Py::Int(b)) if (-5..=256).contains(&a) && (-5..=256).contains(&b) => {
+            Ok(a == b)
+        }
+        (Py::List(_) | Py::Dict(_), _) | (_, Py::List(_) | Py::Dict(_)) => {
+            Ok(address(a) == address(b))
+        }
+        _ if a.kind() != b.kind() || !equal(a, b)? => Ok(false),
+        _ => Err(unsupported("the identity of equal values")),
     }
 }
 

@@ -1,5 +1,9 @@
 //! What `str` methods mean where Rust's differ.
 
+use minijinja::Error;
+
+use super::limits::{fits, fits_items};
+
 /// `str.isspace()` of one character: Unicode's white space and the four information separators.
 pub fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
@@ -107,8 +111,12 @@ pub fn swapcase(text: &str) -> String {
 }
 
 /// `str.split(sep, count)`: `sep` of `None` splits at runs of white space.
-pub fn split(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
-    match sep {
+///
+/// # Errors
+/// Too many parts.
+pub fn split(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>, Error> {
+    fits_items(parts_at_most(text, sep).min(count))?;
+    Ok(match sep {
         Some(sep) => text
             .splitn(count.saturating_add(1), sep)
             .map(str::to_owned)
@@ -126,11 +134,23 @@ pub fn split(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
             }
             parts
         }
+    })
+}
+
+/// A bound for the number of parts of a split, exact where it is cheap.
+fn parts_at_most(text: &str, sep: Option<&str>) -> usize {
+    match sep {
+        Some(sep) => memchr::memmem::find_iter(text.as_bytes(), sep).count() + 1,
+        None => text.len() / 2 + 1,
     }
 }
 
 /// `str.rsplit(sep, count)`.
-pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
+///
+/// # Errors
+/// Too many parts.
+pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>, Error> {
+    fits_items(parts_at_most(text, sep).min(count))?;
     let mut parts: Vec<String> = match sep {
         Some(sep) => text
             .rsplitn(count.saturating_add(1), sep)
@@ -154,15 +174,24 @@ pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
         }
     };
     parts.reverse();
-    parts
+    Ok(parts)
 }
 
 /// `str.replace(old, new, count)`; a negative `count` is all.
-pub fn replace(text: &str, old: &str, new: &str, count: i64) -> String {
-    match usize::try_from(count) {
-        Ok(count) => text.replacen(old, new, count),
-        Err(_) => text.replace(old, new),
+///
+/// # Errors
+/// A result of too great a size.
+pub fn replace(text: &str, old: &str, new: &str, count: i64) -> Result<String, Error> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if new.len() > old.len() {
+        let found = text.matches(old).take(count).count();
+        fits(
+            (new.len() - old.len())
+                .saturating_mul(found)
+                .saturating_add(text.len()),
+        )?;
     }
+    Ok(text.replacen(old, new, count))
 }
 
 /// `str.expandtabs(size)`.

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, Value};
 
+use super::limits::fits_items;
 use super::objects::{BoundMethod, DictView, Generator, Group, Range};
 use super::{exception, type_error, unsupported};
 
@@ -123,10 +124,11 @@ pub fn iter(value: &Value) -> Result<Vec<Value>, Error> {
     Ok(match py(value) {
         Py::Undefined => Vec::new(),
         Py::List(items) | Py::Tuple(items) => items.to_vec(),
-        Py::Str(text) => text
-            .chars()
-            .map(|c| Value::from(c.encode_utf8(&mut [0; 4]) as &str))
-            .collect(),
+        Py::Str(text) => {
+            fits_items(text.len())?;
+            let char = |c: char| Value::from(c.encode_utf8(&mut [0; 4]) as &str);
+            text.chars().map(char).collect()
+        }
         Py::Dict(dict) => dict.keys().cloned().collect(),
         Py::View(view) => view.items(),
         Py::Range(range) => range.items().collect(),
