@@ -5,6 +5,8 @@
 //! template, and no variable can hide them. Text and tags are written between delimiters of control characters, with
 //! white space control already applied.
 
+use std::fmt::Write as _;
+
 use super::lexer::{Token, tokenize};
 use crate::count::template::python;
 
@@ -158,12 +160,11 @@ impl Translator {
     }
 
     fn expect_name(&mut self) -> Result<String> {
-        match self.next() {
-            Token::Name(name) => Ok(name),
-            _ => {
-                self.at -= 1;
-                Err(self.expected("name"))
-            }
+        if let Token::Name(name) = self.next() {
+            Ok(name)
+        } else {
+            self.at -= 1;
+            Err(self.expected("name"))
         }
     }
 
@@ -354,7 +355,7 @@ impl Translator {
         );
         if self.skip_name("if") {
             let test = self.expression()?;
-            tag += &format!(" if {}", test.text);
+            _ = write!(tag, " if {}", test.text);
         }
         let recursive = self.skip_name("recursive");
         if recursive {
@@ -479,11 +480,12 @@ impl Translator {
                 has_default = true;
                 let default = self.expression()?;
                 if default.shape == Shape::Const {
-                    text += &format!("={}", default.text);
+                    _ = write!(text, "={}", default.text);
                 } else {
                     let (open, close) = DELIMITERS[0];
                     text += "=(0|__missing)";
-                    fill += &format!(
+                    _ = write!(
+                        fill,
                         "{open} if {name}|__is_missing {close}{open} set {name} = {} {close}{open} endif {close}",
                         default.text
                     );
@@ -686,9 +688,10 @@ impl Translator {
         let mut value = self.or()?;
         while self.skip_name("if") {
             let test = self.or()?;
-            let otherwise = match self.skip_name("else") {
-                true => format!(" else {}", self.expression()?.text),
-                false => String::new(),
+            let otherwise = if self.skip_name("else") {
+                format!(" else {}", self.expression()?.text)
+            } else {
+                String::new()
             };
             value = Code::other(format!("({} if {}{otherwise})", value.text, test.text));
             self.unknown.truncate(known);
@@ -704,7 +707,7 @@ impl Translator {
         }
         let mut text = format!("({}", first.text);
         while self.skip_name(word) {
-            text += &format!(" {word} {}", next(self)?.text);
+            _ = write!(text, " {word} {}", next(self)?.text);
         }
         Ok(Code::other(text + ")"))
     }
@@ -774,7 +777,7 @@ impl Translator {
             let right = next(self)?.text;
             if last == *op {
                 value.text.truncate(value.text.len() - 2);
-                value.text += &format!(", {right}))");
+                _ = write!(value.text, ", {right}))");
             } else {
                 value = Code::other(format!("({}|{name}({right}))", value.text));
             }
@@ -971,9 +974,10 @@ impl Translator {
                 shape: if special { Shape::Method } else { Shape::Call },
             });
         }
-        Ok(Code::other(match special {
-            true => format!("({}|__attr(\"{name}\"))", value.text),
-            false => format!("{}.{name}", value.text),
+        Ok(Code::other(if special {
+            format!("({}|__attr(\"{name}\"))", value.text)
+        } else {
+            format!("{}.{name}", value.text)
         }))
     }
 
@@ -989,14 +993,14 @@ impl Translator {
     /// `value[index]` or `value[start:stop:step]`.
     fn subscribed(&mut self, value: &Code, start: usize) -> Result<String> {
         let mut parts = Vec::new();
-        if !self.is_op(":") {
+        if self.is_op(":") {
+            parts.push("none".to_owned());
+        } else {
             let index = self.expression()?;
             if !self.is_op(":") {
                 return Ok(format!("({}|__item({}))", value.text, index.text));
             }
             parts.push(index.text);
-        } else {
-            parts.push("none".to_owned());
         }
         while parts.len() < 3 && self.skip_op(":") {
             let absent = self.is_op(":") || self.is_op("]") || self.is_op(",");
@@ -1061,13 +1065,13 @@ impl Translator {
                     return Err(invalid());
                 }
                 splat = true;
-                text += &format!("*({}|__iter)", self.expression()?.text);
+                _ = write!(text, "*({}|__iter)", self.expression()?.text);
             } else if self.skip_op("**") {
                 if double_splat {
                     return Err(invalid());
                 }
                 double_splat = true;
-                text += &format!("**({}|__mapping)", self.expression()?.text);
+                _ = write!(text, "**({}|__mapping)", self.expression()?.text);
             } else if matches!(self.look(), Token::Op("=")) && matches!(self.peek(), Token::Name(_))
             {
                 if double_splat {
@@ -1076,7 +1080,7 @@ impl Translator {
                 named = true;
                 let name = self.expect_name()?;
                 self.at += 1;
-                text += &format!("{name}={}", self.expression()?.text);
+                _ = write!(text, "{name}={}", self.expression()?.text);
             } else {
                 if named || splat || double_splat {
                     return Err(invalid());
@@ -1133,7 +1137,7 @@ impl Translator {
     fn filters(&mut self) -> Result<String> {
         let mut text = String::new();
         while self.skip_op("|") {
-            text += &format!("|{}", self.filter()?);
+            _ = write!(text, "|{}", self.filter()?);
         }
         Ok(text)
     }
@@ -1189,7 +1193,7 @@ fn quote(text: &str) -> String {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out += "\\n",
-            c if c.is_control() => out += &format!("\\u{:04x}", c as u32),
+            c if c.is_control() => _ = write!(out, "\\u{:04x}", c as u32),
             c => out.push(c),
         }
     }

@@ -60,7 +60,7 @@ pub fn strftime(t: DateTime, format: &str) -> Result<String, Error> {
             break;
         };
         let text = directive(t, kind)?;
-        out.push_str(&match flag {
+        let text = match flag {
             Some('-') if text.len() > 1 => {
                 let short = text.trim_start_matches(['0', ' ']);
                 if short.is_empty() { "0" } else { short }.to_owned()
@@ -73,7 +73,8 @@ pub fn strftime(t: DateTime, format: &str) -> Result<String, Error> {
             Some('0') if text.starts_with(' ') => text.replace(' ', "0"),
             Some('#') => return Err(unsupported("the strftime flag #")),
             _ => text,
-        });
+        };
+        out.push_str(&text);
     }
     Ok(out)
 }

@@ -1,6 +1,7 @@
 //! Jinja2's filters on single values; those on sequences are in [`super::sequences`].
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use minijinja::{Environment, Error, State, Value};
 
@@ -214,9 +215,9 @@ fn title(text: &str) -> String {
     for c in text.chars() {
         let breaks = strings::is_space(c) || matches!(c, '-' | '(' | '{' | '[' | '<');
         if first {
-            out.extend(c.to_uppercase())
+            out.extend(c.to_uppercase());
         } else {
-            out.extend(c.to_lowercase())
+            out.extend(c.to_lowercase());
         }
         first = breaks;
     }
@@ -466,7 +467,7 @@ fn file_size(args: &[Value]) -> Result<Value, Error> {
     let bytes = float(&value.unwrap_or_default())?
         .ok_or_else(|| exception("ValueError", "could not convert to float"))?;
     let base = if binary { 1024.0 } else { 1000.0 };
-    if bytes == 1.0 {
+    if bytes.total_cmp(&1.0).is_eq() {
         return Ok(Value::from("1 Byte"));
     }
     if bytes < base {
@@ -496,7 +497,7 @@ fn quote_url(value: &Value, for_query: bool) -> Result<String, Error> {
             b'/' if for_query => out.push_str("%2F"),
             b' ' if for_query => out.push('+'),
             b if b.is_ascii_alphanumeric() || b"_.-~/".contains(&b) => out.push(char::from(b)),
-            b => out.push_str(&std::format!("%{b:02X}")),
+            b => _ = write!(out, "%{b:02X}"),
         }
     }
     Ok(out)

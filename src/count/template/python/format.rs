@@ -124,9 +124,7 @@ impl Spec {
     fn float(&self, value: f64) -> Result<String, Error> {
         let magnitude = value.abs();
         let kind = self.kind.unwrap_or('r');
-        let mut digits = if !value.is_finite() {
-            repr::float(magnitude)
-        } else {
+        let mut digits = if value.is_finite() {
             let precision = self.precision.unwrap_or(6).min(MAX_WIDTH);
             match kind {
                 'f' | 'F' => format!("{magnitude:.precision$}"),
@@ -141,6 +139,8 @@ impl Spec {
                     ));
                 }
             }
+        } else {
+            repr::float(magnitude)
         };
         if self.alternate && !digits.contains('.') && matches!(kind, 'f' | 'F') {
             digits.push('.');
@@ -179,9 +179,12 @@ fn general(value: f64, precision: usize, alternate: bool, point: bool) -> String
     let (digits, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let power: i64 = power.parse().unwrap_or(0);
     let limit = i64::try_from(precision).unwrap_or(i64::MAX) - i64::from(point);
-    let trim = |text: &str| match text.contains('.') && !alternate {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
+    let trim = |text: &str| {
+        if text.contains('.') && !alternate {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
     };
     if power < -4 || power >= limit {
         return format!(
@@ -320,13 +323,11 @@ fn converted(spec: &mut Spec, kind: char, value: &Value) -> Result<String, Error
         return spec.text(&text);
     }
     match (kind, number) {
-        ('d' | 'i' | 'u', Some(Ok(i))) => spec.int(i),
+        ('d' | 'i' | 'u' | 'x' | 'X' | 'o' | 'c', Some(Ok(i))) => spec.int(i),
         ('d' | 'i' | 'u', Some(Err(f))) if f.is_finite() => spec.int(f.trunc() as i128),
-        ('x' | 'X' | 'o', Some(Ok(i))) => spec.int(i),
         ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Some(n)) => {
             spec.float(n.map_or_else(|f| f, |i| i as f64))
         }
-        ('c', Some(Ok(i))) => spec.int(i),
         ('c', None) if value.as_str().is_some_and(|s| s.chars().count() == 1) => {
             spec.text(value.as_str().unwrap_or_default())
         }

@@ -71,6 +71,12 @@ pub fn install(env: &mut Environment<'static>) {
         }
         Ok::<_, Error>(dict(entries))
     });
+    access(env);
+    statements(env);
+}
+
+/// Attributes, items, slices and methods.
+fn access(env: &mut Environment<'static>) {
     env.add_filter("__item", |state: &State, value: &Value, key: &Value| {
         if value.as_str().is_some() {
             charge(state, [value])?;
@@ -103,6 +109,10 @@ pub fn install(env: &mut Environment<'static>) {
             _ => Err(type_error("no method named")),
         },
     );
+}
+
+/// What the statements of Jinja2 are written with.
+fn statements(env: &mut Environment<'static>) {
     env.add_filter("__variable", |state: &State, name: &str| {
         state.lookup(name).unwrap_or_default()
     });
@@ -120,9 +130,12 @@ pub fn install(env: &mut Environment<'static>) {
     env.add_filter("__no_loader", |_: &Value, _: &str| {
         Err::<Value, _>(type_error("no loader for this environment specified"))
     });
-    env.add_filter("__autoescape", |on: &Value| match on.is_true() {
-        true => Err(unsupported("autoescape")),
-        false => Ok(false),
+    env.add_filter("__autoescape", |on: &Value| {
+        if on.is_true() {
+            Err(unsupported("autoescape"))
+        } else {
+            Ok(false)
+        }
     });
 }
 

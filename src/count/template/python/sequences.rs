@@ -20,7 +20,7 @@ pub fn filter(
         "first" => one(name, args).and_then(|v| first(&v)),
         "last" => one(name, args).and_then(|v| last(&v)),
         "reverse" => one(name, args).and_then(|v| reverse(&v)),
-        "items" => one(name, args).and_then(|v| items(&v)),
+        "items" => one(name, args).map(|v| items(&v)),
         "join" => join(args),
         "sort" => sort(args),
         "dictsort" => dict_sort(args),
@@ -71,15 +71,15 @@ fn reverse(value: &Value) -> Result<Value, Error> {
     })
 }
 
-fn items(value: &Value) -> Result<Value, Error> {
-    Ok(Generator::value(match py(value) {
+fn items(value: &Value) -> Value {
+    Generator::value(match py(value) {
         Py::Undefined => Ok(Vec::new()),
         Py::Dict(dict) => Ok(dict
             .iter()
             .map(|(k, v)| tuple(vec![k.clone(), v.clone()]))
             .collect()),
         _ => Err(type_error("Can only get item pairs from a mapping.")),
-    }))
+    })
 }
 
 /// What `attribute=` names: a path of keys, some of them numbers.

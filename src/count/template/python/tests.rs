@@ -73,10 +73,8 @@ fn test(name: &str, args: &[Value]) -> Result<bool, Error> {
         "in" => two().and_then(|(value, container)| ops::contains(&container, &value)),
         "divisibleby" => {
             let [value, by] = bind(name, args, ["value", "num"], 2)?;
-            is_zero(&ops::modulo(
-                &value.unwrap_or_default(),
-                &by.unwrap_or_default(),
-            )?)
+            let rest = ops::modulo(&value.unwrap_or_default(), &by.unwrap_or_default())?;
+            Ok(is_zero(&rest))
         }
         "sameas" => two().and_then(|(a, b)| same(&a, &b)),
         "==" | "eq" | "equalto" => two().and_then(|(a, b)| equal(&a, &b)),
@@ -96,8 +94,8 @@ fn order((a, b): (Value, Value), holds: impl Fn(Ordering) -> bool) -> Result<boo
     Ok(ops::compare(&a, &b)?.is_some_and(holds))
 }
 
-fn is_zero(value: &Value) -> Result<bool, Error> {
-    Ok(*value == Value::from(0))
+fn is_zero(value: &Value) -> bool {
+    *value == Value::from(0)
 }
 
 /// Where a list or a dict is, which is what it is in Python.
@@ -132,7 +130,7 @@ fn unary(name: &str, value: &Value) -> Result<bool, Error> {
     let seen = py(value);
     Ok(match name {
         "odd" => ops::modulo(value, &Value::from(2)).map(|r| r == Value::from(1))?,
-        "even" => is_zero(&ops::modulo(value, &Value::from(2))?)?,
+        "even" => is_zero(&ops::modulo(value, &Value::from(2))?),
         "defined" => !value.is_undefined(),
         "undefined" => value.is_undefined(),
         "filter" => value.as_str().is_some_and(|name| FILTERS.contains(&name)),
@@ -158,12 +156,11 @@ fn unary(name: &str, value: &Value) -> Result<bool, Error> {
         "string" => matches!(seen, Py::Str(_)),
         "mapping" => matches!(seen, Py::Dict(_)),
         "number" => matches!(seen, Py::Int(_) | Py::Float(_) | Py::Bool(_)),
-        "sequence" => match seen {
-            Py::Str(_) | Py::List(_) | Py::Tuple(_) | Py::Dict(_) | Py::Range(_) => true,
-            // `Undefined` has a length and a `__getitem__` to look up.
-            Py::Undefined => true,
-            _ => false,
-        },
+        // `Undefined` too has a length and a `__getitem__` to look up.
+        "sequence" => matches!(
+            seen,
+            Py::Str(_) | Py::List(_) | Py::Tuple(_) | Py::Dict(_) | Py::Range(_) | Py::Undefined
+        ),
         "iterable" => match seen {
             Py::None | Py::Bool(_) | Py::Int(_) | Py::Float(_) | Py::Method(_) | Py::Namespace => {
                 false
