@@ -12,7 +12,12 @@ use super::{exception, format, methods, repr, text, type_error, unsupported};
 
 /// Puts the operators into `env`.
 pub fn install(env: &mut Environment<'static>) {
-    operator(env, "__add", add);
+    env.add_filter("__add", |state: &State, args: Arguments| {
+        let args = args.into_values();
+        charge(state, &args)?;
+        let texts: Option<Vec<_>> = args.iter().map(plain).collect();
+        texts.map_or_else(|| fold(&args, add), |texts| concat_texts(&texts))
+    });
     operator(env, "__sub", |a, b| arithmetic('-', a, b));
     operator(env, "__mul", mul);
     operator(env, "__div", |a, b| arithmetic('/', a, b));
@@ -323,10 +328,7 @@ pub fn add(a: &Value, b: &Value) -> Result<Value, Error> {
             };
             Ok(Value::from_safe_string(escape(a, x) + &escape(b, y)))
         }
-        (Py::Str(x), Py::Str(y)) => {
-            fits(x.len() + y.len())?;
-            Ok(Value::from([x, y].concat()))
-        }
+        (Py::Str(x), Py::Str(y)) => concat_texts(&[x, y]),
         (Py::List(x), Py::List(y)) => {
             fits_items(x.len() + y.len())?;
             Ok(list([x, y].concat()))
@@ -340,6 +342,16 @@ pub fn add(a: &Value, b: &Value) -> Result<Value, Error> {
         )),
         _ => arithmetic('+', a, b),
     }
+}
+
+fn plain(value: &Value) -> Option<&str> {
+    value.as_str().filter(|_| !value.is_safe())
+}
+
+/// A chain of `+` between strings: copied once, not once for every operator.
+fn concat_texts(texts: &[&str]) -> Result<Value, Error> {
+    fits(texts.iter().map(|text| text.len()).sum())?;
+    Ok(Value::from(texts.concat()))
 }
 
 fn mul(a: &Value, b: &Value) -> Result<Value, Error> {
