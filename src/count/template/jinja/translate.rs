@@ -156,7 +156,9 @@ impl Translator {
     }
 
     fn expect_name(&mut self) -> Result<String> {
-        if let Token::Name(name) = self.next() { Ok(name) } else {
+        if let Token::Name(name) = self.next() {
+            Ok(name)
+        } else {
             self.at -= 1;
             Err(self.expected("name"))
         }
@@ -646,7 +648,11 @@ impl Translator {
         let mut value = self.or()?;
         while self.skip_name("if") {
             let test = self.or()?;
-            let otherwise = if self.skip_name("else") { format!(" else {}", self.expression()?.text) } else { String::new() };
+            let otherwise = if self.skip_name("else") {
+                format!(" else {}", self.expression()?.text)
+            } else {
+                String::new()
+            };
             value = Code::other(format!("({} if {}{otherwise})", value.text, test.text));
             self.unknown.truncate(known);
         }
@@ -920,7 +926,11 @@ impl Translator {
                 shape: if special { Shape::Method } else { Shape::Call },
             });
         }
-        Ok(Code::other(if special { format!("({}|__attr(\"{name}\"))", value.text) } else { format!("{}.{name}", value.text) }))
+        Ok(Code::other(if special {
+            format!("({}|__attr(\"{name}\"))", value.text)
+        } else {
+            format!("{}.{name}", value.text)
+        }))
     }
 
     fn subscript(&mut self, value: &Code) -> Result<Code> {

@@ -178,7 +178,13 @@ fn general(value: f64, precision: usize, alternate: bool, point: bool) -> String
     let (digits, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let power: i64 = power.parse().unwrap_or(0);
     let limit = i64::try_from(precision).unwrap_or(i64::MAX) - i64::from(point);
-    let trim = |text: &str| if text.contains('.') && !alternate { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() };
+    let trim = |text: &str| {
+        if text.contains('.') && !alternate {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
     if power < -4 || power >= limit {
         return format!(
             "{}e{}",

@@ -358,24 +358,28 @@ fn make_dict(args: &[Value]) -> Result<Dict, Error> {
     let (positional, keywords) = split(args);
     let mut entries = match positional {
         [] => Dict::new(),
-        [one] => if let Py::Dict(dict) = py(one) { dict.clone() } else {
-            let mut dict = Dict::new();
-            for pair in iter(one)? {
-                match &iter(&pair)?[..] {
-                    [key, value] => dict.insert(key.clone(), value.clone()),
-                    _ => {
-                        return Err(exception(
-                            "ValueError",
-                            "dictionary update sequence element has not length 2",
-                        ));
-                    }
-                };
+        [one] => {
+            if let Py::Dict(dict) = py(one) {
+                dict.clone()
+            } else {
+                let mut dict = Dict::new();
+                for pair in iter(one)? {
+                    match &iter(&pair)?[..] {
+                        [key, value] => dict.insert(key.clone(), value.clone()),
+                        _ => {
+                            return Err(exception(
+                                "ValueError",
+                                "dictionary update sequence element has not length 2",
+                            ));
+                        }
+                    };
+                }
+                dict
             }
-            dict
-        },
+        }
         _ => return Err(type_error("dict expected at most 1 argument")),
     };
-    for keywords in &keywords {
+    if let Some(keywords) = &keywords {
         for name in keywords.args() {
             entries.insert(Value::from(name), keywords.peek::<Value>(name)?);
         }

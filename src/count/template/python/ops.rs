@@ -102,7 +102,13 @@ pub fn install(env: &mut Environment<'static>) {
     env.add_filter("__no_loader", |_: &Value, _: &str| {
         Err::<Value, _>(type_error("no loader for this environment specified"))
     });
-    env.add_filter("__autoescape", |on: &Value| if on.is_true() { Err(unsupported("autoescape")) } else { Ok(false) });
+    env.add_filter("__autoescape", |on: &Value| {
+        if on.is_true() {
+            Err(unsupported("autoescape"))
+        } else {
+            Ok(false)
+        }
+    });
 }
 
 /// An argument that a macro was called without.

@@ -1,9 +1,5 @@
 //! What `str` methods mean where Rust's differ.
 
-use minijinja::Error;
-
-use super::limits::{fits, fits_items};
-
 /// `str.isspace()` of one character: Unicode's white space and the four information separators.
 pub fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
@@ -111,15 +107,12 @@ pub fn swapcase(text: &str) -> String {
 }
 
 /// `str.split(sep, count)`: `sep` of `None` splits at runs of white space.
-///
-/// # Errors
-/// Too many parts.
-pub fn split(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>, Error> {
-    fits_items(parts_at_most(text, sep).min(count))?;
-    Ok(if let Some(sep) = sep { text
-    .splitn(count.saturating_add(1), sep)
-    .map(str::to_owned)
-    .collect() } else {
+pub fn split(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
+    if let Some(sep) = sep {
+        text.splitn(count.saturating_add(1), sep)
+            .map(str::to_owned)
+            .collect()
+    } else {
         let (mut parts, mut rest) = (Vec::new(), text.trim_start_matches(is_space));
         while !rest.is_empty() {
             if parts.len() == count {
@@ -131,27 +124,16 @@ pub fn split(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>,
             rest = rest[end..].trim_start_matches(is_space);
         }
         parts
-    })
-}
-
-/// A bound for the number of parts of a split, exact where it is cheap.
-fn parts_at_most(text: &str, sep: Option<&str>) -> usize {
-    match sep {
-        Some(sep) => memchr::memmem::find_iter(text.as_bytes(), sep).count() + 1,
-        None => text.len() / 2 + 1,
     }
 }
 
 /// `str.rsplit(sep, count)`.
-///
-/// # Errors
-/// Too many parts.
-pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>, Error> {
-    fits_items(parts_at_most(text, sep).min(count))?;
-    let mut parts: Vec<String> = if let Some(sep) = sep { text
-    .rsplitn(count.saturating_add(1), sep)
-    .map(str::to_owned)
-    .collect() } else {
+pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
+    let mut parts: Vec<String> = if let Some(sep) = sep {
+        text.rsplitn(count.saturating_add(1), sep)
+            .map(str::to_owned)
+            .collect()
+    } else {
         let (mut parts, mut rest) = (Vec::new(), text.trim_end_matches(is_space));
         while !rest.is_empty() {
             if parts.len() == count {
@@ -168,24 +150,15 @@ pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>
         parts
     };
     parts.reverse();
-    Ok(parts)
+    parts
 }
 
 /// `str.replace(old, new, count)`; a negative `count` is all.
-///
-/// # Errors
-/// A result of too great a size.
-pub fn replace(text: &str, old: &str, new: &str, count: i64) -> Result<String, Error> {
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    if new.len() > old.len() {
-        let found = text.matches(old).take(count).count();
-        fits(
-            (new.len() - old.len())
-                .saturating_mul(found)
-                .saturating_add(text.len()),
-        )?;
+pub fn replace(text: &str, old: &str, new: &str, count: i64) -> String {
+    match usize::try_from(count) {
+        Ok(count) => text.replacen(old, new, count),
+        Err(_) => text.replace(old, new),
     }
-    Ok(text.replacen(old, new, count))
 }
 
 /// `str.expandtabs(size)`.
