@@ -198,13 +198,13 @@ fn counting(criterion: &mut Criterion) {
         .sample_size(10)
         .throughput(Throughput::Bytes(texts.bytes()));
     group.bench_function("all/tokenizers", |bencher| {
-        bencher.iter(|| assert_eq!(drain(&tokenizer, &texts), expected))
+        bencher.iter(|| assert_eq!(drain(&tokenizer, &texts), expected));
     });
     group.bench_function("all/ours", |bencher| {
-        bencher.iter(|| assert_eq!(ours(&engine, &texts), expected))
+        bencher.iter(|| assert_eq!(ours(&engine, &texts), expected));
     });
     group.bench_function("osl", |bencher| {
-        bencher.iter(|| assert_eq!(osl(&engine, &texts), expected[1]))
+        bencher.iter(|| assert_eq!(osl(&engine, &texts), expected[1]));
     });
     group.bench_function("osl and tpot", |bencher| {
         bencher.iter(|| assert_eq!(osl_and_tpot(&engine, &texts), (expected[1], expected[2])));
@@ -265,7 +265,7 @@ fn loading(criterion: &mut Criterion) {
     group.sample_size(10);
     for (name, choice) in [("both engines", Choice::Auto), ("referee", Choice::Referee)] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| black_box(Engine::load(&json, choice, u64::MAX).is_ok()))
+            bencher.iter(|| black_box(Engine::load(&json, choice, u64::MAX).is_ok()));
         });
     }
     group.finish();

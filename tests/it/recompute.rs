@@ -26,7 +26,9 @@ fn check_files(run: &Run, expected: &str) {
     let snapshot = |bytes: &[u8]| {
         let mut value: Value = serde_json::from_slice(bytes).unwrap();
         // The reference's emit counter and its clock at that moment: not in the log.
-        ["counter", "timestamp_ns"].map(|key| value.as_object_mut().unwrap().remove(key).unwrap());
+        for key in ["counter", "timestamp_ns"] {
+            value.as_object_mut().unwrap().remove(key).unwrap();
+        }
         value
     };
     let want = read(&format!("{expected}/final_snapshot.json"));
@@ -279,12 +281,7 @@ fn samples_that_never_completed_are_named() {
         let text = String::from_utf8(log.clone()).unwrap();
         let complete =
             |line: &&str| line.contains("\"sample.complete\"") && line.contains("finish_reason");
-        let last = text
-            .lines()
-            .filter(complete)
-            .next_back()
-            .unwrap()
-            .to_owned();
+        let last = text.lines().rfind(complete).unwrap().to_owned();
         *log = text.replace(&format!("{last}\n"), "").into_bytes();
     };
     let (run, outcome) = check_log(
