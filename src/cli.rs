@@ -9,7 +9,10 @@ use jiff::civil::DateTime;
 /// What a person typed.
 #[derive(Debug, Parser)]
 #[command(name = "tok-recompute", version, about, long_about = LONG_ABOUT, after_long_help = AFTER_HELP)]
-#[command(max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    max_term_width = 100,
+    override_usage = "tok-recompute [OPTIONS] <RUN>..."
+)]
 pub struct Cli {
     /// Run directories, or their `events.jsonl` (`.gz` and `.zst` too; `-` reads stdin)
     #[arg(value_name = "RUN", required_unless_present = "completions", value_hint = ValueHint::AnyPath)]

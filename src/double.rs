@@ -31,6 +31,7 @@ pub fn python(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
+    #[allow(clippy::excessive_precision, reason = "the tie is the point")]
     fn doubles_have_their_shortest_digits() {
         // `msgspec.json.encode` of msgspec 0.20.0 and `repr` of CPython 3.11.
         let check = |value: f64, msgspec: &str, python: &str| {

@@ -18,6 +18,7 @@ pub mod series;
 pub mod report;
 
 mod double;
+mod exact;
 
 pub mod pipeline;
 pub mod command;

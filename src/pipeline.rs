@@ -25,6 +25,8 @@ pub struct Job<'a> {
     pub streaming: Option<bool>,
     /// Whether early-stopping estimates are made.
     pub early_stopping: bool,
+    /// How much of the log goes into one batch; the figures do not depend on it.
+    pub sizes: BatchSizes,
 }
 
 /// What stops the work.
@@ -62,7 +64,7 @@ pub fn run(
     let mut cut = None;
     let ended = run_ordered(
         job.pools,
-        log.batches(BatchSizes::new(threads)),
+        log.batches(job.sizes),
         IN_FLIGHT_PER_THREAD * threads,
         |_| Observer::new(job.tokenizer, job.streaming != Some(false)),
         |observer, piece| piece.map(|piece| observe(observer, &piece)),

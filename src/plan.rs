@@ -142,8 +142,10 @@ pub struct RunPlan {
     pub date: RunDate,
     /// What is written where.
     pub targets: Targets,
-    /// What had to be assumed, and what could not be read; one line each.
-    pub notes: Vec<String>,
+    /// What could not be read though it is there; one line each.
+    pub warnings: Vec<String>,
+    /// What had to be assumed; one line each.
+    pub assumed: Vec<String>,
 }
 
 /// Resolves every RUN of the command line, each on its own.
@@ -168,8 +170,8 @@ pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, PlanError>>, PlanError> 
 impl RunPlan {
     fn resolve(run: &Path, cli: &Cli) -> Result<Self, PlanError> {
         let (log, dir) = find_log(run)?;
-        let mut notes = Vec::new();
-        let config = read_config(dir.as_deref(), &mut notes)?;
+        let (mut warnings, mut assumed) = (Vec::new(), Vec::new());
+        let config = read_config(dir.as_deref(), &mut warnings)?;
         let existing = existing_summary(dir.as_deref(), cli)?;
         let previous = existing.as_deref().map(read_small).transpose()?;
         let facts = match (&existing, &previous) {
@@ -195,15 +197,16 @@ impl RunPlan {
             name: run.display().to_string(),
             date: RunDate::resolve(cli.counting.date, &log),
             log,
-            streaming: streaming(cli, &config, &facts, &mut notes),
-            early_stopping: early_stopping(cli, &config, &facts, &mut notes),
-            legacy_window: legacy_window(cli, &config, &facts, &mut notes),
+            streaming: streaming(cli, &config, &facts, &mut assumed),
+            early_stopping: early_stopping(cli, &config, &facts, &mut assumed),
+            legacy_window: legacy_window(cli, &config, &facts, &mut assumed),
             dir,
             config,
             previous,
             tokenizer,
             targets,
-            notes,
+            warnings,
+            assumed,
         })
     }
 }
@@ -256,7 +259,7 @@ pub fn read_small(path: &Path) -> Result<Vec<u8>, PlanError> {
 }
 
 /// config.yaml: absent is normal, unreadable YAML is worth a warning, not a stop.
-fn read_config(dir: Option<&Path>, notes: &mut Vec<String>) -> Result<RunConfig, PlanError> {
+fn read_config(dir: Option<&Path>, warnings: &mut Vec<String>) -> Result<RunConfig, PlanError> {
     let Some(path) = dir
         .map(|dir| dir.join("config.yaml"))
         .filter(|path| path.is_file())
@@ -269,7 +272,7 @@ fn read_config(dir: Option<&Path>, notes: &mut Vec<String>) -> Result<RunConfig,
         .and_then(RunConfig::parse);
     Ok(parsed.unwrap_or_else(|reason| {
         let first_line = reason.lines().next().unwrap_or_default();
-        notes.push(format!(
+        warnings.push(format!(
             "{} is not a configuration and was not used: {first_line}",
             path.display()
         ));
@@ -351,7 +354,7 @@ fn streaming(
     cli: &Cli,
     config: &RunConfig,
     facts: &Value,
-    notes: &mut Vec<String>,
+    assumed: &mut Vec<String>,
 ) -> Option<bool> {
     if let Some(switch) = cli.overrides.streaming {
         return Some(switch.is_on());
@@ -366,14 +369,14 @@ fn streaming(
     if ttft.is_some() {
         return Some(true);
     }
-    notes.push(
+    assumed.push(
         "assuming that responses were streamed if the log has first chunks (--streaming on|off)"
             .into(),
     );
     None
 }
 
-fn early_stopping(cli: &Cli, config: &RunConfig, facts: &Value, notes: &mut Vec<String>) -> bool {
+fn early_stopping(cli: &Cli, config: &RunConfig, facts: &Value, assumed: &mut Vec<String>) -> bool {
     if let Some(switch) = cli.overrides.early_stopping {
         return switch.is_on();
     }
@@ -385,12 +388,12 @@ fn early_stopping(cli: &Cli, config: &RunConfig, facts: &Value, notes: &mut Vec<
     if complete && let Some(latency) = latency {
         return latency.contains_key("early_stopping_percentiles");
     }
-    notes
+    assumed
         .push("assuming that early-stopping estimates are wanted (--early-stopping on|off)".into());
     true
 }
 
-fn legacy_window(cli: &Cli, config: &RunConfig, facts: &Value, notes: &mut Vec<String>) -> bool {
+fn legacy_window(cli: &Cli, config: &RunConfig, facts: &Value, assumed: &mut Vec<String>) -> bool {
     if let Some(window) = cli.overrides.qps_window {
         return window == QpsWindow::Legacy;
     }
@@ -406,7 +409,7 @@ fn legacy_window(cli: &Cli, config: &RunConfig, facts: &Value, notes: &mut Vec<S
     {
         return true;
     }
-    notes.push(
+    assumed.push(
         "assuming that QPS and TPS use the tracked duration (--qps-window native|legacy)".into(),
     );
     false

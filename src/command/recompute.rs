@@ -15,7 +15,7 @@ use super::verdict::Verdict;
 use crate::cli::{Cli, Format};
 use crate::cores::Pools;
 use crate::exit;
-use crate::log::Log;
+use crate::log::{BatchSizes, Log};
 use crate::messages::Messages;
 use crate::pipeline::{self, Finished, Job, PipelineError};
 use crate::plan::{self, RunPlan};
@@ -57,9 +57,12 @@ impl<'a> Recompute<'a> {
     /// Recomputes one run; the exit code.
     pub fn run(&mut self, plan: &RunPlan) -> anyhow::Result<u8> {
         let started = Instant::now();
-        for note in &plan.notes {
-            self.messages.note(note);
-        }
+        plan.warnings
+            .iter()
+            .for_each(|warning| self.messages.warn(warning));
+        plan.assumed
+            .iter()
+            .for_each(|assumed| self.messages.note(assumed));
         plan.targets.paths().for_each(|path| {
             report::atomic::remove_leftovers(path);
         });
@@ -109,8 +112,17 @@ impl<'a> Recompute<'a> {
                 }
                 (finished, loaded) => (finished?, loaded, None),
             };
-        if finished.lines == 0 {
-            bail!("{} is empty: there is nothing to recompute", plan.name);
+        match (finished.events, &finished.cut) {
+            (0, Some(cut)) => bail!("{cut}"),
+            (0, None) if finished.lines == 0 => {
+                bail!("{} is empty: there is nothing to recompute", plan.log)
+            }
+            (0, None) => bail!(
+                "{} is no event log: none of its {} lines is an event",
+                plan.log,
+                finished.lines
+            ),
+            _ => {}
         }
         seconds.count = started.elapsed().as_secs_f64();
         Ok(Counted {
@@ -132,6 +144,7 @@ impl<'a> Recompute<'a> {
             tokenizer: loaded.map(|loaded| &*loaded.tokenizer),
             streaming: plan.streaming,
             early_stopping: plan.early_stopping,
+            sizes: BatchSizes::new(self.pools.threads()),
         };
         let progress = self.messages.progress(log.len_bytes());
         pipeline::run(log, &job, |bytes, tokens| progress.advance(bytes, tokens))
@@ -182,7 +195,7 @@ impl<'a> Recompute<'a> {
             } else {
                 "native"
             },
-            assumed: plan.notes.clone(),
+            assumed: plan.assumed.clone(),
             before: plan.previous.as_deref().map(report::headline).transpose()?,
             after: report::headline(&files.summary)?,
             anomalies: Anomalies::of(&finished, &reasons),

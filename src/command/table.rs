@@ -7,8 +7,7 @@ use crate::report::{Figures, Headline};
 
 /// Each metric's count, mean, p50 and p99, `before → after` where they differ.
 pub(super) fn before_and_after(before: Option<&Headline>, after: &Headline) -> String {
-    let empty = Headline::default();
-    let was = before.unwrap_or(&empty);
+    let was = before.unwrap_or(after);
     let mut table = Table::new();
     table
         .load_style(NOTHING)

@@ -51,6 +51,7 @@ pub struct Record {
     saw_first_chunk: bool,
     last_timestamp_ns: i64,
     lines: u64,
+    events: u64,
     bytes: u64,
     tokens: u64,
     damage: BTreeMap<Damage, Occurrences>,
@@ -67,6 +68,8 @@ pub struct Finished {
     pub snapshot: Snapshot,
     /// Lines read.
     pub lines: u64,
+    /// Lines that are events.
+    pub events: u64,
     /// Bytes of log read, after decompression.
     pub bytes: u64,
     /// Tokens counted.
@@ -107,6 +110,7 @@ impl Record {
             }
         }
         self.lines += batch.lines;
+        self.events += batch.observations.len() as u64;
         self.bytes += batch.bytes;
         for seen in batch.observations {
             self.observe(seen);
@@ -205,6 +209,7 @@ impl Record {
         Finished {
             snapshot,
             lines: self.lines,
+            events: self.events,
             bytes: self.bytes,
             tokens: self.tokens,
             ended,

@@ -272,7 +272,7 @@ fn tpot_ns(complete_ns: i64, recv_first_ns: Option<i64>, count: TokenCount) -> O
         return None;
     };
     let elapsed_ns = i128::from(complete_ns) - i128::from(recv_first_ns?);
-    Some(crate::series::divide(elapsed_ns, tokens))
+    Some(crate::exact::divide(elapsed_ns, tokens))
 }
 
 #[cfg(test)]

@@ -7,12 +7,10 @@
 
 mod beta;
 mod early_stopping;
-mod exact;
 mod histogram;
 mod stat;
 mod values;
 
-pub use exact::divide;
 pub use histogram::Bucket;
 pub use stat::{EARLY_STOPPING_LEN, Number, PERCENTILES, Stat};
 pub use values::{FloatSeries, IntSeries, Series};

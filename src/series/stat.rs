@@ -4,8 +4,8 @@ use num_bigint::BigInt;
 use serde::Serialize;
 
 use super::early_stopping::estimate;
-use super::exact::ratio;
 use super::histogram::{Bucket, histogram};
+use crate::exact::ratio;
 
 /// The percentiles of every series: as a report names them, and their value, in the report's order.
 ///

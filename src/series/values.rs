@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::exact::SquareSum;
 use super::stat::{Number, Rollups, Stat};
+use crate::exact::SquareSum;
 
 /// Values a chunk holds: 512 KiB each.
 const CHUNK_LEN: usize = 1 << 16;

@@ -1,1 +1,9 @@
 //! Every integration test in one binary: linking once is faster than linking each.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cli;
+mod properties;
+mod recompute;
+mod support;
+mod tidy;

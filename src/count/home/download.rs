@@ -1,3 +1,5 @@
+//! Fetching a tokenizer into the local Hugging Face cache; the only thing that uses a network, and only when asked.
+
 use std::ffi::OsString;
 
 use hf_hub::Cache;

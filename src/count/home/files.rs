@@ -1,3 +1,5 @@
+//! Reading the small files that decide a count, within bounds.
+
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! Where names are looked up, taken from the environment once.
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 

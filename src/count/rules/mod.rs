@@ -25,7 +25,7 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
-use self::added::{ModelVocabulary, TokenWithId};
+use self::added::{ModelVocabulary, Token, TokenWithId};
 use self::class::Class;
 use self::init::Init;
 use self::parts::Parts;
@@ -55,9 +55,6 @@ pub struct Applied<'a> {
     /// The named special tokens in the order in which transformers hands them to chat templates: `bos_token`,
     /// `eos_token`, `unk_token`, `sep_token`, `pad_token`, `cls_token`, `mask_token`, then names of the model's own.
     pub special_tokens: IndexMap<String, String>,
-    /// Text that looks like a special token is split like any other (`encode_special_tokens` of the `tokenizers`
-    /// crate); the engine must be told, a `tokenizer.json` cannot say it.
-    pub split_special_tokens: bool,
     /// The transformers class that loads this tokenizer.
     pub class: String,
     /// Why the rules that the client followed are not known, if they are not: then the file's own rules are in `json`.
@@ -103,7 +100,6 @@ pub fn apply(files: &TokenizerFiles, rules: Rules) -> Result<Applied<'_>, RulesE
         replaced: Vec::new(),
         switched_off,
         special_tokens: init.special_tokens(),
-        split_special_tokens: false,
         class: name,
         unknown: None,
     };
@@ -112,7 +108,6 @@ pub fn apply(files: &TokenizerFiles, rules: Rules) -> Result<Applied<'_>, RulesE
         put_added_tokens(class, &init, &mut parts, &mut applied.replaced)?;
         let splits = !parts.get("pre_tokenizer")?.is_null();
         mistral::refuse(files, splits, || entries(class, &init, &parts))?;
-        applied.split_special_tokens = init.split_special_tokens;
         applied.unknown = unknown;
     }
     if let Some(json) = parts.edited() {
@@ -122,6 +117,7 @@ pub fn apply(files: &TokenizerFiles, rules: Rules) -> Result<Applied<'_>, RulesE
 }
 
 /// Writes `added_tokens` where one comes, goes or is matched in another way; new ids need a look at the vocabulary.
+/// With `split_special_tokens` text that looks like a special token is split like any other, so those are left out.
 fn put_added_tokens(
     class: Class,
     init: &Init,
@@ -139,10 +135,13 @@ fn put_added_tokens(
         .added_tokens(class, &file, &ModelVocabulary::of_added(&file))
         .tokens();
     let (old, new) = (set(&file), set(&guess));
-    let found = Replaced::added_tokens(&old, &new);
-    if found.is_some() || (init.split_special_tokens && old != new) {
+    let left_out = |token: &Token| init.split_special_tokens && token.special;
+    let guess: HashSet<Token> = new.into_iter().filter(|token| !left_out(token)).collect();
+    let found = Replaced::added_tokens(&old, &guess);
+    if found.is_some() {
         let model = parts.vocabulary(&init.contents(&file))?;
-        let tokens = init.added_tokens(class, &file, &model).tokens();
+        let mut tokens = init.added_tokens(class, &file, &model).tokens();
+        tokens.retain(|added| !left_out(&added.token));
         parts.set(
             "added_tokens",
             &serde_json::to_value(tokens).map_err(RulesError::TokenizerJson)?,

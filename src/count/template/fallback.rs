@@ -48,11 +48,10 @@ struct Normalized<'a>(&'a Value);
 impl Serialize for Normalized<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match py(self.0) {
-            Py::None => serializer.serialize_none(),
             Py::Bool(b) => serializer.serialize_bool(b),
             Py::Int(n) => serializer.serialize_i128(n),
             Py::Float(f) if f.is_finite() => serializer.serialize_f64(f),
-            Py::Float(_) => serializer.serialize_none(),
+            Py::None | Py::Float(_) => serializer.serialize_none(),
             Py::Str(s) => serializer.serialize_str(s),
             Py::List(items) => serializer.collect_seq(items.iter().map(Normalized)),
             Py::Dict(entries) => {

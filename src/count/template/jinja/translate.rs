@@ -156,12 +156,11 @@ impl Translator {
     }
 
     fn expect_name(&mut self) -> Result<String> {
-        match self.next() {
-            Token::Name(name) => Ok(name),
-            _ => {
-                self.at -= 1;
-                Err(self.expected("name"))
-            }
+        if let Token::Name(name) = self.next() {
+            Ok(name)
+        } else {
+            self.at -= 1;
+            Err(self.expected("name"))
         }
     }
 
@@ -649,9 +648,10 @@ impl Translator {
         let mut value = self.or()?;
         while self.skip_name("if") {
             let test = self.or()?;
-            let otherwise = match self.skip_name("else") {
-                true => format!(" else {}", self.expression()?.text),
-                false => String::new(),
+            let otherwise = if self.skip_name("else") {
+                format!(" else {}", self.expression()?.text)
+            } else {
+                String::new()
             };
             value = Code::other(format!("({} if {}{otherwise})", value.text, test.text));
             self.unknown.truncate(known);
@@ -926,9 +926,10 @@ impl Translator {
                 shape: if special { Shape::Method } else { Shape::Call },
             });
         }
-        Ok(Code::other(match special {
-            true => format!("({}|__attr(\"{name}\"))", value.text),
-            false => format!("{}.{name}", value.text),
+        Ok(Code::other(if special {
+            format!("({}|__attr(\"{name}\"))", value.text)
+        } else {
+            format!("{}.{name}", value.text)
         }))
     }
 
@@ -944,14 +945,14 @@ impl Translator {
     /// `value[index]` or `value[start:stop:step]`.
     fn subscribed(&mut self, value: &Code) -> Result<String> {
         let mut parts = Vec::new();
-        if !self.is_op(":") {
+        if self.is_op(":") {
+            parts.push("none".to_owned());
+        } else {
             let index = self.expression()?;
             if !self.is_op(":") {
                 return Ok(format!("({}|__item({}))", value.text, index.text));
             }
             parts.push(index.text);
-        } else {
-            parts.push("none".to_owned());
         }
         while parts.len() < 3 && self.skip_op(":") {
             let absent = self.is_op(":") || self.is_op("]") || self.is_op(",");

@@ -212,9 +212,9 @@ fn title(text: &str) -> String {
     for c in text.chars() {
         let breaks = strings::is_space(c) || matches!(c, '-' | '(' | '{' | '[' | '<');
         if first {
-            out.extend(c.to_uppercase())
+            out.extend(c.to_uppercase());
         } else {
-            out.extend(c.to_lowercase())
+            out.extend(c.to_lowercase());
         }
         first = breaks;
     }

@@ -123,9 +123,7 @@ impl Spec {
     fn float(&self, value: f64) -> Result<String, Error> {
         let magnitude = value.abs();
         let kind = self.kind.unwrap_or('r');
-        let mut digits = if !value.is_finite() {
-            repr::float(magnitude)
-        } else {
+        let mut digits = if value.is_finite() {
             let precision = self.precision.unwrap_or(6).min(MAX_WIDTH);
             match kind {
                 'f' | 'F' => format!("{magnitude:.precision$}"),
@@ -140,6 +138,8 @@ impl Spec {
                     ));
                 }
             }
+        } else {
+            repr::float(magnitude)
         };
         if self.alternate && !digits.contains('.') && matches!(kind, 'f' | 'F') {
             digits.push('.');
@@ -178,9 +178,12 @@ fn general(value: f64, precision: usize, alternate: bool, point: bool) -> String
     let (digits, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let power: i64 = power.parse().unwrap_or(0);
     let limit = i64::try_from(precision).unwrap_or(i64::MAX) - i64::from(point);
-    let trim = |text: &str| match text.contains('.') && !alternate {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
+    let trim = |text: &str| {
+        if text.contains('.') && !alternate {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
     };
     if power < -4 || power >= limit {
         return format!(

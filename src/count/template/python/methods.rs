@@ -254,11 +254,11 @@ fn sequence_method(
 }
 
 /// The part of a string between character positions, and where it starts; `None` when `start` is past its end.
-fn window<'s>(
-    s: &'s str,
+fn window(
+    s: &str,
     start: Option<Value>,
     end: Option<Value>,
-) -> Result<Option<(usize, &'s str)>, Error> {
+) -> Result<Option<(usize, &str)>, Error> {
     let none = || Value::from(());
     let (start, end) = (start.unwrap_or_else(none), end.unwrap_or_else(none));
     if start.is_none() && end.is_none() {

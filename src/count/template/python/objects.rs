@@ -358,9 +358,10 @@ fn make_dict(args: &[Value]) -> Result<Dict, Error> {
     let (positional, keywords) = split(args);
     let mut entries = match positional {
         [] => Dict::new(),
-        [one] => match py(one) {
-            Py::Dict(dict) => dict.clone(),
-            _ => {
+        [one] => {
+            if let Py::Dict(dict) = py(one) {
+                dict.clone()
+            } else {
                 let mut dict = Dict::new();
                 for pair in iter(one)? {
                     match &iter(&pair)?[..] {
@@ -375,10 +376,10 @@ fn make_dict(args: &[Value]) -> Result<Dict, Error> {
                 }
                 dict
             }
-        },
+        }
         _ => return Err(type_error("dict expected at most 1 argument")),
     };
-    for keywords in keywords.iter() {
+    if let Some(keywords) = &keywords {
         for name in keywords.args() {
             entries.insert(Value::from(name), keywords.peek::<Value>(name)?);
         }

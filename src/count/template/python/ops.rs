@@ -102,9 +102,12 @@ pub fn install(env: &mut Environment<'static>) {
     env.add_filter("__no_loader", |_: &Value, _: &str| {
         Err::<Value, _>(type_error("no loader for this environment specified"))
     });
-    env.add_filter("__autoescape", |on: &Value| match on.is_true() {
-        true => Err(unsupported("autoescape")),
-        false => Ok(false),
+    env.add_filter("__autoescape", |on: &Value| {
+        if on.is_true() {
+            Err(unsupported("autoescape"))
+        } else {
+            Ok(false)
+        }
     });
 }
 

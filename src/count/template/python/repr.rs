@@ -72,14 +72,14 @@ pub fn repr(value: &Value, out: &mut String, depth: usize) -> Result<(), Error> 
             sequence(&view.items(), [name, "])"], out, depth)?;
         }
         Py::Range(range) if range.step == 1 => {
-            _ = write!(out, "range({}, {})", range.start, range.stop)
+            _ = write!(out, "range({}, {})", range.start, range.stop);
         }
         Py::Range(range) => {
             _ = write!(
                 out,
                 "range({}, {}, {})",
                 range.start, range.stop, range.step
-            )
+            );
         }
         Py::Namespace => {
             // `minijinja` keeps no order of names.

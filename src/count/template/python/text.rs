@@ -108,50 +108,46 @@ pub fn swapcase(text: &str) -> String {
 
 /// `str.split(sep, count)`: `sep` of `None` splits at runs of white space.
 pub fn split(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
-    match sep {
-        Some(sep) => text
-            .splitn(count.saturating_add(1), sep)
+    if let Some(sep) = sep {
+        text.splitn(count.saturating_add(1), sep)
             .map(str::to_owned)
-            .collect(),
-        None => {
-            let (mut parts, mut rest) = (Vec::new(), text.trim_start_matches(is_space));
-            while !rest.is_empty() {
-                if parts.len() == count {
-                    parts.push(rest.to_owned());
-                    break;
-                }
-                let end = rest.find(is_space).unwrap_or(rest.len());
-                parts.push(rest[..end].to_owned());
-                rest = rest[end..].trim_start_matches(is_space);
+            .collect()
+    } else {
+        let (mut parts, mut rest) = (Vec::new(), text.trim_start_matches(is_space));
+        while !rest.is_empty() {
+            if parts.len() == count {
+                parts.push(rest.to_owned());
+                break;
             }
-            parts
+            let end = rest.find(is_space).unwrap_or(rest.len());
+            parts.push(rest[..end].to_owned());
+            rest = rest[end..].trim_start_matches(is_space);
         }
+        parts
     }
 }
 
 /// `str.rsplit(sep, count)`.
 pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Vec<String> {
-    let mut parts: Vec<String> = match sep {
-        Some(sep) => text
-            .rsplitn(count.saturating_add(1), sep)
+    let mut parts: Vec<String> = if let Some(sep) = sep {
+        text.rsplitn(count.saturating_add(1), sep)
             .map(str::to_owned)
-            .collect(),
-        None => {
-            let (mut parts, mut rest) = (Vec::new(), text.trim_end_matches(is_space));
-            while !rest.is_empty() {
-                if parts.len() == count {
-                    parts.push(rest.to_owned());
-                    break;
-                }
-                let start = rest
-                    .char_indices()
-                    .rfind(|(_, c)| is_space(*c))
-                    .map_or(0, |(i, c)| i + c.len_utf8());
-                parts.push(rest[start..].to_owned());
-                rest = rest[..start].trim_end_matches(is_space);
+            .collect()
+    } else {
+        let (mut parts, mut rest) = (Vec::new(), text.trim_end_matches(is_space));
+        while !rest.is_empty() {
+            if parts.len() == count {
+                parts.push(rest.to_owned());
+                break;
             }
-            parts
+            let start = rest
+                .char_indices()
+                .rfind(|(_, c)| is_space(*c))
+                .map_or(0, |(i, c)| i + c.len_utf8());
+            parts.push(rest[start..].to_owned());
+            rest = rest[..start].trim_end_matches(is_space);
         }
+        parts
     };
     parts.reverse();
     parts

@@ -1,18 +1,19 @@
 //! Integer arithmetic that rounds once, where Python's would: sums of squares and true division.
+//! Series and samples both divide exact integers.
 
 use num_bigint::{BigInt, BigUint};
 use num_traits::ToPrimitive;
 
 /// An exact sum of squares of `i64`, 192 bits wide: more than 2^64 values of any size fit.
 #[derive(Default)]
-pub(super) struct SquareSum {
+pub struct SquareSum {
     low: u128,
     carries: u64,
 }
 
 impl SquareSum {
     /// Adds `value` squared.
-    pub(super) fn add(&mut self, value: i64) {
+    pub fn add(&mut self, value: i64) {
         let magnitude = u128::from(value.unsigned_abs());
         let (low, carried) = self.low.overflowing_add(magnitude * magnitude);
         self.low = low;
@@ -20,13 +21,13 @@ impl SquareSum {
     }
 
     /// The sum as the nearest double, as Python's `float(int)` gives.
-    pub(super) fn to_f64(&self) -> f64 {
+    pub fn to_f64(&self) -> f64 {
         to_f64(&((BigUint::from(self.carries) << 128) + self.low))
     }
 }
 
 /// `numerator / denominator` as the nearest double, as Python divides two integers.
-pub(super) fn ratio(numerator: &BigInt, denominator: u64) -> f64 {
+pub fn ratio(numerator: &BigInt, denominator: u64) -> f64 {
     let magnitude = numerator.magnitude();
     let denominator = BigUint::from(denominator);
     // Scaled so that the quotient has more bits than a double; a remainder then only breaks ties.

@@ -1,0 +1,61 @@
+//! Neither how the log is cut nor how many threads count it changes a figure.
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use tok_recompute::cores::{CorePlan, Pools};
+use tok_recompute::count::home::{self, Places, TokenizerFiles};
+use tok_recompute::count::rules::Rules;
+use tok_recompute::count::{Choice, LoadOptions, Tokenizer};
+use tok_recompute::log::{BatchSizes, Log};
+use tok_recompute::pipeline::{self, Job};
+
+use crate::support::fixture;
+
+static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
+    let home = home::find(
+        fixture("tokenizers/chat").to_str().unwrap(),
+        &Places::default(),
+    )
+    .unwrap();
+    let options = LoadOptions {
+        rules: Rules::Transformers,
+        choice: Choice::Auto,
+        text_bytes: u64::MAX,
+        now: jiff::civil::date(2026, 1, 2).at(3, 4, 5, 0),
+    };
+    Tokenizer::load(&TokenizerFiles::read(&home).unwrap(), &options).unwrap()
+});
+
+/// Everything that a report is made from, as text.
+fn figures(sizes: BatchSizes) -> String {
+    let pools = Pools::new(&CorePlan::unpinned(sizes.threads)).unwrap();
+    let job = Job {
+        pools: &pools,
+        tokenizer: Some(&TOKENIZER),
+        streaming: None,
+        early_stopping: true,
+        sizes,
+    };
+    let log = Log::open(&fixture("run_chat/events.jsonl")).unwrap();
+    let finished = pipeline::run(log, &job, |_, _| {}).unwrap();
+    format!(
+        "{:?} {:?} {:?}",
+        finished.snapshot, finished.anomalies, finished.damage
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn batches_and_threads_do_not_change_the_figures(
+        batch_bytes in 1_usize..40_000,
+        tail_bytes in 1_usize..5_000,
+        threads in 1_usize..6,
+    ) {
+        static EXPECTED: LazyLock<String> = LazyLock::new(|| figures(BatchSizes::new(1)));
+        let sizes = BatchSizes { batch_bytes, tail_bytes, threads, ..BatchSizes::new(threads) };
+        prop_assert_eq!(&figures(sizes), &*EXPECTED);
+    }
+}

@@ -1,0 +1,135 @@
+//! Runs of the binary on copies of the fixture runs.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A file of the repository.
+pub fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(path)
+}
+
+/// The bytes of a fixture.
+pub fn read(path: &str) -> Vec<u8> {
+    let path = fixture(path);
+    fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// A temporary copy of a fixture run.
+pub struct Run {
+    folder: tempfile::TempDir,
+    tokenizer: &'static str,
+}
+
+/// What a run of the binary left.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    /// The text run, which the llama3 tokenizer counts.
+    pub fn text() -> Self {
+        Self::copy("run", "tokenizers/llama3")
+    }
+
+    /// The structured run, which the chat tokenizer counts.
+    pub fn chat() -> Self {
+        Self::copy("run_chat", "tokenizers/chat")
+    }
+
+    fn copy(name: &str, tokenizer: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(&fixture(name), &folder.path().join("run"));
+        Self { folder, tokenizer }
+    }
+
+    /// The run directory.
+    pub fn dir(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    /// A path in the run.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir().join(name)
+    }
+
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.path(name)).unwrap();
+    }
+
+    /// Every file of the run with its bytes, sorted.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut files = Vec::new();
+        collect(&self.dir(), &mut files);
+        files.sort();
+        files
+    }
+
+    /// `tok-recompute RUN --tokenizer … ARGS`, in the folder around the run.
+    pub fn recompute(&self, args: &[&str]) -> Outcome {
+        let tokenizer = fixture(self.tokenizer);
+        let mut all = vec!["run", "--tokenizer", tokenizer.to_str().unwrap()];
+        all.extend_from_slice(args);
+        self.command(&all, b"")
+    }
+
+    /// `tok-recompute ARGS` in the folder around the run, with `stdin`.
+    pub fn command(&self, args: &[&str], stdin: &[u8]) -> Outcome {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tok-recompute"))
+            .args(args)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(stdin).unwrap();
+        let output = child.wait_with_output().unwrap();
+        Outcome {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The record of the last recompute.
+    pub fn record(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.bytes("performance/recompute.json")).unwrap()
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn collect(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            collect(&entry.path(), files);
+        } else {
+            files.push((entry.path(), fs::read(entry.path()).unwrap()));
+        }
+    }
+}
