@@ -137,3 +137,75 @@ pub(super) fn floor(text: &str, at: usize) -> usize {
         .find(|&at| text.is_char_boundary(at))
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use serde_json::json;
+
+    use super::super::shape::Shape;
+    use super::super::shape::tests::split_by_patterns;
+    use super::*;
+
+    fn seams() -> Seams {
+        let json = json!({"pre_tokenizer": split_by_patterns()[0].1, "model": {"type": "BPE", "merges": []}});
+        Seams::new(&Shape::read(json.to_string().as_bytes()).unwrap()).unwrap()
+    }
+
+    /// Prompts of so many turns, each the one before and about `turn_bytes` more.
+    fn prompts(turns: usize, turn_bytes: usize) -> Vec<String> {
+        let prompts = (0..turns).scan(String::new(), |prompt, turn| {
+            *prompt += &format!("turn {turn}: ");
+            *prompt += &"more of the same, ".repeat(turn_bytes / 18);
+            Some(prompt.clone())
+        });
+        prompts.collect()
+    }
+
+    /// Bytes that are counted for `prompts`, in that order. A text's count is its length here, so that it adds up.
+    fn counted_bytes<'p>(prompts: impl Iterator<Item = &'p String>) -> usize {
+        let (table, seams, mut counted) = (Conversations::default(), seams(), 0);
+        for prompt in prompts {
+            let count = |part: &str| -> Result<usize, Infallible> {
+                counted += part.len();
+                Ok(part.len())
+            };
+            assert_eq!(table.count(1, prompt, &seams, count), Ok(prompt.len()));
+        }
+        counted
+    }
+
+    #[test]
+    fn a_conversation_costs_what_is_new_in_each_turn() {
+        let prompts = prompts(200, 2_000);
+        let longest = prompts.last().unwrap().len();
+        let whole: usize = prompts.iter().map(String::len).sum();
+        let counted = counted_bytes(prompts.iter());
+        assert!(counted < longest + longest / 20, "{counted} of {whole}");
+        assert!(whole > 90 * longest);
+    }
+
+    #[test]
+    fn turns_out_of_order_cost_more_and_count_the_same() {
+        let prompts = prompts(20, 2_000);
+        let whole: usize = prompts.iter().map(String::len).sum();
+        assert!(counted_bytes(prompts.iter().rev()) <= whole);
+        let pairs_swapped = prompts.chunks(2).flat_map(|pair| pair.iter().rev());
+        assert!(counted_bytes(pairs_swapped) < whole / 2);
+    }
+
+    #[test]
+    fn conversations_do_not_share_marks() {
+        let (table, seams) = (Conversations::default(), seams());
+        let texts = [prompts(2, 2_000).remove(1), "other words, ".repeat(200)];
+        for (conversation, text) in [(1, 0), (2, 1), (1, 1), (2, 0)] {
+            let text = &texts[text];
+            let count = |part: &str| -> Result<usize, Infallible> { Ok(part.len()) };
+            assert_eq!(
+                table.count(conversation, text, &seams, count),
+                Ok(text.len())
+            );
+        }
+    }
+}
