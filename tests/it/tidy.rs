@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// A file longer than this has more than one concern.
-const MOST_LINES: usize = 1_200;
+const MOST_LINES: usize = 700;
 
 fn sources() -> Vec<(PathBuf, String)> {
     fn collect(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
