@@ -5,5 +5,6 @@
 mod cli;
 mod properties;
 mod recompute;
+mod structured;
 mod support;
 mod tidy;
