@@ -14,12 +14,35 @@ pub enum SampleId {
 
 impl From<&str> for SampleId {
     fn from(uuid: &str) -> Self {
-        let digits = uuid.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        match u128::from_str_radix(uuid, 16) {
-            Ok(value) if uuid.len() == 32 && digits => Self::Hex(value),
-            _ => Self::Text(uuid.into()),
+        match <[u8; 32]>::try_from(uuid.as_bytes()).ok().and_then(hex) {
+            Some(value) => Self::Hex(value),
+            None => Self::Text(uuid.into()),
         }
     }
+}
+
+/// The value of lower-case hexadecimal digits. Every event has an id, so this is a table and no branches.
+fn hex(digits: [u8; 32]) -> Option<u128> {
+    const NONE: u8 = 0xFF;
+    const VALUES: [u8; 256] = {
+        let mut values = [NONE; 256];
+        let mut value = 0;
+        while value < 16 {
+            values[b"0123456789abcdef"[value as usize] as usize] = value;
+            value += 1;
+        }
+        values
+    };
+    let mut halves = [0_u64; 2];
+    let mut seen = 0;
+    for (half, digits) in halves.iter_mut().zip(digits.chunks_exact(16)) {
+        for digit in digits {
+            let value = VALUES[usize::from(*digit)];
+            seen |= value;
+            *half = *half << 4 | u64::from(value & 0xF);
+        }
+    }
+    (seen < 16).then_some(u128::from(halves[0]) << 64 | u128::from(halves[1]))
 }
 
 impl SampleId {

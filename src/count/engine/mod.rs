@@ -208,7 +208,28 @@ impl Engine {
     /// # Panics
     /// When `cut` is no character boundary of `whole`.
     pub fn count_with_tail(&self, whole: &str, cut: usize) -> Result<(usize, usize), EngineError> {
-        self.count_pair(whole, &whole[cut..])
+        let tail = &whole[cut..];
+        let seam = self
+            .seams
+            .as_ref()
+            .ok()
+            .and_then(|seams| seams.first(whole, cut));
+        let (of_whole, of_tail) = match seam {
+            Some(at) => {
+                let shared = self.count_part(&whole[at..])?;
+                (
+                    self.count_part(&whole[..at])? + shared,
+                    self.count_part(&whole[cut..at])? + shared,
+                )
+            }
+            None if cut == 0 => {
+                let count = self.count_part(whole)?;
+                (count, count)
+            }
+            None => (self.count_part(whole)?, self.count_part(tail)?),
+        };
+        self.check_sampled(whole, &[(whole, of_whole), (tail, of_tail)])?;
+        Ok((of_whole, of_tail))
     }
 
     /// Tokens of `a` and of `b`, the text they share at their starts and ends counted once where that is proved.
