@@ -10,9 +10,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{
-    HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
-};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::cli::{Color, Display as DisplayFlags};
 
@@ -139,9 +137,4 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
-}
-
-/// Bytes for people: `1.07 GiB`.
-pub fn bytes(count: u64) -> String {
-    HumanBytes(count).to_string()
 }

@@ -209,6 +209,11 @@ fn announce(loaded: &Loaded, messages: Messages) {
         tokenizer.class()
     ));
     messages.detail(format!("counting with {}: {}", engine.engine, engine.why));
+    for what in tokenizer.switched_off() {
+        messages.detail(format!(
+            "{what} of tokenizer.json is switched off: it must not change a count"
+        ));
+    }
     if !tokenizer.replaced().is_empty() {
         let describe = |r: &Replaced| format!("{} ({} instead of {})", r.what, r.to, r.from);
         let what: Vec<String> = tokenizer.replaced().iter().map(describe).collect();

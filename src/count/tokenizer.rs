@@ -96,6 +96,7 @@ pub struct Tokenizer {
     reasons: Mutex<IndexSet<String>>,
     class: String,
     replaced: Vec<Replaced>,
+    switched_off: Vec<&'static str>,
     unknown_rules: Option<String>,
 }
 
@@ -138,6 +139,7 @@ impl Tokenizer {
             reasons: Mutex::default(),
             class: applied.class,
             replaced: applied.replaced,
+            switched_off: applied.switched_off,
             unknown_rules: applied.unknown,
         };
         tokenizer.frame = tokenizer.measure_frame()?;
@@ -331,6 +333,11 @@ impl Tokenizer {
     /// What of tokenizer.json does not apply, and what stands in its place.
     pub fn replaced(&self) -> &[Replaced] {
         &self.replaced
+    }
+
+    /// `truncation` and `padding`, where tokenizer.json has them: they do not change a count here.
+    pub fn switched_off(&self) -> &[&'static str] {
+        &self.switched_off
     }
 
     /// Why the client's rules are not known, if they are not.

@@ -47,11 +47,6 @@ impl<T: Copy> Series<T> {
         }
     }
 
-    /// Records all values of `other`, in their order, after all of these.
-    pub fn append(&mut self, other: &Self) {
-        other.iter().for_each(|value| self.push(value));
-    }
-
     /// Number of values recorded.
     pub fn len(&self) -> usize {
         self.chunks
@@ -173,20 +168,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn appending_records_in_order(parts in prop::collection::vec(prop::collection::vec(any::<f32>(), 0..9), 0..9)) {
-            let mut appended = FloatSeries::new();
-            let mut pushed = FloatSeries::new();
-            for part in &parts {
-                let part: Vec<f64> = part.iter().map(|&v| f64::from(v)).collect();
-                appended.append(&part.iter().copied().collect());
-                pushed.extend(part);
-            }
-            prop_assert_eq!(appended.len(), pushed.len());
-            prop_assert!(appended.iter().eq(pushed.iter()));
-            prop_assert_eq!(appended.finish(true), pushed.finish(true));
-        }
-
         #[test]
         fn every_value_is_in_a_bucket(values in prop::collection::vec(any::<i64>(), 1..200)) {
             let n = values.len() as u64;

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use indexmap::IndexMap;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -38,15 +37,6 @@ pub struct TokenizerFiles {
     pub additional_chat_templates: Vec<(String, String)>,
 }
 
-/// A tokenizer's chat templates.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChatTemplates {
-    /// One template for everything.
-    Single(String),
-    /// Templates by name, such as `default` and `tool_use`.
-    Named(IndexMap<String, String>),
-}
-
 impl TokenizerFiles {
     /// Reads the files of `home`. Only `tokenizer.json` must be there.
     pub fn read(home: &TokenizerHome) -> Result<Self, HomeError> {
@@ -76,44 +66,6 @@ impl TokenizerFiles {
                 &home.dir.join("additional_chat_templates"),
             )?,
         })
-    }
-
-    /// The templates that transformers would use: those in files of their own if there are any, else the one or the
-    /// list of `{name, template}` in `tokenizer_config.json` (transformers 5.5.0, `PreTrainedTokenizerBase`).
-    pub fn chat_templates(&self) -> Option<ChatTemplates> {
-        if !self.additional_chat_templates.is_empty() {
-            let default = self
-                .chat_template
-                .iter()
-                .map(|text| ("default".to_owned(), text.clone()));
-            return Some(ChatTemplates::Named(
-                default
-                    .chain(self.additional_chat_templates.iter().cloned())
-                    .collect(),
-            ));
-        }
-        if let Some(template) = &self.chat_template {
-            return Some(ChatTemplates::Single(template.clone()));
-        }
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        match self.tokenizer_config.as_ref()?.get("chat_template")? {
-            Value::String(template) => Some(ChatTemplates::Single(template.clone())),
-            Value::Array(entries) => Some(ChatTemplates::Named(
-                entries
-                    .iter()
-                    .filter_map(|entry| {
-                        Some((text(entry.get("name")?)?, text(entry.get("template")?)?))
-                    })
-                    .collect(),
-            )),
-            Value::Object(named) => Some(ChatTemplates::Named(
-                named
-                    .iter()
-                    .filter_map(|(name, template)| Some((name.clone(), text(template)?)))
-                    .collect(),
-            )),
-            _ => None,
-        }
     }
 }
 

@@ -11,7 +11,7 @@ mod places;
 use std::path::{Path, PathBuf};
 
 pub use download::{Hub, download};
-pub use files::{ChatTemplates, TokenizerFiles};
+pub use files::TokenizerFiles;
 pub use places::Places;
 
 /// The file every tokenizer must have to be counted with.

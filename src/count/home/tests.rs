@@ -224,7 +224,7 @@ fn reads_what_is_there() {
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     );
     assert_eq!(files.config.as_ref().unwrap()["model_type"], "llama");
-    assert!(files.tokenizer_config.is_none() && files.chat_templates().is_none());
+    assert!(files.tokenizer_config.is_none() && files.chat_template.is_none());
 
     write("tokenizer_config.json", b"{");
     assert!(matches!(
@@ -253,51 +253,17 @@ fn reads_what_is_there() {
 }
 
 #[test]
-fn chooses_templates_as_transformers_does() {
-    let named = |pairs: &[(&str, &str)]| {
-        Some(ChatTemplates::Named(
-            pairs
-                .iter()
-                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
-                .collect(),
-        ))
-    };
-    let single = |text: &str| Some(ChatTemplates::Single(text.to_owned()));
-    let check = |files: &[(&str, &str)], expected: Option<ChatTemplates>| {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("additional_chat_templates")).unwrap();
-        for (name, content) in files.iter().chain(&[("tokenizer.json", "{}")]) {
-            fs::write(dir.path().join(name), content).unwrap();
-        }
-        assert_eq!(
-            TokenizerFiles::read(&home(dir.path()))
-                .unwrap()
-                .chat_templates(),
-            expected,
-            "{files:?}"
-        );
-    };
-    let config = ("tokenizer_config.json", r#"{"chat_template": "c"}"#);
-    let list = r#"{"chat_template": [{"name": "default", "template": "d"}, {"name": "tool_use", "template": "t"}]}"#;
-    check(&[], None);
-    check(&[config], single("c"));
-    check(&[config, ("chat_template.jinja", "f")], single("f"));
-    check(
-        &[("tokenizer_config.json", list)],
-        named(&[("default", "d"), ("tool_use", "t")]),
-    );
-    check(
-        &[config, ("additional_chat_templates/rag.jinja", "r")],
-        named(&[("rag", "r")]),
-    );
-    check(
-        &[
-            ("chat_template.jinja", "f"),
-            ("additional_chat_templates/b.jinja", "b"),
-            ("additional_chat_templates/a.txt", ""),
-        ],
-        named(&[("default", "f"), ("b", "b")]),
-    );
+fn reads_templates_beside_the_others_by_their_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("additional_chat_templates");
+    fs::create_dir(&folder).unwrap();
+    fs::write(dir.path().join("tokenizer.json"), "{}").unwrap();
+    for (name, text) in [("b.jinja", "b"), ("a.txt", ""), ("a.jinja", "a")] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let read = TokenizerFiles::read(&home(dir.path())).unwrap();
+    let expected = [("a", "a"), ("b", "b")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    assert_eq!(read.additional_chat_templates, expected);
 }
 
 /// A hub on the loopback interface that has one repository; answers what the client asks, and notes the paths.

@@ -26,7 +26,7 @@ pub struct TemplateSource {
 }
 
 /// What the templates of a tokenizer are by name.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Own<T> {
     None,
     One(T),
@@ -522,4 +522,68 @@ fn check_tokenizer_kwargs(kwargs: &Json) -> Result<(), Raised> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn templates_are_chosen_as_transformers_does() {
+        let one = |text: &str| Own::One(text.to_owned());
+        let named = |pairs: &[(&str, &str)]| {
+            Own::Named(
+                pairs
+                    .iter()
+                    .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+                    .collect(),
+            )
+        };
+        let check = |file: Option<&str>,
+                     additional: &[(&str, &str)],
+                     config: Option<Json>,
+                     expected: Own<String>| {
+            let source = TemplateSource {
+                chat_template_jinja: file.map(str::to_owned),
+                additional_templates: additional
+                    .iter()
+                    .map(|(n, t)| ((*n).to_owned(), (*t).to_owned()))
+                    .collect(),
+                tokenizer_config: config.clone(),
+            };
+            assert_eq!(
+                own_templates(source),
+                expected,
+                "{file:?} {additional:?} {config:?}"
+            );
+        };
+        let config = || Some(json!({"chat_template": "c"}));
+        let list = json!({"chat_template": [
+            {"name": "default", "template": "d"}, {"name": "tool_use", "template": "t"}]});
+        check(None, &[], None, Own::None);
+        check(None, &[], Some(json!({})), Own::None);
+        check(None, &[], config(), one("c"));
+        check(Some("f"), &[], config(), one("f"));
+        check(
+            None,
+            &[],
+            Some(list),
+            named(&[("default", "d"), ("tool_use", "t")]),
+        );
+        check(
+            None,
+            &[],
+            Some(json!({"chat_template": {"rag": "r"}})),
+            named(&[("rag", "r")]),
+        );
+        check(None, &[("rag", "r")], config(), named(&[("rag", "r")]));
+        check(
+            Some("f"),
+            &[("b", "b")],
+            None,
+            named(&[("default", "f"), ("b", "b")]),
+        );
+    }
 }
