@@ -15,6 +15,7 @@ mod check;
 mod conversation;
 mod fast;
 mod referee;
+mod repeats;
 mod seam;
 mod shape;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod tests;
 use conversation::{Conversations, WORTH_BYTES, floor};
 use fast::{Fast, PIECE_BYTES, is_beyond_fast};
 use referee::Referee;
+use repeats::Repeats;
 use seam::Seams;
 use shape::{Family, Shape};
 
@@ -142,6 +144,7 @@ pub struct Engine {
     family: Option<Family>,
     seams: Result<Seams, &'static str>,
     conversations: Conversations,
+    repeats: Repeats,
     why: String,
     checked_at_load: usize,
     checked_while_counting: AtomicU64,
@@ -188,6 +191,7 @@ impl Engine {
                 family: shape.split_family(),
                 seams: Seams::new(&shape),
                 conversations: Conversations::default(),
+                repeats: Repeats::new(expected_text_bytes),
                 why,
                 checked_at_load: agreed,
                 checked_while_counting: AtomicU64::new(0),
@@ -296,12 +300,22 @@ impl Engine {
                 self.texts_for_referee.fetch_add(1, Ordering::Relaxed);
                 self.referee.count(text)
             }
-            Some(fast) if text.len() <= PIECE_BYTES => fast.count(text),
-            Some(fast) => self
-                .parts(text, PIECE_BYTES)
-                .map(|part| fast.count(part))
-                .sum(),
+            Some(fast) => match &self.seams {
+                Ok(seams) => self
+                    .repeats
+                    .count(text, seams, |segment| self.count_new(fast, segment)),
+                Err(_) => fast.count(text),
+            },
         }
+    }
+
+    fn count_new(&self, fast: &Fast, text: &str) -> Result<usize, EngineError> {
+        if text.len() <= PIECE_BYTES {
+            return fast.count(text);
+        }
+        self.parts(text, PIECE_BYTES)
+            .map(|part| fast.count(part))
+            .sum()
     }
 
     /// Where the first part of a longer `text` ends: at the last seam within `part_bytes`, else at the first after.

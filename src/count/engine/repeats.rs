@@ -1,0 +1,246 @@
+//! Text that a run says again is not counted again.
+//!
+//! Prompts share system prompts and examples, a dataset is issued several times over, an agent's next turn repeats the
+//! ones before, outputs quote their prompts. So a text is cut into segments of whole lines, and a table remembers, by
+//! 128-bit hash, how many tokens a segment has. Segments have a least length, so two texts that share lines may cut them
+//! differently at first; they agree from the first cut that falls on the same line.
+//!
+//! The table is of fixed size, shared by all threads and without locks. A slot is two words, written in no particular
+//! order; the first is stored XORed with the second, so that a slot torn by two writers matches nothing (R. Hyatt and
+//! T. Mann, "A lockless transposition-table implementation for parallel search", 2002).
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use super::seam::Seams;
+
+/// No segment but a text's last is shorter, in bytes: looking it up has to cost less than counting it.
+const SEGMENT_BYTES: usize = 128;
+/// Segments looked up at once.
+const AT_ONCE: usize = 16;
+/// Slots at most: 32 MiB of them.
+const MOST_SLOTS: usize = 1 << 21;
+/// Text for which there is a slot, in bytes; about a segment's length.
+const BYTES_PER_SLOT: u64 = 256;
+/// Low bits of a slot's second word that hold the count; the others are hash.
+const COUNT_BITS: u32 = 24;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+
+/// What segments counted so far.
+pub(super) struct Repeats {
+    slots: Box<[Slot]>,
+    /// Differs from process to process: no log can be made whose segments collide.
+    seed: u64,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// The hash's upper half, XORed with `entry`.
+    check: AtomicU64,
+    /// Upper bits of the hash's lower half, and the count.
+    entry: AtomicU64,
+}
+
+impl Repeats {
+    /// Room for the segments of about so much text.
+    pub(super) fn new(expected_text_bytes: u64) -> Self {
+        let wanted = usize::try_from(expected_text_bytes / BYTES_PER_SLOT).unwrap_or(MOST_SLOTS);
+        let slots = wanted.clamp(1, MOST_SLOTS).next_power_of_two();
+        Self {
+            slots: (0..slots).map(|_| Slot::default()).collect(),
+            seed: RandomState::new().hash_one(slots),
+        }
+    }
+
+    /// Tokens of `text`, with `count` for the segments that are new.
+    pub(super) fn count<E>(
+        &self,
+        text: &str,
+        seams: &Seams,
+        mut count: impl FnMut(&str) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        let (mut start, mut tokens) = (0, 0);
+        while start < text.len() {
+            // The slots of several segments are read at once: each is most likely in no cache.
+            let mut segments = [(0, 0); AT_ONCE];
+            let mut found = 0;
+            let mut end = start;
+            while found < AT_ONCE && end < text.len() {
+                let from = end;
+                end = segment_end(text, from, seams);
+                let hash = xxh3_128_with_seed(&text.as_bytes()[from..end], self.seed);
+                segments[found] = (end, hash);
+                found += 1;
+            }
+            let segments = &segments[..found];
+            let mut known = [None; AT_ONCE];
+            for ((_, hash), known) in segments.iter().zip(&mut known) {
+                *known = self.get(*hash);
+            }
+            for ((end, hash), known) in segments.iter().zip(known) {
+                tokens += match known {
+                    Some(known) => known,
+                    None => {
+                        let counted = count(&text[start..*end])?;
+                        self.put(*hash, counted);
+                        counted
+                    }
+                };
+                start = *end;
+            }
+        }
+        Ok(tokens)
+    }
+
+    fn get(&self, hash: u128) -> Option<usize> {
+        let (upper, lower, slot) = self.place(hash);
+        let (entry, check) = (slot.entry.load(Relaxed), slot.check.load(Relaxed));
+        // A slot never written holds zeros, as no segment's does: none has no tokens.
+        let same = (check ^ entry ^ upper) | ((entry ^ lower) & !COUNT_MASK);
+        (same == 0 && entry != 0).then_some(usize::try_from(entry & COUNT_MASK).ok()?)
+    }
+
+    fn put(&self, hash: u128, count: usize) {
+        let count = count as u64;
+        if count <= COUNT_MASK {
+            let (upper, lower, slot) = self.place(hash);
+            let entry = lower & !COUNT_MASK | count;
+            slot.entry.store(entry, Relaxed);
+            slot.check.store(upper ^ entry, Relaxed);
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn place(&self, hash: u128) -> (u64, u64, &Slot) {
+        let (upper, lower) = ((hash >> 64) as u64, hash as u64);
+        (
+            upper,
+            lower,
+            &self.slots[lower as usize & (self.slots.len() - 1)],
+        )
+    }
+}
+
+/// Where the segment that starts at `start` ends: at the first seam after a newline that leaves it long enough.
+fn segment_end(text: &str, start: usize, seams: &Seams) -> usize {
+    let Some(rest) = text.as_bytes().get(start + SEGMENT_BYTES..) else {
+        return text.len();
+    };
+    memchr::memchr_iter(b'\n', rest)
+        .map(|newline| start + SEGMENT_BYTES + newline + 1)
+        .find(|&at| seams.holds(text, at))
+        .unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::shape::Shape;
+    use super::super::shape::tests::split_by_patterns;
+    use super::*;
+
+    fn seams() -> Seams {
+        let json = json!({"pre_tokenizer": split_by_patterns()[0].1, "model": {"type": "BPE"}});
+        Seams::new(&Shape::read(json.to_string().as_bytes()).unwrap()).unwrap()
+    }
+
+    /// Counts `text` by its bytes; the total, and the bytes that were new.
+    fn counted(repeats: &Repeats, text: &str) -> (usize, usize) {
+        let mut new = 0;
+        let count = |segment: &str| -> Result<usize, Infallible> {
+            new += segment.len();
+            Ok(segment.len())
+        };
+        let total = repeats.count(text, &seams(), count).unwrap();
+        (total, new)
+    }
+
+    fn lines(from: usize, to: usize) -> String {
+        (from..to)
+            .map(|n| {
+                format!(
+                    "{n} is the number of a line{}\n",
+                    " or so".repeat(n * 7 % 11)
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_was_said_before_is_not_counted_again() {
+        let check = |first: &str, second: &str, new_at_most: usize| {
+            let repeats = Repeats::new(u64::MAX);
+            assert_eq!(counted(&repeats, first), (first.len(), first.len()));
+            let (total, new) = counted(&repeats, second);
+            assert_eq!(total, second.len());
+            assert!(new <= new_at_most, "{new} bytes are new in {second:?}");
+        };
+        check("", "", 0);
+        check("a", "a", 0);
+        check("a\n", "b\n", 2);
+        let text = lines(0, 400);
+        check(&text, &text, 0);
+        // Whatever stands before and after, the lines in between make the same segments.
+        check(&text, &text[777..], 800);
+        check(&text, &format!("before it {text}"), 800);
+        check(&text, &format!("{text}behind it"), 800);
+        check(&text[..5000], &text, text.len() - 5000 + 800);
+    }
+
+    #[test]
+    fn other_text_is_new() {
+        let repeats = Repeats::new(u64::MAX);
+        counted(&repeats, &lines(0, 400));
+        let other = lines(1000, 1400);
+        assert_eq!(counted(&repeats, &other), (other.len(), other.len()));
+    }
+
+    #[test]
+    fn counts_that_do_not_fit_a_slot_are_not_kept() {
+        let repeats = Repeats::new(0);
+        for counts in [1 << COUNT_BITS, (1 << COUNT_BITS) - 1] {
+            let count = |_: &str| Ok::<_, Infallible>(counts);
+            assert_eq!(repeats.count("text", &seams(), count), Ok(counts));
+        }
+        let kept = repeats.count("text", &seams(), |_| Err(()));
+        assert_eq!(kept, Ok((1 << COUNT_BITS) - 1));
+    }
+
+    #[test]
+    fn threads_that_fight_over_slots_count_right() {
+        let repeats = Repeats::new(0);
+        assert_eq!(repeats.slots.len(), 1);
+        std::thread::scope(|scope| {
+            for from in 0..4 {
+                let repeats = &repeats;
+                scope.spawn(move || {
+                    for at in 0..200 {
+                        let text = lines(from * 10 + at % 3, from * 10 + 20);
+                        assert_eq!(counted(repeats, &text).0, text.len());
+                    }
+                });
+            }
+        });
+    }
+
+    proptest! {
+        #[test]
+        fn segments_are_cut_at_seams_and_add_up(text in "[a-c \n.é中]{0,200}") {
+            let (seams, mut start) = (seams(), 0);
+            while start < text.len() {
+                let end = segment_end(&text, start, &seams);
+                prop_assert!(end > start && (end == text.len() || seams.holds(&text, end)));
+                start = end;
+            }
+            let repeats = Repeats::new(0);
+            prop_assert_eq!(counted(&repeats, &text).0, text.len());
+            prop_assert_eq!(counted(&repeats, &text).0, text.len());
+        }
+    }
+}
