@@ -223,7 +223,9 @@ pub struct Cores {
 
 /// Bytes: `512M` and `512MiB` are 512 times 1024², `512MB` are 512 million.
 fn size(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -237,8 +239,12 @@ fn size(text: &str) -> Result<u64, String> {
         "tb" => 1_000_000_000_000,
         _ => return Err("expected a number and a unit, such as 512M or 2GiB".to_owned()),
     };
-    let number: u64 = number.parse().map_err(|_| "expected a whole number first".to_owned())?;
-    number.checked_mul(unit).ok_or_else(|| "too large".to_owned())
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "expected a whole number first".to_owned())?;
+    number
+        .checked_mul(unit)
+        .ok_or_else(|| "too large".to_owned())
 }
 
 /// What is shown.
@@ -300,7 +306,17 @@ mod tests {
         check("2GiB", Some(2 << 30));
         check("1", Some(1));
         check("0", Some(0));
-        for text in ["", "G", "-1", "1.5G", "1X", "1e3", "99999999999999999999", "99999999T", "1 2"] {
+        for text in [
+            "",
+            "G",
+            "-1",
+            "1.5G",
+            "1X",
+            "1e3",
+            "99999999999999999999",
+            "99999999T",
+            "1 2",
+        ] {
             check(text, None);
         }
     }

@@ -98,7 +98,10 @@ mod tests {
         };
         let status = "Name:\tx\nVmHWM:\t    2048 kB\nRssAnon:\t 1024 kB\nRssFile:\t     512 kB\n";
         check(status, Some((1 << 20, 1536 << 10)));
-        check("VmHWM:\t 1 kB\nRssAnon:\t 9 kB\nRssFile:\t 4 kB\n", Some((9 << 10, 9 << 10)));
+        check(
+            "VmHWM:\t 1 kB\nRssAnon:\t 9 kB\nRssFile:\t 4 kB\n",
+            Some((9 << 10, 9 << 10)),
+        );
         check("RssAnon:\t 9 kB\n", None);
         check("RssAnon:\t 9 MB\nRssFile:\t 1 kB\nVmHWM:\t 1 kB\n", None);
         check("", None);

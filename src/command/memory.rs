@@ -68,7 +68,11 @@ mod tests {
         let check = |most_mib: u64, used_mib, threads, expected: (usize, usize, usize)| {
             let budget = Budget::new(most_mib << 20, usage(used_mib), threads).unwrap();
             let sizes = budget.sizes;
-            let got = (budget.threads, sizes.batch_bytes >> 10, sizes.line_bytes >> 10);
+            let got = (
+                budget.threads,
+                sizes.batch_bytes >> 10,
+                sizes.line_bytes >> 10,
+            );
             assert_eq!(got, expected, "{most_mib} MiB");
         };
         check(1 << 20, 300, 64, (64, 1024, 1 << 20));
@@ -76,7 +80,12 @@ mod tests {
         check(1024, 300, 2, (2, 1024, 15_445));
         check(400, 300, 2, (1, 1024, 2133));
         check(332, 300, 2, (1, 512, 682));
-        let error = Budget::new(100 << 20, usage(300), 2).unwrap_err().to_string();
-        assert!(error.ends_with("took 300 MiB; give at least 332 MiB"), "{error}");
+        let error = Budget::new(100 << 20, usage(300), 2)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.ends_with("took 300 MiB; give at least 332 MiB"),
+            "{error}"
+        );
     }
 }

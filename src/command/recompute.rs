@@ -203,12 +203,7 @@ impl<'a> Recompute<'a> {
         })
     }
 
-    fn record(
-        &self,
-        plan: &RunPlan,
-        counted: Counted,
-        files: &Files,
-    ) -> anyhow::Result<Record> {
+    fn record(&self, plan: &RunPlan, counted: Counted, files: &Files) -> anyhow::Result<Record> {
         let Counted {
             finished,
             loaded,
@@ -286,7 +281,10 @@ impl<'a> Recompute<'a> {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             shown => shown.with_context(|| match record.written.as_slice() {
                 [] => "cannot write the figures to stdout".to_owned(),
-                files => format!("cannot write the figures to stdout; written: {}", files.join(", ")),
+                files => format!(
+                    "cannot write the figures to stdout; written: {}",
+                    files.join(", ")
+                ),
             }),
         }
     }
@@ -318,7 +316,6 @@ fn text(record: &Record) -> String {
 fn open(plan: &RunPlan) -> anyhow::Result<Log> {
     Ok(Log::open(plan.log.path())?)
 }
-
 
 fn chain(error: &PipelineError) -> String {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |&e| e.source());

@@ -52,7 +52,8 @@ impl Mapping {
     pub fn of_local(file: &File, len: usize) -> io::Result<Self> {
         let kind = filesystem(file)?;
         if !LOCAL_FILESYSTEMS.contains(&kind) {
-            let why = format!("its filesystem (type {kind:#x}) is not known to be this machine's own");
+            let why =
+                format!("its filesystem (type {kind:#x}) is not known to be this machine's own");
             return Err(io::Error::other(why));
         }
         Self::new(file, len)
@@ -257,7 +258,9 @@ mod tests {
             std::thread::scope(|scope| {
                 for byte in (0..8).rev() {
                     let map = &map;
-                    scope.spawn(move || assert_eq!(map.bytes()[byte * page] == 0, byte * page >= left));
+                    scope.spawn(move || {
+                        assert_eq!(map.bytes()[byte * page] == 0, byte * page >= left)
+                    });
                 }
             });
             assert_eq!(map.guard.gone(), gone);

@@ -15,7 +15,10 @@ pub(super) fn stay_inside<'a>(
         path: path.to_owned(),
         source,
     };
-    let roots: Vec<PathBuf> = roots.iter().filter_map(|root| root.canonicalize().ok()).collect();
+    let roots: Vec<PathBuf> = roots
+        .iter()
+        .filter_map(|root| root.canonicalize().ok())
+        .collect();
     for target in targets {
         let leads_to = real(target).map_err(|source| failed(target, source))?;
         if !roots.iter().any(|root| leads_to.starts_with(root)) {

@@ -47,7 +47,11 @@ pub struct WriteError {
 impl WriteError {
     fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
-        Self { action, path, source }
+        Self {
+            action,
+            path,
+            source,
+        }
     }
 }
 
@@ -125,7 +129,12 @@ pub fn prepare_original(path: &Path, backup: &Path) -> Result<Option<Prepared>, 
     let target = backup.to_owned();
     let prepared = Prepared::new(backup, target, &bytes, Some(&metadata), MadeFolder(None));
     prepared
-        .map(|prepared| Some(Prepared { over: false, ..prepared }))
+        .map(|prepared| {
+            Some(Prepared {
+                over: false,
+                ..prepared
+            })
+        })
         .map_err(fail)
 }
 
@@ -177,7 +186,9 @@ impl Prepared {
         fault::point("write.sync-folder")
             .and_then(|()| sync(&self.folder))
             .and_then(|()| fault::point("write.done"))
-            .map_err(|source| WriteError::new("make durable, though it is in place,", &path, source))
+            .map_err(|source| {
+                WriteError::new("make durable, though it is in place,", &path, source)
+            })
     }
 }
 
@@ -313,7 +324,9 @@ fn create_locked(target: &Path, mode: &Permissions) -> io::Result<NamedTempFile>
             return Ok(temporary);
         }
     }
-    Err(io::Error::other("its temporary file is removed again and again"))
+    Err(io::Error::other(
+        "its temporary file is removed again and again",
+    ))
 }
 
 fn temporary_prefix(target: &Path) -> OsString {
