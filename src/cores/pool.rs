@@ -15,7 +15,7 @@ use crate::fault;
 
 /// The pools of a run.
 pub struct Pools {
-    pools: Vec<(CoreBlock, ThreadPool)>,
+    blocks: Vec<(CoreBlock, ThreadPool)>,
     pinned: bool,
     refused: Option<ThreadPoolBuildError>,
 }
@@ -44,7 +44,7 @@ impl Pools {
             pools.push((CoreBlock { cpus, threads }, pool));
         }
         Ok(Self {
-            pools,
+            blocks: pools,
             pinned,
             refused,
         })
@@ -52,17 +52,17 @@ impl Pools {
 
     /// Threads of all pools.
     pub fn threads(&self) -> usize {
-        self.pools.iter().map(|(block, _)| block.threads).sum()
+        self.blocks.iter().map(|(block, _)| block.threads).sum()
     }
 
     /// Number of pools.
     pub fn len(&self) -> usize {
-        self.pools.len()
+        self.blocks.len()
     }
 
     /// Never: a plan has at least one block.
     pub fn is_empty(&self) -> bool {
-        self.pools.is_empty()
+        self.blocks.is_empty()
     }
 
     /// Whether every thread stays on its block's CPUs.
@@ -85,7 +85,7 @@ impl Pools {
                 });
             }
         }
-        enter(&self.pools, 0, work);
+        enter(&self.blocks, 0, work);
     }
 }
 
@@ -136,7 +136,7 @@ impl fmt::Display for Pools {
             return write!(f, "not pinned");
         }
         write!(f, "pinned to cpus ")?;
-        for (i, (block, _)) in self.pools.iter().enumerate() {
+        for (i, (block, _)) in self.blocks.iter().enumerate() {
             write!(f, "{}{}", if i == 0 { "" } else { " | " }, block.cpus)?;
         }
         Ok(())

@@ -259,7 +259,7 @@ mod tests {
                 for byte in (0..8).rev() {
                     let map = &map;
                     scope.spawn(move || {
-                        assert_eq!(map.bytes()[byte * page] == 0, byte * page >= left)
+                        assert_eq!(map.bytes()[byte * page] == 0, byte * page >= left);
                     });
                 }
             });

@@ -40,7 +40,7 @@ fn memory_that_cannot_be_had_is_an_error() {
         Trial::shell(&run, &limit, &["--version"]).finish().code == Some(0)
     };
     let least = (1..40)
-        .map(|n| n * 4 << 10)
+        .map(|n| (n * 4) << 10)
         .find(|&kib| starts(kib))
         .unwrap();
     let (mut refused, mut done) = (0, 0);

@@ -8,17 +8,19 @@ use std::os::unix::fs::FileExt;
 use super::{Expected, row, trial};
 use crate::support::Run;
 
+type Change = fn(&File);
+
 const LOG: &str = "events.jsonl";
 
 #[test]
 fn a_log_that_changes_while_it_is_mapped_is_an_error_and_the_run_stays() {
     // The batch is cut and not looked at yet, or everything is looked at and nothing recorded.
-    let changes: [(&str, fn(&File)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("emptied", |log| log.set_len(0).unwrap()),
         ("cut to a page", |log| log.set_len(4096).unwrap()),
         ("cut in a page", |log| log.set_len(5000).unwrap()),
         ("cut by a byte", |log| {
-            log.set_len(log.metadata().unwrap().len() - 1).unwrap()
+            log.set_len(log.metadata().unwrap().len() - 1).unwrap();
         }),
         ("overwritten", |log| log.write_all_at(b"{}", 9).unwrap()),
         ("cut and made as long again", |log| {

@@ -3,6 +3,8 @@
 //!
 //! Faults at a named point (`src/fault.rs`) exist in builds with debug assertions only; so do the tests that need them.
 
+#![allow(clippy::print_stdout, reason = "the table")]
+
 mod crash;
 mod disk;
 mod limits;
@@ -92,7 +94,7 @@ impl Trial {
         self
     }
 
-    pub fn as_user(mut self, user: u32) -> Self {
+    pub fn user(mut self, user: u32) -> Self {
         self.command.uid(user).gid(user);
         self
     }

@@ -117,7 +117,7 @@ fn a_run_of_somebody_else_is_left_alone() {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     };
     open(run.around());
-    let outcome = trial(&run, &["--dry-run"]).as_user(NOBODY);
+    let outcome = trial(&run, &["--dry-run"]).user(NOBODY);
     let Ok(outcome) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| outcome.finish()))
     else {
         return skip("the other account may not run the binary");
@@ -126,7 +126,7 @@ fn a_run_of_somebody_else_is_left_alone() {
         return skip("the other account cannot read the run");
     }
     let before = run.files();
-    let outcome = trial(&run, &[]).as_user(NOBODY).finish();
+    let outcome = trial(&run, &[]).user(NOBODY).finish();
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(
         outcome.stderr.contains("make its folder writable"),
