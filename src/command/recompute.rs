@@ -1,5 +1,6 @@
 //! The main job: a run's log → its report.
 
+use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
@@ -75,7 +76,12 @@ impl<'a> Recompute<'a> {
         let record = self.record(plan, counted, &files)?;
         let mut json = serde_json::to_string_pretty(&record)?;
         json.push('\n');
-        rewrite::write(plan, &files, json.as_bytes())?;
+        if let Some(error) = rewrite::write(plan, &files, json.as_bytes())? {
+            let why = chain(&error);
+            self.messages.warn(format!(
+                "a power cut may bring old files back: {why}; run it again"
+            ));
+        }
         self.show(&record)?;
         Ok(if record.verdict.complete {
             exit::COMPLETE
@@ -317,8 +323,8 @@ fn open(plan: &RunPlan) -> anyhow::Result<Log> {
     Ok(Log::open(plan.log.path())?)
 }
 
-fn chain(error: &PipelineError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |&e| e.source());
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(Some(error), |&e| e.source());
     causes
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::plan::RunPlan;
-use crate::report::atomic::{Prepared, prepare, prepare_original};
+use crate::report::atomic::{Placed, Prepared, WriteError, prepare, prepare_original};
 
 /// The files of a report, in full.
 pub(super) struct Files {
@@ -26,15 +26,20 @@ pub(super) fn names(plan: &RunPlan) -> Vec<String> {
         .collect()
 }
 
-/// Writes what the plan wants, the summary last: when it is new, everything else is.
-pub(super) fn write(plan: &RunPlan, files: &Files, record: &[u8]) -> anyhow::Result<()> {
+/// Writes what the plan wants, the summary last: when it is new, everything else is. Returns what is in its place but
+/// could not be made durable.
+pub(super) fn write(
+    plan: &RunPlan,
+    files: &Files,
+    record: &[u8],
+) -> anyhow::Result<Option<WriteError>> {
     let targets = &plan.targets;
-    let mut prepared: Vec<Prepared> = Vec::new();
-    if let (Some(summary), Some(original)) = (&targets.summary, &targets.original) {
+    let mut original = None;
+    if let (Some(summary), Some(backup)) = (&targets.summary, &targets.original) {
         let previous = plan.previous.as_deref();
         unchanged(summary, previous)?;
         if previous.is_some_and(|previous| previous != files.summary) {
-            prepared.extend(prepare_original(summary, original)?);
+            original = prepare_original(summary, backup)?;
         }
     }
     let contents: [(&Option<PathBuf>, &[u8]); 4] = [
@@ -43,21 +48,32 @@ pub(super) fn write(plan: &RunPlan, files: &Files, record: &[u8]) -> anyhow::Res
         (&targets.record, record),
         (&targets.summary, &files.summary),
     ];
+    let mut prepared = Vec::new();
     for (path, bytes) in contents {
         if let Some(path) = path {
             prepared.extend(prepare(path, bytes)?);
         }
     }
-    let mut done = Vec::new();
+    // Its copy is safe before the original goes.
+    if let Some(original) = original {
+        original.put()?.sync()?;
+    }
+    let placed = put(prepared)?;
+    Ok(placed.into_iter().find_map(|placed| placed.sync().err()))
+}
+
+/// Renames all, one right after the other.
+fn put(prepared: Vec<Prepared>) -> anyhow::Result<Vec<Placed>> {
+    let (mut placed, mut names) = (Vec::new(), Vec::new());
     for file in prepared {
         let name = file.path().display().to_string();
-        file.put().with_context(|| match done.as_slice() {
+        placed.push(file.put().with_context(|| match names.as_slice() {
             [] => "nothing was replaced".to_owned(),
-            done => format!("{} in place already; run it again", done.join(", ")),
-        })?;
-        done.push(name);
+            names => format!("{} in place already; run it again", names.join(", ")),
+        })?);
+        names.push(name);
     }
-    Ok(())
+    Ok(placed)
 }
 
 /// That the summary is what the new one was made from: somebody may have written it while the log was read.

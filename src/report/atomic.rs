@@ -1,8 +1,8 @@
 //! The only place that writes files: a file has its old content or its new one, whatever happens in between.
 //!
-//! New content goes into a temporary file in the same folder, which is synced and then renamed over the old one.
-//! [`prepare`] does all that can fail for want of room or rights, [`Prepared::put`] only renames: files that belong
-//! together are all prepared before the first is put in place.
+//! New content goes into a temporary file in the same folder, which is synced and then renamed over the old one; at
+//! last the folder is synced. [`prepare`] does all that can fail for want of room or rights, [`Prepared::put`] only
+//! renames: files that belong together are all prepared before the first is put in place.
 //!
 //! Temporary files are named so that what a killed run leaves behind is recognised, and locked while they are
 //! written so that a concurrent run's are left alone.
@@ -71,19 +71,19 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Makes `bytes` the content of the file at `path`: [`prepare`] and [`Prepared::put`] in one. Returns false, and
+/// Makes `bytes` the content of the file at `path`, all steps in one: [`prepare`] says which. Returns false, and
 /// touches nothing, if the file holds just these bytes.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<bool, WriteError> {
     match prepare(path, bytes)? {
-        Some(prepared) => prepared.put().map(|()| true),
+        Some(prepared) => prepared.put()?.sync().map(|()| true),
         None => Ok(false),
     }
 }
 
-/// Copies the file at `path` to `backup`: [`prepare_original`] and [`Prepared::put`] in one. Returns whether it did.
+/// Copies the file at `path` to `backup`, all steps in one: [`prepare_original`] says which. Returns whether it did.
 pub fn keep_original(path: &Path, backup: &Path) -> Result<bool, WriteError> {
     match prepare_original(path, backup)? {
-        Some(prepared) => prepared.put().map(|()| true),
+        Some(prepared) => prepared.put()?.sync().map(|()| true),
         None => Ok(false),
     }
 }
@@ -176,18 +176,35 @@ impl Prepared {
         &self.path
     }
 
-    /// Puts the content in its place, durably.
-    pub fn put(mut self) -> Result<(), WriteError> {
-        let path = self.path;
+    /// Puts the content in its place.
+    pub fn put(mut self) -> Result<Placed, WriteError> {
         fault::point("write.rename")
             .and_then(|()| persist(self.temporary, &self.target, self.over))
-            .map_err(|source| WriteError::new("write", &path, source))?;
+            .map_err(|source| WriteError::new("write", &self.path, source))?;
         self.made.keep();
+        Ok(Placed {
+            path: self.path,
+            folder: self.folder,
+        })
+    }
+}
+
+/// New content in its place, which a power cut may undo until [`Placed::sync`].
+#[derive(Debug)]
+#[must_use]
+pub struct Placed {
+    path: PathBuf,
+    folder: File,
+}
+
+impl Placed {
+    /// Makes it durable.
+    pub fn sync(self) -> Result<(), WriteError> {
         fault::point("write.sync-folder")
             .and_then(|()| sync(&self.folder))
             .and_then(|()| fault::point("write.done"))
             .map_err(|source| {
-                WriteError::new("make durable, though it is in place,", &path, source)
+                WriteError::new("make durable, though it is in place,", &self.path, source)
             })
     }
 }
@@ -490,7 +507,7 @@ mod tests {
         fs::write(&path, "second").unwrap();
         let original = prepare_original(&path, &backup).unwrap().unwrap();
         fs::write(&backup, "first").unwrap();
-        original.put().unwrap();
+        original.put().unwrap().sync().unwrap();
         assert_eq!(fs::read(&backup).unwrap(), b"first");
         assert_eq!(names(&folder), ["a", "a.orig"]);
     }
