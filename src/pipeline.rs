@@ -52,12 +52,12 @@ pub enum PipelineError {
     },
     /// The memory limit is exceeded.
     #[error(
-        "{} MiB are in use after {after_bytes} bytes of log, more than the limit of {} MiB: raise --max-memory",
-        used_bytes >> 20, most_bytes >> 20
+        "{} MiB are needed after {after_bytes} bytes of log, more than the limit of {} MiB: raise --max-memory",
+        needed_bytes >> 20, most_bytes >> 20
     )]
     Memory {
-        /// In use.
-        used_bytes: u64,
+        /// In use, and wanted next.
+        needed_bytes: u64,
         /// The limit.
         most_bytes: u64,
         /// Log that was recorded.
@@ -114,13 +114,14 @@ pub fn run(
             Ok(Ok(batch)) => {
                 let _ = fault::point("pipeline.record");
                 let (bytes, tokens) = record.so_far();
+                let growth_bytes = record.growth_bytes(batch.observations.len());
+                if let Err(error) = job.within_memory(growth_bytes, bytes) {
+                    return ControlFlow::Break(error);
+                }
                 record.take(batch);
                 let (bytes_now, tokens_now) = record.so_far();
                 progress(bytes_now - bytes, tokens_now - tokens);
-                match job.within_memory(bytes_now) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(error) => ControlFlow::Break(error),
-                }
+                ControlFlow::Continue(())
             }
             Ok(Err(error)) => ControlFlow::Break(error),
             Err(error @ LogError::Truncated { .. }) => {
@@ -135,24 +136,29 @@ pub fn run(
         ControlFlow::Continue(()) => {
             batches.still_whole()?;
             let finished = record.finish(job.streaming, job.early_stopping, cut);
-            job.within_memory(finished.bytes).map(|()| finished)
+            job.within_memory(0, finished.bytes).map(|()| finished)
         }
     }
 }
 
 impl Job<'_> {
-    fn within_memory(&self, after_bytes: u64) -> Result<(), PipelineError> {
+    /// That there is room for `growth_bytes` more than what is in use.
+    fn within_memory(&self, growth_bytes: u64, after_bytes: u64) -> Result<(), PipelineError> {
         let Some(most_bytes) = self.most_bytes else {
             return Ok(());
         };
-        match Usage::read() {
-            Some(Usage { now_bytes, .. }) if now_bytes > most_bytes => Err(PipelineError::Memory {
-                used_bytes: now_bytes,
-                most_bytes,
-                after_bytes,
-            }),
-            _ => Ok(()),
+        let Some(usage) = Usage::read() else {
+            return Ok(());
+        };
+        let needed_bytes = usage.now_bytes + growth_bytes;
+        if needed_bytes <= most_bytes {
+            return Ok(());
         }
+        Err(PipelineError::Memory {
+            needed_bytes,
+            most_bytes,
+            after_bytes,
+        })
     }
 }
 
