@@ -198,9 +198,9 @@ pub enum Artifact {
     Snapshot,
 }
 
-/// Which processors are used.
+/// Which processors are used, and how much memory.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Processors")]
+#[command(next_help_heading = "Processors and memory")]
 pub struct Cores {
     /// How many threads count [default: one for each allowed processor]
     #[arg(long, value_name = "N")]
@@ -213,6 +213,38 @@ pub struct Cores {
     /// How many processors one pinned pool spans
     #[arg(long, value_name = "N", default_value = "8")]
     pub block_size: NonZeroUsize,
+
+    /// Stay below this much memory, such as `2GiB`, with fewer threads and smaller batches, or fail
+    ///
+    /// Pages of the log that are mapped do not count: the kernel may take them back.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_memory: Option<u64>,
+}
+
+/// Bytes: `512M` and `512MiB` are 512 times 1024², `512MB` are 512 million.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        _ => return Err("expected a number and a unit, such as 512M or 2GiB".to_owned()),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "expected a whole number first".to_owned())?;
+    number
+        .checked_mul(unit)
+        .ok_or_else(|| "too large".to_owned())
 }
 
 /// What is shown.
@@ -259,4 +291,33 @@ pub enum Color {
     Auto,
     Always,
     Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let check = |text, expected: Option<u64>| assert_eq!(size(text).ok(), expected, "{text}");
+        check("512M", Some(512 << 20));
+        check("512 MiB", Some(512 << 20));
+        check("512mb", Some(512_000_000));
+        check("2GiB", Some(2 << 30));
+        check("1", Some(1));
+        check("0", Some(0));
+        for text in [
+            "",
+            "G",
+            "-1",
+            "1.5G",
+            "1X",
+            "1e3",
+            "99999999999999999999",
+            "99999999T",
+            "1 2",
+        ] {
+            check(text, None);
+        }
+    }
 }

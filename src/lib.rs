@@ -19,6 +19,8 @@ pub mod report;
 
 mod double;
 mod exact;
+mod fault;
+pub mod memory;
 
 pub mod pipeline;
 pub mod command;

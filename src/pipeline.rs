@@ -5,11 +5,14 @@ mod observe;
 mod record;
 
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
 use crate::cores::{OrderedError, Pools, run_ordered};
 use crate::count::{EngineError, Tokenizer};
 use crate::event::Damage;
-use crate::log::{BatchSizes, Log, LogError, Piece};
+use crate::fault;
+use crate::log::{BatchSizes, LINE_BYTES, Log, LogError, Piece};
+use crate::memory::Usage;
 
 use observe::Observer;
 pub use record::{BatchOutcome, DamagedLine, Finished, Record};
@@ -27,6 +30,8 @@ pub struct Job<'a> {
     pub early_stopping: bool,
     /// How much of the log goes into one batch; the figures do not depend on it.
     pub sizes: BatchSizes,
+    /// The process's own memory, where it is bounded; then `sizes` bound lines for its sake too.
+    pub most_bytes: Option<u64>,
 }
 
 /// What stops the work.
@@ -45,6 +50,30 @@ pub enum PipelineError {
         /// Why.
         source: EngineError,
     },
+    /// The memory limit is exceeded.
+    #[error(
+        "{} MiB are needed after {after_bytes} bytes of log, more than the limit of {} MiB: raise --max-memory",
+        needed_bytes >> 20, most_bytes >> 20
+    )]
+    Memory {
+        /// In use, and wanted next.
+        needed_bytes: u64,
+        /// The limit.
+        most_bytes: u64,
+        /// Log that was recorded.
+        after_bytes: u64,
+    },
+    /// A line is too long for the memory limit.
+    #[error(
+        "the line at byte {offset} has {} MiB, which may need more memory than the limit allows: raise --max-memory",
+        len_bytes.div_ceil(1 << 20)
+    )]
+    LongLine {
+        /// Where it starts.
+        offset: u64,
+        /// Its length.
+        len_bytes: u64,
+    },
     /// A defect of ours: caught, and reported instead of a number.
     #[error("internal error at batch {} of the log", .0.index)]
     Panicked(#[source] OrderedError),
@@ -52,6 +81,10 @@ pub enum PipelineError {
 
 /// Batches that were taken and are not recorded yet, for each thread.
 const IN_FLIGHT_PER_THREAD: usize = 4;
+
+/// A batch so much longer than asked for is one long line; they are decoded one at a time, since each takes many times
+/// its length in memory.
+const LONG_BATCHES: usize = 8;
 
 /// Reads the whole of `log`. `progress` hears how many bytes and tokens more are recorded.
 pub fn run(
@@ -62,15 +95,29 @@ pub fn run(
     let threads = job.pools.threads();
     let mut record = Record::default();
     let mut cut = None;
+    let mut batches = log.batches(job.sizes);
+    let one_long_line = Mutex::new(());
     let ended = run_ordered(
         job.pools,
-        log.batches(job.sizes),
+        &mut batches,
         IN_FLIGHT_PER_THREAD * threads,
         |_| Observer::new(job.tokenizer, job.streaming != Some(false)),
-        |observer, piece| piece.map(|piece| observe(observer, &piece)),
+        |observer, piece| {
+            piece.map(|piece| {
+                let _ = fault::point("pipeline.batch");
+                let _alone = is_long(&piece, &job.sizes)
+                    .then(|| one_long_line.lock().unwrap_or_else(PoisonError::into_inner));
+                observe(observer, &piece, job)
+            })
+        },
         |outcome| match outcome {
             Ok(Ok(batch)) => {
+                let _ = fault::point("pipeline.record");
                 let (bytes, tokens) = record.so_far();
+                let growth_bytes = record.growth_bytes(batch.observations.len());
+                if let Err(error) = job.within_memory(growth_bytes, bytes) {
+                    return ControlFlow::Break(error);
+                }
                 record.take(batch);
                 let (bytes_now, tokens_now) = record.so_far();
                 progress(bytes_now - bytes, tokens_now - tokens);
@@ -86,13 +133,55 @@ pub fn run(
     );
     match ended.map_err(PipelineError::Panicked)? {
         ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(record.finish(job.streaming, job.early_stopping, cut)),
+        ControlFlow::Continue(()) => {
+            batches.still_whole()?;
+            let finished = record.finish(job.streaming, job.early_stopping, cut);
+            job.within_memory(0, finished.bytes).map(|()| finished)
+        }
     }
 }
 
-fn observe(observer: &mut Observer, piece: &Piece) -> Result<BatchOutcome, PipelineError> {
+impl Job<'_> {
+    /// That there is room for `growth_bytes` more than what is in use.
+    fn within_memory(&self, growth_bytes: u64, after_bytes: u64) -> Result<(), PipelineError> {
+        let Some(most_bytes) = self.most_bytes else {
+            return Ok(());
+        };
+        let Some(usage) = Usage::read() else {
+            return Ok(());
+        };
+        let needed_bytes = usage.now_bytes + growth_bytes;
+        if needed_bytes <= most_bytes {
+            return Ok(());
+        }
+        Err(PipelineError::Memory {
+            needed_bytes,
+            most_bytes,
+            after_bytes,
+        })
+    }
+}
+
+fn is_long(piece: &Piece, sizes: &BatchSizes) -> bool {
+    let long = sizes.batch_bytes.saturating_mul(LONG_BATCHES);
+    matches!(piece, Piece::Lines(batch) if batch.bytes().len() > long)
+}
+
+fn observe(
+    observer: &mut Observer,
+    piece: &Piece,
+    job: &Job,
+) -> Result<BatchOutcome, PipelineError> {
     match piece {
         Piece::Lines(batch) => observer.batch(batch),
+        Piece::TooLong { offset, len_bytes }
+            if job.most_bytes.is_some() && *len_bytes <= LINE_BYTES as u64 =>
+        {
+            Err(PipelineError::LongLine {
+                offset: *offset,
+                len_bytes: *len_bytes,
+            })
+        }
         Piece::TooLong { offset, len_bytes } => Ok(BatchOutcome {
             bytes: len_bytes + 1,
             lines: 1,

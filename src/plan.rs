@@ -4,6 +4,7 @@
 
 pub mod config;
 mod date;
+mod inside;
 
 use std::fmt;
 use std::fs;
@@ -41,6 +42,11 @@ pub enum PlanError {
     NowhereToWrite,
     #[error("no summary at {0}: --summary names the existing summary to rewrite")]
     NoSummary(PathBuf),
+    #[error(
+        "{path} leads out of the run, to {leads_to}, and is not written through: name a summary with --summary, or \
+         write elsewhere with --output"
+    )]
+    LeavesTheRun { path: PathBuf, leads_to: PathBuf },
     #[error("{0} names one file, but there are several RUNs: give one RUN, or leave it out")]
     OneFileForSeveralRuns(&'static str),
 }
@@ -55,6 +61,11 @@ pub enum Log {
 }
 
 impl Log {
+    /// Whether it can be read a second time: a pipe cannot.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::Path(path) if path.is_file())
+    }
+
     /// The path as the reader takes it: `-` is standard input.
     pub fn path(&self) -> &Path {
         match self {
@@ -142,6 +153,8 @@ pub struct RunPlan {
     pub date: RunDate,
     /// What is written where.
     pub targets: Targets,
+    /// Folders that nobody else may rewrite meanwhile; none when the run is left alone.
+    pub folders: Vec<PathBuf>,
     /// What could not be read though it is there; one line each.
     pub warnings: Vec<String>,
     /// What had to be assumed; one line each.
@@ -179,6 +192,15 @@ impl RunPlan {
             _ => Value::Null,
         };
         let targets = targets(dir.as_deref(), existing, cli)?;
+        let folders = folders(dir.as_deref(), &targets, cli);
+        if let Some(named) = &cli.writing.summary {
+            // What was named on the command line may be anywhere; what lies beside it may not lead on.
+            let root = folder_of(named);
+            let others = targets.paths().filter(|path| path != named);
+            inside::stay_inside(&[root, dir.as_deref().unwrap_or(root)], others)?;
+        } else if let (Some(dir), None) = (&dir, &cli.writing.output) {
+            inside::stay_inside(&[dir], targets.paths())?;
+        }
         let tokenizer = match &cli.counting.tokenizer {
             Some(name) if name == "none" => TokenizerName::None,
             Some(name) => TokenizerName::Named {
@@ -205,6 +227,7 @@ impl RunPlan {
             previous,
             tokenizer,
             targets,
+            folders,
             warnings,
             assumed,
         })
@@ -224,17 +247,20 @@ fn find_log(run: &Path) -> Result<(Log, Option<PathBuf>), PlanError> {
         },
     })?;
     if !metadata.is_dir() {
-        let parent = run
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        return Ok((Log::Path(run.to_owned()), Some(parent.to_owned())));
+        return Ok((Log::Path(run.to_owned()), Some(folder_of(run).to_owned())));
     }
     let mut candidates = LOG_NAMES.iter().map(|name| run.join(name));
     let log = candidates
         .find(|path| path.is_file())
         .ok_or_else(|| PlanError::NoLog(run.to_owned()))?;
     Ok((Log::Path(log), Some(run.to_owned())))
+}
+
+/// The folder that holds `path`.
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// A small file's bytes.
@@ -337,6 +363,16 @@ fn targets(dir: Option<&Path>, existing: Option<PathBuf>, cli: &Cli) -> Result<T
             .then(|| summary.with_file_name("result_summary.orig.json")),
         summary: wants(Artifact::Summary).then_some(summary),
     })
+}
+
+/// The folders that a rewrite has for itself: the run's, and that of its summary.
+fn folders(dir: Option<&Path>, targets: &Targets, cli: &Cli) -> Vec<PathBuf> {
+    if cli.writing.output.is_some() {
+        return Vec::new();
+    }
+    let beside = targets.record.as_deref().map(folder_of);
+    let all = dir.filter(|_| beside.is_some()).into_iter().chain(beside);
+    all.map(Path::to_owned).collect()
 }
 
 /// Where the summary of a run without one belongs: a run directory has a performance folder, a

@@ -88,6 +88,7 @@ fn allocations(samples: u64, pools: &Pools, tokenizer: Option<&Tokenizer>) -> (F
         streaming: Some(true),
         early_stopping: false,
         sizes: BatchSizes::new(2),
+        most_bytes: None,
     };
     let log = Log::open(file.path()).unwrap();
     let before = ALLOCATIONS.load(Ordering::Relaxed);

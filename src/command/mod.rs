@@ -1,18 +1,22 @@
 //! What a person asked for: each command takes a resolved plan and the pipeline's figures, and
 //! decides what is written, shown and returned.
 
+mod memory;
 mod record;
 mod recompute;
+mod rewrite;
 mod table;
 mod tokenizer;
 mod verdict;
 
-use std::io::{Write, stdout};
+use std::io::stdout;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use clap::CommandFactory;
 
 use crate::cli::Cli;
-use crate::cores::{CorePlan, CoreRequest, CpuList, Machine, Pools};
+use crate::cores::{CorePlan, CoreRequest, CpuList, Machine, Pools, panic_message};
 use crate::messages::Messages;
 use crate::{exit, plan};
 
@@ -35,37 +39,49 @@ fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
     }
     exit_on_signals()?;
     let plans = plan::resolve(cli)?;
-    let pools = pools(cli)?;
+    let pools = pools(cli, cli.cores.threads)?;
     messages.detail(&pools);
+    if let Some(why) = pools.refused() {
+        messages.warn(format!("the system refuses threads, so fewer count: {why}"));
+    }
     let mut recompute = recompute::Recompute::new(cli, messages, &pools);
     let mut codes = Vec::new();
     for plan in plans {
         let done = plan
             .map_err(anyhow::Error::from)
-            .and_then(|plan| recompute.run(&plan));
+            .and_then(|plan| caught(|| recompute.run(&plan)));
         codes.push(done.unwrap_or_else(|error| {
             messages.error(error.as_ref());
             exit::FAILED
         }));
     }
-    stdout().flush()?;
     Ok(exit::worst(codes))
+}
+
+/// A panic is a defect of ours: the run fails and is left as it is.
+fn caught(run: impl FnOnce() -> anyhow::Result<u8>) -> anyhow::Result<u8> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        let what = panic_message(&*payload);
+        Err(anyhow::anyhow!("internal error, please report it: {what}"))
+    })
 }
 
 /// Nothing is half written, so a signal may end the process at any time.
 fn exit_on_signals() -> std::io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
     let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    // Writing beyond the limit on file sizes is then an error, not the end.
+    signal_hook::flag::register(SIGXFSZ, always.clone())?;
     for (signal, code) in [(SIGINT, exit::INTERRUPTED), (SIGTERM, exit::TERMINATED)] {
         signal_hook::flag::register_conditional_shutdown(signal, code.into(), always.clone())?;
     }
     Ok(())
 }
 
-fn pools(cli: &Cli) -> anyhow::Result<Pools> {
+fn pools(cli: &Cli, threads: Option<NonZeroUsize>) -> anyhow::Result<Pools> {
     let request = CoreRequest {
         block_size: cli.cores.block_size.get(),
-        threads: cli.cores.threads.map(std::num::NonZeroUsize::get),
+        threads: threads.map(NonZeroUsize::get),
         cpus: cli
             .cores
             .cpus

@@ -1,24 +1,30 @@
 //! The main job: a run's log → its report.
 
+use std::error::Error;
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use super::memory::Budget;
 use super::record::{Anomalies, LogRecord, Record, Seconds, TemplateDate};
+use super::rewrite::{self, Files};
 use super::table::before_and_after;
 use super::tokenizer::{Loaded, Tokenizers};
-use super::verdict::Verdict;
+use super::verdict::{Verdict, plural};
 use crate::cli::{Cli, Format};
 use crate::cores::Pools;
 use crate::exit;
 use crate::log::{BatchSizes, Log};
+use crate::memory::Usage;
 use crate::messages::Messages;
 use crate::pipeline::{self, Finished, Job, PipelineError};
 use crate::plan::{self, RunPlan};
+use crate::report::lock::RunLock;
 use crate::report::{self, Attachments, RunFacts};
 
 /// Recomputes runs, one after the other.
@@ -37,11 +43,11 @@ struct Counted {
     seconds: Seconds,
 }
 
-/// The files of a report, in full.
-struct Files {
-    summary: Vec<u8>,
-    report: String,
-    snapshot: Vec<u8>,
+/// What a log is counted with.
+struct Means {
+    /// Instead of all the pools there are.
+    fewer: Option<Pools>,
+    sizes: BatchSizes,
 }
 
 impl<'a> Recompute<'a> {
@@ -63,18 +69,18 @@ impl<'a> Recompute<'a> {
         plan.assumed
             .iter()
             .for_each(|assumed| self.messages.note(assumed));
-        plan.targets.paths().for_each(|path| {
-            report::atomic::remove_leftovers(path);
-        });
+        let _lock = self.lock(plan)?;
         let mut counted = self.count(plan)?;
         let files = render(plan, &counted.finished)?;
-        let written = write(plan, &files)?;
         counted.seconds.total = started.elapsed().as_secs_f64();
-        let record = self.record(plan, counted, &files, written)?;
-        if let Some(path) = &plan.targets.record {
-            let mut json = serde_json::to_string_pretty(&record)?;
-            json.push('\n');
-            report::atomic::replace(path, json.as_bytes())?;
+        let record = self.record(plan, counted, &files)?;
+        let mut json = serde_json::to_string_pretty(&record)?;
+        json.push('\n');
+        if let Some(error) = rewrite::write(plan, &files, json.as_bytes())? {
+            let why = chain(&error);
+            self.messages.warn(format!(
+                "a power cut may bring old files back: {why}; run it again"
+            ));
         }
         self.show(&record)?;
         Ok(if record.verdict.complete {
@@ -84,9 +90,34 @@ impl<'a> Recompute<'a> {
         })
     }
 
+    /// Keeps others from rewriting the run meanwhile, and tidies up after one that was killed.
+    fn lock(&self, plan: &RunPlan) -> anyhow::Result<RunLock> {
+        let lock = RunLock::take(plan.folders.iter().map(PathBuf::as_path))?;
+        for (folder, why) in &lock.unlocked {
+            let folder = folder.display();
+            self.messages.detail(format!(
+                "{folder} cannot be locked ({why}): do not rewrite it twice at a time"
+            ));
+        }
+        let left: usize = plan
+            .targets
+            .paths()
+            .map(report::atomic::remove_leftovers)
+            .sum();
+        if left > 0 {
+            self.messages.detail(format!(
+                "removed {} that a killed run left behind",
+                plural(left as u64, "temporary file")
+            ));
+        }
+        Ok(lock)
+    }
+
     /// Counts everything; once more with the referee when the engines disagree.
     fn count(&mut self, plan: &RunPlan) -> anyhow::Result<Counted> {
         let log = open(plan)?;
+        self.messages
+            .detail(format!("reading {}: {}", plan.log, log.how()));
         let text_bytes = log.len_bytes().unwrap_or(u64::MAX);
         let started = Instant::now();
         let loaded = self
@@ -96,16 +127,19 @@ impl<'a> Recompute<'a> {
             load_tokenizer: started.elapsed().as_secs_f64(),
             ..Seconds::default()
         };
+        let means = self.means()?;
         let started = Instant::now();
         let (finished, loaded, recounted_because) =
-            match (self.pass(plan, log, loaded.as_ref()), loaded) {
-                (Err(error @ PipelineError::Count { .. }), Some(fast)) if !fast.is_referee() => {
+            match (self.pass(plan, log, loaded.as_ref(), &means), loaded) {
+                (Err(error @ PipelineError::Count { .. }), Some(fast))
+                    if !fast.is_referee() && plan.log.is_file() =>
+                {
                     let why = chain(&error);
                     self.messages
                         .warn(format!("recounting everything with the referee: {why}"));
                     let referee = self.tokenizers.referee(&fast, &self.cli.counting)?;
                     (
-                        self.pass(plan, open(plan)?, Some(&referee))?,
+                        self.pass(plan, open(plan)?, Some(&referee), &means)?,
                         Some(referee),
                         Some(why),
                     )
@@ -138,25 +172,44 @@ impl<'a> Recompute<'a> {
         plan: &RunPlan,
         log: Log,
         loaded: Option<&Loaded>,
+        means: &Means,
     ) -> Result<Finished, PipelineError> {
         let job = Job {
-            pools: self.pools,
+            pools: means.fewer.as_ref().unwrap_or(self.pools),
             tokenizer: loaded.map(|loaded| &*loaded.tokenizer),
             streaming: plan.streaming,
             early_stopping: plan.early_stopping,
-            sizes: BatchSizes::new(self.pools.threads()),
+            sizes: means.sizes,
+            most_bytes: self.cli.cores.max_memory,
         };
         let progress = self.messages.progress(log.len_bytes());
         pipeline::run(log, &job, |bytes, tokens| progress.advance(bytes, tokens))
     }
 
-    fn record(
-        &self,
-        plan: &RunPlan,
-        counted: Counted,
-        files: &Files,
-        written: Vec<String>,
-    ) -> anyhow::Result<Record> {
+    /// What counts, once the tokenizer is loaded: everything, or what `--max-memory` leaves.
+    fn means(&self) -> anyhow::Result<Means> {
+        let threads = self.pools.threads();
+        let (Some(most_bytes), Some(usage)) = (self.cli.cores.max_memory, Usage::read()) else {
+            let sizes = BatchSizes::new(threads);
+            return Ok(Means { fewer: None, sizes });
+        };
+        let Budget {
+            threads: left,
+            sizes,
+        } = Budget::new(most_bytes, usage, threads)?;
+        if left == threads {
+            return Ok(Means { fewer: None, sizes });
+        }
+        let fewer = super::pools(self.cli, NonZeroUsize::new(left))?;
+        self.messages
+            .detail(format!("to stay within --max-memory: {fewer}"));
+        Ok(Means {
+            fewer: Some(fewer),
+            sizes,
+        })
+    }
+
+    fn record(&self, plan: &RunPlan, counted: Counted, files: &Files) -> anyhow::Result<Record> {
         let Counted {
             finished,
             loaded,
@@ -179,7 +232,7 @@ impl<'a> Recompute<'a> {
             version: env!("CARGO_PKG_VERSION"),
             run: plan.name.clone(),
             verdict: Verdict::of(&finished),
-            written,
+            written: rewrite::names(plan),
             log: LogRecord {
                 path: plan.log.to_string(),
                 bytes: finished.bytes,
@@ -224,12 +277,22 @@ impl<'a> Recompute<'a> {
             )),
             None => self.messages.detail("no chat template shows the date: it cannot matter when this is counted"),
         }
+        let shown = match self.cli.display.format {
+            Format::Json => serde_json::to_string(record)? + "\n",
+            Format::Text => text(record),
+        };
         let mut out = anstream::stdout();
-        match self.cli.display.format {
-            Format::Json => writeln!(out, "{}", serde_json::to_string(record)?)?,
-            Format::Text => write!(out, "{}", text(record))?,
+        match out.write_all(shown.as_bytes()).and_then(|()| out.flush()) {
+            // Whoever read has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            shown => shown.with_context(|| match record.written.as_slice() {
+                [] => "cannot write the figures to stdout".to_owned(),
+                files => format!(
+                    "cannot write the figures to stdout; written: {}",
+                    files.join(", ")
+                ),
+            }),
         }
-        Ok(())
     }
 }
 
@@ -260,8 +323,8 @@ fn open(plan: &RunPlan) -> anyhow::Result<Log> {
     Ok(Log::open(plan.log.path())?)
 }
 
-fn chain(error: &PipelineError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |&e| e.source());
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(Some(error), |&e| e.source());
     causes
         .map(ToString::to_string)
         .collect::<Vec<_>>()
@@ -306,33 +369,4 @@ fn render(plan: &RunPlan, finished: &Finished) -> anyhow::Result<Files> {
         snapshot: finished.snapshot.render(),
         summary,
     })
-}
-
-/// Writes what the plan wants, the summary last: when it is new, everything else is.
-fn write(plan: &RunPlan, files: &Files) -> anyhow::Result<Vec<String>> {
-    let targets = &plan.targets;
-    let mut written = Vec::new();
-    let mut replace = |path: &Path, bytes: &[u8]| -> anyhow::Result<()> {
-        report::atomic::replace(path, bytes)?;
-        written.push(path.display().to_string());
-        Ok(())
-    };
-    if let Some(path) = &targets.report {
-        replace(path, files.report.as_bytes())?;
-    }
-    if let Some(path) = &targets.snapshot {
-        replace(path, &files.snapshot)?;
-    }
-    if let Some(path) = &targets.summary {
-        if let Some(original) = &targets.original
-            && plan
-                .previous
-                .as_ref()
-                .is_some_and(|previous| *previous != files.summary)
-        {
-            report::atomic::keep_original(path, original)?;
-        }
-        replace(path, &files.summary)?;
-    }
-    Ok(written)
 }

@@ -14,6 +14,7 @@ mod pool;
 pub use blocks::CoreBlock;
 pub use cpus::{Chosen, Machine};
 pub use list::{CpuList, CpuListError};
+pub(crate) use ordered::message as panic_message;
 pub use ordered::{OrderedError, Place, run_ordered};
 pub use plan::{CorePlan, CoreRequest, DEFAULT_BLOCK_SIZE};
 pub use pool::Pools;

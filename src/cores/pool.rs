@@ -4,57 +4,75 @@
 //! by the block, and inside it the kernel may still step around a busy CPU.
 
 use std::fmt;
+use std::io;
+use std::thread;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use super::list::CpuList;
 use super::{CoreBlock, CorePlan, CoresError};
+use crate::fault;
 
 /// The pools of a run.
 pub struct Pools {
-    pools: Vec<(CoreBlock, ThreadPool)>,
+    blocks: Vec<(CoreBlock, ThreadPool)>,
     pinned: bool,
+    refused: Option<ThreadPoolBuildError>,
 }
 
 impl Pools {
-    /// Starts every block's threads and pins them where the plan and the platform allow.
+    /// Starts every block's threads and pins them where the plan and the platform allow. Where the system refuses
+    /// threads, fewer do; there is at least one.
     pub fn new(plan: &CorePlan) -> Result<Self, CoresError> {
         let mut pinned = plan.pin;
+        let mut refused = None;
         let mut pools = Vec::with_capacity(plan.blocks.len());
         for (number, block) in plan.blocks.iter().enumerate() {
-            let pool = ThreadPoolBuilder::new()
-                .num_threads(block.threads)
-                .thread_name(move |thread| format!("block{number}.{thread}"))
-                .build()?;
+            let pool = match start(number, block.threads, &mut refused) {
+                Ok(pool) => pool,
+                Err(error) if pools.is_empty() => return Err(error.into()),
+                Err(_) => break,
+            };
             if plan.pin {
                 pinned &= pool
                     .broadcast(|_| pin(&block.cpus))
                     .into_iter()
                     .all(|done| done);
             }
-            pools.push((block.clone(), pool));
+            let threads = pool.current_num_threads();
+            let cpus = block.cpus.clone();
+            pools.push((CoreBlock { cpus, threads }, pool));
         }
-        Ok(Self { pools, pinned })
+        Ok(Self {
+            blocks: pools,
+            pinned,
+            refused,
+        })
     }
 
     /// Threads of all pools.
     pub fn threads(&self) -> usize {
-        self.pools.iter().map(|(block, _)| block.threads).sum()
+        self.blocks.iter().map(|(block, _)| block.threads).sum()
     }
 
     /// Number of pools.
     pub fn len(&self) -> usize {
-        self.pools.len()
+        self.blocks.len()
     }
 
     /// Never: a plan has at least one block.
     pub fn is_empty(&self) -> bool {
-        self.pools.is_empty()
+        self.blocks.is_empty()
     }
 
     /// Whether every thread stays on its block's CPUs.
     pub fn pinned(&self) -> bool {
         self.pinned
+    }
+
+    /// Why there are fewer threads than planned, if there are.
+    pub fn refused(&self) -> Option<&ThreadPoolBuildError> {
+        self.refused.as_ref()
     }
 
     /// Runs `work(block number)` once on every thread of every pool; returns when all have.
@@ -67,8 +85,40 @@ impl Pools {
                 });
             }
         }
-        enter(&self.pools, 0, work);
+        enter(&self.blocks, 0, work);
     }
+}
+
+/// A pool of `most` threads, or of as many as the system gives, in halves; `refused` then says why.
+fn start(
+    number: usize,
+    most: usize,
+    refused: &mut Option<ThreadPoolBuildError>,
+) -> Result<ThreadPool, ThreadPoolBuildError> {
+    let mut threads = most;
+    loop {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(move |thread| format!("block{number}.{thread}"))
+            .spawn_handler(spawn)
+            .build();
+        match pool {
+            Err(error) if threads > 1 => {
+                threads /= 2;
+                *refused = Some(error);
+            }
+            pool => return pool,
+        }
+    }
+}
+
+fn spawn(worker: ThreadBuilder) -> io::Result<()> {
+    fault::point("cores.start")?;
+    let name = worker.name().unwrap_or_default().to_owned();
+    thread::Builder::new()
+        .name(name)
+        .spawn(|| worker.run())
+        .map(drop)
 }
 
 impl fmt::Display for Pools {
@@ -86,7 +136,7 @@ impl fmt::Display for Pools {
             return write!(f, "not pinned");
         }
         write!(f, "pinned to cpus ")?;
-        for (i, (block, _)) in self.pools.iter().enumerate() {
+        for (i, (block, _)) in self.blocks.iter().enumerate() {
             write!(f, "{}{}", if i == 0 { "" } else { " | " }, block.cpus)?;
         }
         Ok(())

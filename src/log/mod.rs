@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 mod batch;
+mod gone;
 mod mapped;
 mod sizes;
 mod source;
@@ -16,7 +17,7 @@ mod streamed;
 mod tests;
 
 pub use batch::{Batch, Line, Lines, Piece};
-pub use sizes::BatchSizes;
+pub use sizes::{BatchSizes, LINE_BYTES};
 pub use source::{Batches, Format, Log};
 
 /// What stops a log from being read, at all or to its end.
@@ -67,5 +68,13 @@ pub enum LogError {
         was_bytes: u64,
         /// Size now.
         is_bytes: u64,
+    },
+    /// A part of the mapped file was not there when it was looked at, though the file is as long as it was.
+    #[error("cannot read {} at byte {offset}: that part was gone while it was mapped: the file was cut meanwhile, or its disk is failing", path.display())]
+    Gone {
+        /// As given.
+        path: PathBuf,
+        /// Where, to the page.
+        offset: u64,
     },
 }

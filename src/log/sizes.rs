@@ -1,5 +1,8 @@
 //! How much of the log goes into one batch.
 
+/// Lines up to this are read; longer ones are damage.
+pub const LINE_BYTES: usize = 1 << 30;
+
 /// Bounds on batches and lines. The report's bytes do not depend on the batch sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchSizes {
@@ -19,7 +22,7 @@ impl BatchSizes {
         Self {
             batch_bytes: 1 << 20,
             tail_bytes: 1 << 16,
-            line_bytes: 1 << 30,
+            line_bytes: LINE_BYTES,
             threads,
         }
     }

@@ -14,6 +14,8 @@ pub struct Log {
     path: PathBuf,
     format: Format,
     bytes: Bytes,
+    /// Why it is not mapped, if it could have been.
+    unmapped: Option<io::Error>,
 }
 
 /// How a log's bytes are stored, by its first bytes and not by its name.
@@ -61,7 +63,7 @@ impl Log {
         if path == Path::new("-") {
             return Self::from_reader(path, io::stdin());
         }
-        Self::open_file(path, Mapping::new)
+        Self::open_file(path, Mapping::of_local)
     }
 
     /// A stream of log bytes, plain or compressed; `path` names it in messages.
@@ -94,6 +96,7 @@ impl Log {
             path,
             format,
             bytes: Bytes::Streamed(reader, None),
+            unmapped: None,
         })
     }
 
@@ -127,20 +130,33 @@ impl Log {
         let len = usize::try_from(opened.len()).map_err(io::Error::other);
         let mapping = len.and_then(|len| map(&file, len));
         let file = Watched::new(file, path.to_owned(), opened);
-        let bytes = match mapping {
-            Ok(map) => Bytes::Mapped(file, map),
-            Err(_) => Bytes::Streamed(Box::new(same.take(file.len())), Some(file)),
+        let (bytes, unmapped) = match mapping {
+            Ok(map) => (Bytes::Mapped(file, map), None),
+            Err(why) => {
+                let reader = Box::new(same.take(file.len()));
+                (Bytes::Streamed(reader, Some(file)), Some(why))
+            }
         };
         Ok(Self {
             path: path.to_owned(),
             format,
             bytes,
+            unmapped,
         })
     }
 
     /// How its bytes are stored.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// How it is read, in words.
+    pub fn how(&self) -> String {
+        match (&self.bytes, &self.unmapped) {
+            (Bytes::Mapped(..), _) => "mapped".to_owned(),
+            (Bytes::Streamed(..), Some(why)) => format!("read, not mapped: {why}"),
+            (Bytes::Streamed(..), None) => format!("streamed, {}", self.format),
+        }
     }
 
     /// Uncompressed bytes, where that is known before reading.
@@ -181,6 +197,17 @@ pub struct Batches {
 enum Reader {
     Mapped(MappedBatches),
     Streamed(StreamedBatches<Box<dyn Read + Send>>, Option<Watched>),
+}
+
+impl Batches {
+    /// That every byte of the pieces was the file's: to be asked again once the last piece was looked at.
+    pub fn still_whole(&self) -> Result<(), LogError> {
+        match &self.reader {
+            Reader::Mapped(batches) => batches.still_whole(),
+            Reader::Streamed(_, Some(file)) => file.still_whole(),
+            Reader::Streamed(_, None) => Ok(()),
+        }
+    }
 }
 
 impl Iterator for Batches {

@@ -4,11 +4,14 @@
 //! whether a report needs them; those of warm-up samples are counted for nothing.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::PipelineError;
 use super::record::BatchOutcome;
+use crate::cores::panic_message;
 use crate::count::{Counted, EngineError, MessageParts, PromptParts, Tokenizer};
 use crate::event::{Data, Decoder, Event, Output, Prompt};
+use crate::fault;
 use crate::log::Batch;
 use crate::sample::{Observation, SampleId, TokenCount, Tokens};
 
@@ -63,13 +66,9 @@ struct Counter<'a> {
 
 impl Counter<'_> {
     fn observe(&mut self, event: &Event, offset: u64) -> Result<Observation, PipelineError> {
-        let tokens = match &event.data {
-            Data::Prompt(prompt) if event.kind.is_issued() => {
-                self.isl(prompt, event.conversation_id)
-            }
-            Data::Output(output) if event.kind.is_complete() => self.osl(output),
-            _ => Ok(Tokens::default()),
-        };
+        // A panic is known by its text; what it left half done is not used again, since the work stops.
+        let tokens = catch_unwind(AssertUnwindSafe(|| self.tokens(event)))
+            .unwrap_or_else(|payload| Err(EngineError::Internal(panic_message(&*payload))));
         let tokens = tokens.map_err(|source| PipelineError::Count {
             sample: event.sample_uuid.to_owned(),
             offset,
@@ -83,6 +82,20 @@ impl Counter<'_> {
             finish_reason: event.finish_reason.map(Into::into),
             tokens,
         })
+    }
+
+    fn tokens(&mut self, event: &Event) -> Result<Tokens, EngineError> {
+        match &event.data {
+            Data::Prompt(prompt) if event.kind.is_issued() => {
+                let _ = fault::point("count.text");
+                self.isl(prompt, event.conversation_id)
+            }
+            Data::Output(output) if event.kind.is_complete() => {
+                let _ = fault::point("count.text");
+                self.osl(output)
+            }
+            _ => Ok(Tokens::default()),
+        }
     }
 
     /// Token ids, else text, else messages (`metrics_table.py`, `IslTrigger`).

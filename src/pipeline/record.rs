@@ -165,6 +165,11 @@ impl Record {
         }
     }
 
+    /// Memory that taking so many observations can need at once.
+    pub fn growth_bytes(&self, observations: usize) -> u64 {
+        self.table.growth_bytes(observations) as u64
+    }
+
     /// Bytes of log and tokens so far, for progress.
     pub fn so_far(&self) -> (u64, u64) {
         (self.bytes, self.tokens)

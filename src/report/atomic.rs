@@ -1,34 +1,58 @@
 //! The only place that writes files: a file has its old content or its new one, whatever happens in between.
 //!
-//! New content goes into a temporary file in the same folder, which is synced and then renamed over the old one.
+//! New content goes into a temporary file in the same folder, which is synced and then renamed over the old one; at
+//! last the folder is synced. [`prepare`] does all that can fail for want of room or rights, [`Prepared::put`] only
+//! renames: files that belong together are all prepared before the first is put in place.
+//!
 //! Temporary files are named so that what a killed run leaves behind is recognised, and locked while they are
 //! written so that a concurrent run's are left alone.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata, Permissions};
+use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
+
+use crate::fault;
 
 /// What the names of temporary files have between the target's name and a random part.
 const MARK: &str = ".tok-recompute-";
 
-/// How old a temporary file must be to count as left behind, beyond any time between its creation and its lock.
+/// How old a temporary file must be to count as left behind where files cannot be locked.
 const LEFTOVER_AGE: Duration = Duration::from_secs(600);
+
+/// Of a long name so much is repeated in a temporary file's, which must not be longer than a name can be.
+const MOST_NAME_BYTES: usize = 200;
+
+/// A temporary file that was removed before it could be locked is made again so often.
+const CREATIONS: usize = 4;
 
 /// Links followed before a path is taken for a loop; the kernel's own limit.
 const MAX_LINKS: usize = 40;
 
-/// A file could not be written; what it held is still there.
+/// A file could not be written; what it held is still there, but where the action says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}{}", path.display(), hint(source))]
 pub struct WriteError {
     action: &'static str,
     path: PathBuf,
     source: io::Error,
+}
+
+impl WriteError {
+    fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self {
+            action,
+            path,
+            source,
+        }
+    }
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -39,64 +63,197 @@ fn hint(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; make room, or write elsewhere with --output"
         }
+        io::ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)",
+        io::ErrorKind::CrossesDevices => {
+            "; a file is replaced by renaming, which does not work there: write elsewhere with --output"
+        }
         _ => "",
     }
 }
 
-/// Makes `bytes` the content of the file at `path`, keeping mode and, where possible, owner of the one that is there.
-///
-/// If `path` is a link, what it points at is replaced and the link stays. A missing folder is made if the one above
-/// it exists. Returns false, and touches nothing, if the file holds just these bytes.
+/// Makes `bytes` the content of the file at `path`, all steps in one: [`prepare`] says which. Returns false, and
+/// touches nothing, if the file holds just these bytes.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<bool, WriteError> {
-    let fail = |source| WriteError {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    };
+    match prepare(path, bytes)? {
+        Some(prepared) => prepared.put()?.sync().map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Copies the file at `path` to `backup`, all steps in one: [`prepare_original`] says which. Returns whether it did.
+pub fn keep_original(path: &Path, backup: &Path) -> Result<bool, WriteError> {
+    match prepare_original(path, backup)? {
+        Some(prepared) => prepared.put()?.sync().map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// New content for the file at `path`, with mode and, where possible, owner of the one that is there; `None` if that
+/// holds just these bytes.
+///
+/// If `path` is a link, what it points at is to be replaced and the link stays. A missing folder is made if the one
+/// above it exists.
+pub fn prepare(path: &Path, bytes: &[u8]) -> Result<Option<Prepared>, WriteError> {
+    let fail = |source| WriteError::new("write", path, source);
     let target = resolve(path).map_err(fail)?;
     let old = metadata(&target).map_err(fail)?;
     if let Some(old) = &old
         && holds(&target, old, bytes).map_err(fail)?
     {
-        return Ok(false);
+        // A run that was killed after renaming may not have come so far.
+        File::open(folder_of(&target))
+            .and_then(|folder| sync(&folder))
+            .map_err(fail)?;
+        return Ok(None);
     }
-    let folder = folder_of(&target);
-    if !folder.exists() {
-        fs::create_dir(folder).map_err(fail)?;
-    }
-    let persist =
-        |temporary: NamedTempFile| temporary.persist(&target).map_err(|error| error.error);
-    write_temporary(&target, bytes, old.as_ref())
-        .and_then(persist)
-        .map_err(fail)?;
-    sync(folder).map_err(fail)?;
-    Ok(true)
+    let made = MadeFolder::of(&target).map_err(fail)?;
+    Prepared::new(path, target, bytes, old.as_ref(), made)
+        .map(Some)
+        .map_err(fail)
 }
 
-/// Copies the file at `path` to `backup`, unless there is a backup already: the first original is the one to keep.
-///
-/// The copy is complete or absent. Returns whether it was made; without a file at `path` there is nothing to keep.
-pub fn keep_original(path: &Path, backup: &Path) -> Result<bool, WriteError> {
-    let fail = |source| WriteError {
-        action: "keep the original as",
-        path: backup.to_owned(),
-        source,
-    };
+/// A copy of the file at `path` for `backup`; `None` if there is a backup already, since the first original is the one
+/// to keep, or nothing to keep.
+pub fn prepare_original(path: &Path, backup: &Path) -> Result<Option<Prepared>, WriteError> {
+    let fail = |source| WriteError::new("keep the original as", backup, source);
     if fs::symlink_metadata(backup).is_ok() {
-        return Ok(false);
+        return Ok(None);
     }
     // A copy, not a hard link: a writer that truncates the original in place must not reach the backup.
     let (bytes, metadata) = match fs::read(path).and_then(|bytes| Ok((bytes, fs::metadata(path)?)))
     {
         Ok(original) => original,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(fail(error)),
     };
-    let temporary = write_temporary(backup, &bytes, Some(&metadata)).map_err(fail)?;
-    match temporary.persist_noclobber(backup) {
-        Ok(_) => sync(folder_of(backup)).map_err(fail).map(|()| true),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(fail(error.error)),
+    let target = backup.to_owned();
+    let prepared = Prepared::new(backup, target, &bytes, Some(&metadata), MadeFolder(None));
+    prepared
+        .map(|prepared| {
+            Some(Prepared {
+                over: false,
+                ..prepared
+            })
+        })
+        .map_err(fail)
+}
+
+/// New content beside its file: written and synced, but not in its place. Dropped, it is gone.
+#[derive(Debug)]
+pub struct Prepared {
+    /// As the caller named it.
+    path: PathBuf,
+    /// Where that leads.
+    target: PathBuf,
+    temporary: NamedTempFile,
+    made: MadeFolder,
+    /// Opened before anything is renamed, so that syncing it cannot fail for want of rights.
+    folder: File,
+    /// Whether a file that is there is replaced; if not, it is kept and this is dropped.
+    over: bool,
+}
+
+impl Prepared {
+    fn new(
+        path: &Path,
+        target: PathBuf,
+        bytes: &[u8],
+        like: Option<&Metadata>,
+        made: MadeFolder,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            temporary: write_temporary(&target, bytes, like)?,
+            made,
+            folder: File::open(folder_of(&target))?,
+            target,
+            over: true,
+        })
+    }
+
+    /// The file that is written, as the caller named it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the content in its place.
+    pub fn put(mut self) -> Result<Placed, WriteError> {
+        fault::point("write.rename")
+            .and_then(|()| persist(self.temporary, &self.target, self.over))
+            .map_err(|source| WriteError::new("write", &self.path, source))?;
+        self.made.keep();
+        Ok(Placed {
+            path: self.path,
+            folder: self.folder,
+        })
+    }
+}
+
+/// New content in its place, which a power cut may undo until [`Placed::sync`].
+#[derive(Debug)]
+#[must_use]
+pub struct Placed {
+    path: PathBuf,
+    folder: File,
+}
+
+impl Placed {
+    /// Makes it durable.
+    pub fn sync(self) -> Result<(), WriteError> {
+        fault::point("write.sync-folder")
+            .and_then(|()| sync(&self.folder))
+            .and_then(|()| fault::point("write.done"))
+            .map_err(|source| {
+                WriteError::new("make durable, though it is in place,", &self.path, source)
+            })
+    }
+}
+
+/// Renames `temporary` to `target`, over what is there only if `over`.
+fn persist(temporary: NamedTempFile, target: &Path, over: bool) -> io::Result<()> {
+    let rename = |temporary: NamedTempFile| match temporary.persist(target) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.error),
+    };
+    if over {
+        return rename(temporary);
+    }
+    match temporary.persist_noclobber(target) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Some filesystems can neither rename without replacing nor link; then look, and rename.
+        Err(error) if fs::symlink_metadata(target).is_err() => rename(error.file),
+        Err(error) => Err(error.error),
+    }
+}
+
+/// A folder that was made for a file and is removed again if the file does not come.
+#[derive(Debug)]
+struct MadeFolder(Option<PathBuf>);
+
+impl MadeFolder {
+    fn of(target: &Path) -> io::Result<Self> {
+        let folder = folder_of(target);
+        if folder.exists() {
+            return Ok(Self(None));
+        }
+        fs::create_dir(folder)?;
+        let made = Self(Some(folder.to_owned()));
+        File::open(folder_of(folder)).and_then(|above| sync(&above))?;
+        Ok(made)
+    }
+
+    fn keep(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for MadeFolder {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.0 {
+            // Somebody may have put something into it meanwhile.
+            _ = fs::remove_dir(folder);
+        }
     }
 }
 
@@ -114,15 +271,30 @@ pub fn remove_leftovers(path: &Path) -> usize {
             let name = name.as_encoded_bytes();
             name.starts_with(prefix.as_encoded_bytes()) && name.ends_with(b".tmp")
         })
-        .filter(|entry| is_left_behind(&entry.path()).unwrap_or(false))
-        .filter(|entry| fs::remove_file(entry.path()).is_ok())
+        .filter(|entry| remove_left_behind(&entry.path()).is_ok_and(|removed| removed))
         .count()
 }
 
-fn is_left_behind(path: &Path) -> io::Result<bool> {
+/// Removes a temporary file that nobody holds. The lock is held meanwhile, so that whoever made the file just now
+/// does not take it for its own.
+fn remove_left_behind(path: &Path) -> io::Result<bool> {
     let metadata = fs::symlink_metadata(path)?;
-    let age = metadata.modified()?.elapsed().unwrap_or_default();
-    Ok(metadata.is_file() && age > LEFTOVER_AGE && File::open(path)?.try_lock().is_ok())
+    if !metadata.is_file() {
+        return Ok(false);
+    }
+    let locked = File::open(path).map_err(TryLockError::Error);
+    let locked = locked.and_then(|file| file.try_lock().map(|()| file));
+    let left = match &locked {
+        Ok(_) => true,
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => {
+            metadata.modified()?.elapsed().unwrap_or_default() > LEFTOVER_AGE
+        }
+    };
+    if left {
+        fs::remove_file(path)?;
+    }
+    Ok(left)
 }
 
 /// A synced temporary file beside `target` with the content `bytes` and mode and owner of `like`.
@@ -131,29 +303,53 @@ fn write_temporary(
     bytes: &[u8],
     like: Option<&Metadata>,
 ) -> io::Result<NamedTempFile> {
-    let mut temporary = tempfile::Builder::new()
-        .prefix(&temporary_prefix(target))
-        .suffix(".tmp")
-        // Of a new file's mode the umask leaves what it leaves of any.
-        .permissions(like.map_or(Permissions::from_mode(0o666), Metadata::permissions))
-        .tempfile_in(folder_of(target))?;
+    fault::point("write.create")?;
+    // Of a new file's mode the umask leaves what it leaves of any.
+    let mode = like.map_or(Permissions::from_mode(0o666), Metadata::permissions);
+    let mut temporary = create_locked(target, &mode)?;
     let file = temporary.as_file_mut();
-    // Where there are no locks a leftover stays, which is the safe side.
-    _ = file.lock();
-    file.write_all(bytes)?;
+    fault::point("write.bytes")?;
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    file.write_all(first)?;
+    fault::point("write.more-bytes")?;
+    file.write_all(rest)?;
+    fault::point("write.mode")?;
     if let Some(like) = like {
         // Only root can give a file away; a member of the group can keep the group.
         _ = fchown(&*file, Some(like.uid()), Some(like.gid()))
             .or_else(|_| fchown(&*file, None, Some(like.gid())));
         file.set_permissions(like.permissions())?;
     }
-    file.sync_all()?;
+    fault::point("write.sync")?;
+    sync(file)?;
+    fault::point("write.synced")?;
     Ok(temporary)
+}
+
+/// A new temporary file for `target`, locked where there are locks.
+fn create_locked(target: &Path, mode: &Permissions) -> io::Result<NamedTempFile> {
+    for _ in 0..CREATIONS {
+        let temporary = tempfile::Builder::new()
+            .prefix(&temporary_prefix(target))
+            .suffix(".tmp")
+            .permissions(mode.clone())
+            .tempfile_in(folder_of(target))?;
+        let locked = temporary.as_file().try_lock();
+        // Between creation and lock it looks left behind: somebody who tidies up may be at it, or be done with it.
+        let taken = matches!(locked, Err(TryLockError::WouldBlock));
+        if !taken && temporary.as_file().metadata()?.nlink() > 0 {
+            return Ok(temporary);
+        }
+    }
+    Err(io::Error::other(
+        "its temporary file is removed again and again",
+    ))
 }
 
 fn temporary_prefix(target: &Path) -> OsString {
     let mut prefix = OsString::from(".");
-    prefix.push(target.file_name().unwrap_or(OsStr::new("file")));
+    let name = target.file_name().unwrap_or(OsStr::new("file")).as_bytes();
+    prefix.push(OsStr::from_bytes(&name[..name.len().min(MOST_NAME_BYTES)]));
     prefix.push(MARK);
     prefix
 }
@@ -203,13 +399,13 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes renames in `folder` durable, where the file system can.
-fn sync(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
+/// Makes a file's bytes, or a folder's names, durable, where the filesystem can: some refuse to be asked.
+fn sync(file: &File) -> io::Result<()> {
+    match file.sync_all() {
         Err(error)
             if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                Errno::from_io_error(&error),
+                Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
             ) =>
         {
             Ok(())
@@ -221,7 +417,6 @@ fn sync(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
-    use std::time::SystemTime;
 
     use tempfile::{TempDir, tempdir};
 
@@ -292,6 +487,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_prepared_and_not_put_leaves_nothing() {
+        let folder = tempdir().unwrap();
+        let (path, backup) = (folder.path().join("a"), folder.path().join("a.orig"));
+        fs::write(&path, "old").unwrap();
+        let prepared = prepare(&path, b"new").unwrap().unwrap();
+        let inside = prepare(&folder.path().join("made/b"), b"new").unwrap();
+        let original = prepare_original(&path, &backup).unwrap().unwrap();
+        assert_eq!(names(&folder).len(), 4);
+        drop((prepared, inside, original));
+        assert_eq!(names(&folder), ["a"]);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_backup_that_somebody_made_meanwhile_is_kept() {
+        let folder = tempdir().unwrap();
+        let (path, backup) = (folder.path().join("a"), folder.path().join("a.orig"));
+        fs::write(&path, "second").unwrap();
+        let original = prepare_original(&path, &backup).unwrap().unwrap();
+        fs::write(&backup, "first").unwrap();
+        original.put().unwrap().sync().unwrap();
+        assert_eq!(fs::read(&backup).unwrap(), b"first");
+        assert_eq!(names(&folder), ["a", "a.orig"]);
+    }
+
+    #[test]
     fn what_is_no_file_is_left_alone() {
         let folder = tempdir().unwrap();
         let error = replace(folder.path(), b"x").unwrap_err();
@@ -329,27 +550,22 @@ mod tests {
     }
 
     #[test]
-    fn only_old_and_unlocked_leftovers_of_the_same_file_are_removed() {
+    fn only_unlocked_leftovers_of_the_same_file_are_removed() {
         let folder = tempdir().unwrap();
         let path = folder.path().join("a.json");
-        let old = SystemTime::now() - LEFTOVER_AGE * 2;
-        let make = |name: &str, modified: SystemTime| {
-            let file = File::create(folder.path().join(name)).unwrap();
-            file.set_modified(modified).unwrap();
-            file
-        };
-        make(".a.json.tok-recompute-1.tmp", old);
-        make(".a.json.tok-recompute-2.tmp", SystemTime::now());
-        let locked = make(".a.json.tok-recompute-3.tmp", old);
+        let make = |name: &str| File::create(folder.path().join(name)).unwrap();
+        make(".a.json.tok-recompute-1.tmp");
+        let locked = make(".a.json.tok-recompute-3.tmp");
         locked.lock().unwrap();
-        make(".b.json.tok-recompute-4.tmp", old);
-        make("a.json", old);
+        make(".b.json.tok-recompute-4.tmp");
+        make("a.json");
+        fs::create_dir(folder.path().join(".a.json.tok-recompute-5.tmp")).unwrap();
         assert_eq!(remove_leftovers(&path), 1);
         assert_eq!(
             names(&folder),
             [
-                ".a.json.tok-recompute-2.tmp",
                 ".a.json.tok-recompute-3.tmp",
+                ".a.json.tok-recompute-5.tmp",
                 ".b.json.tok-recompute-4.tmp",
                 "a.json"
             ]
@@ -361,6 +577,10 @@ mod tests {
     #[test]
     fn a_name_shows_what_a_temporary_file_is_for() {
         let folder = tempdir().unwrap();
+        let long = folder.path().join("n".repeat(255));
+        assert!(replace(&long, b"x").unwrap());
+        assert!(replace(&long, b"y").unwrap());
+        assert_eq!(fs::read(&long).unwrap(), b"y");
         let temporary = write_temporary(&folder.path().join("a.json"), b"x", None).unwrap();
         let name = temporary.path().file_name().unwrap().to_str().unwrap();
         assert!(name.starts_with(".a.json.tok-recompute-"), "{name}");

@@ -8,6 +8,7 @@ pub mod atomic;
 mod attachments;
 mod compare;
 mod json;
+pub mod lock;
 mod object;
 mod python;
 mod snapshot;

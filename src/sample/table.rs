@@ -249,16 +249,29 @@ impl Table {
 
     /// Their names, the earliest issued first, at most `limit`.
     pub fn oldest_in_flight(&self, limit: usize) -> Vec<String> {
-        let mut rows: Vec<_> = self
-            .rows
-            .iter()
-            .map(|(id, row)| (row.issued_ns, id))
-            .collect();
-        rows.sort_unstable_by_key(|(issued_ns, id)| (*issued_ns, id.to_string()));
-        rows.iter()
-            .take(limit)
-            .map(|(_, id)| id.to_string())
-            .collect()
+        let mut oldest: Vec<(i64, &SampleId)> = Vec::with_capacity(limit + 1);
+        let order = |(a_ns, a): &(i64, &SampleId), (b_ns, b): &(i64, &SampleId)| {
+            let by_name = || a.to_string().cmp(&b.to_string());
+            a_ns.cmp(b_ns).then_with(by_name)
+        };
+        for (id, row) in &self.rows {
+            let row = (row.issued_ns, id);
+            let place = oldest.partition_point(|older| order(older, &row).is_lt());
+            if place < limit {
+                oldest.insert(place, row);
+                oldest.truncate(limit);
+            }
+        }
+        oldest.iter().map(|(_, id)| id.to_string()).collect()
+    }
+
+    /// Memory that is needed at once should so many more samples be issued: rows move when there is no room.
+    pub fn growth_bytes(&self, samples: usize) -> usize {
+        if self.rows.len() + samples > self.rows.capacity() {
+            2 * self.rows.allocation_size()
+        } else {
+            0
+        }
     }
 }
 
@@ -655,5 +668,25 @@ mod tests {
             (table.in_flight(), table.oldest_in_flight(5)),
             (1, vec!["c".to_owned()])
         );
+    }
+
+    #[test]
+    fn the_oldest_in_flight_come_by_time_and_name() {
+        let script = [
+            (EventKind::StartTracking, 0, ""),
+            (EventKind::Issued, 5, "e"),
+            (EventKind::Issued, 2, "z"),
+            (EventKind::Issued, 2, "a"),
+            (EventKind::Issued, 9, "i"),
+            (EventKind::Issued, 1, "q"),
+            (EventKind::Issued, 2, "m"),
+        ];
+        let (table, _) = play(&script);
+        for limit in 0..8 {
+            let expected = &["q", "a", "m", "z", "e", "i"][..limit.min(6)];
+            assert_eq!(table.oldest_in_flight(limit), expected);
+        }
+        assert_eq!(table.growth_bytes(0), 0);
+        assert!(table.growth_bytes(1 << 20) > 6 * size_of::<Row>());
     }
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cli;
+#[cfg(target_os = "linux")]
+mod faults;
 mod properties;
 mod recompute;
 mod structured;

@@ -36,6 +36,7 @@ fn figures(sizes: BatchSizes) -> String {
         streaming: None,
         early_stopping: true,
         sizes,
+        most_bytes: None,
     };
     let log = Log::open(&fixture("run_chat/events.jsonl")).unwrap();
     let finished = pipeline::run(log, &job, |_, _| {}).unwrap();

@@ -49,6 +49,16 @@ impl Run {
         Self { folder, tokenizer }
     }
 
+    /// The folder around the run.
+    pub fn around(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What the run directory is counted with.
+    pub fn tokenizer(&self) -> PathBuf {
+        fixture(self.tokenizer)
+    }
+
     /// The run directory.
     pub fn dir(&self) -> PathBuf {
         self.folder.path().join("run")

@@ -7,23 +7,25 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &[]),
     ("plan", &["cli"]),
-    ("log", &[]),
+    ("log", &["fault"]),
     ("event", &[]),
     ("sample", &["event", "exact"]),
     ("count", &["double"]),
-    ("cores", &[]),
+    ("cores", &["fault"]),
     ("series", &["exact"]),
-    ("report", &["series", "double"]),
+    ("report", &["series", "double", "fault"]),
     (
         "pipeline",
         &[
-            "log", "event", "sample", "count", "cores", "series", "report",
+            "log", "event", "sample", "count", "cores", "series", "report", "fault", "memory",
         ],
     ),
     ("messages", &["cli"]),
     ("exit", &[]),
     ("exact", &[]),
     ("double", &[]),
+    ("fault", &[]),
+    ("memory", &["exit"]),
 ];
 
 /// A file longer than this has more than one concern.

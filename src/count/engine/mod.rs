@@ -74,6 +74,9 @@ pub enum EngineError {
         /// The engine's crate.
         engine: &'static str,
     },
+    /// Our own code panicked on a text.
+    #[error("internal error: {0}")]
+    Internal(String),
     /// The engines differ: everything is to be counted again with [`Choice::Referee`].
     #[error(
         "fastokens counts {fast} tokens where tokenizers counts {referee}, in a text that starts {start:?}"

@@ -1,0 +1,96 @@
+//! The files of a run, rewritten together: all are ready before the first is put in its place.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::plan::RunPlan;
+use crate::report::atomic::{Placed, Prepared, WriteError, prepare, prepare_original};
+
+/// The files of a report, in full.
+pub(super) struct Files {
+    pub summary: Vec<u8>,
+    pub report: String,
+    pub snapshot: Vec<u8>,
+}
+
+/// What will be written of the report, for the record.
+pub(super) fn names(plan: &RunPlan) -> Vec<String> {
+    let targets = &plan.targets;
+    [&targets.report, &targets.snapshot, &targets.summary]
+        .into_iter()
+        .flatten()
+        .map(|path| path.display().to_string())
+        .collect()
+}
+
+/// Writes what the plan wants, the summary last: when it is new, everything else is. Returns what is in its place but
+/// could not be made durable.
+pub(super) fn write(
+    plan: &RunPlan,
+    files: &Files,
+    record: &[u8],
+) -> anyhow::Result<Option<WriteError>> {
+    let targets = &plan.targets;
+    let mut original = None;
+    if let (Some(summary), Some(backup)) = (&targets.summary, &targets.original) {
+        let previous = plan.previous.as_deref();
+        unchanged(summary, previous)?;
+        if previous.is_some_and(|previous| previous != files.summary) {
+            original = prepare_original(summary, backup)?;
+        }
+    }
+    let contents: [(&Option<PathBuf>, &[u8]); 4] = [
+        (&targets.report, files.report.as_bytes()),
+        (&targets.snapshot, &files.snapshot),
+        (&targets.record, record),
+        (&targets.summary, &files.summary),
+    ];
+    let mut prepared = Vec::new();
+    for (path, bytes) in contents {
+        if let Some(path) = path {
+            prepared.extend(prepare(path, bytes)?);
+        }
+    }
+    // Its copy is safe before the original goes.
+    if let Some(original) = original {
+        original.put()?.sync()?;
+    }
+    let placed = put(prepared)?;
+    Ok(placed.into_iter().find_map(|placed| placed.sync().err()))
+}
+
+/// Renames all, one right after the other.
+fn put(prepared: Vec<Prepared>) -> anyhow::Result<Vec<Placed>> {
+    let (mut placed, mut names) = (Vec::new(), Vec::new());
+    for file in prepared {
+        let name = file.path().display().to_string();
+        placed.push(file.put().with_context(|| match names.as_slice() {
+            [] => "nothing was replaced".to_owned(),
+            names => format!("{} in place already; run it again", names.join(", ")),
+        })?);
+        names.push(name);
+    }
+    Ok(placed)
+}
+
+/// That the summary is what the new one was made from: somebody may have written it while the log was read.
+fn unchanged(summary: &Path, previous: Option<&[u8]>) -> anyhow::Result<()> {
+    let now = match fs::read(summary) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", summary.display()));
+        }
+    };
+    if now.as_deref() != previous {
+        bail!(
+            "{} was {} while the log was read, and is left as it is now; run it again",
+            summary.display(),
+            if now.is_some() { "written" } else { "removed" }
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Others at the same run: a second process, a reader, a writer.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::{Expected, NOBODY, SUMMARY, Trial, is_root, row, skip, trial};
+use crate::support::Run;
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_second_process_is_refused_until_the_first_has_ended() {
+    let expected = Expected::with(&[]);
+    let run = Run::text();
+    let mut first = trial(&run, &[]).fault("pipeline.batch", 1, "stop").start();
+    first.wait_until_stopped();
+    let before = run.files();
+    for input in ["run", "run/events.jsonl"] {
+        let second = Trial::shell(&run, "", &[input, "--tokenizer", "none"]).finish();
+        assert_eq!(second.code, Some(2), "{second:?}");
+        let said = "another tok-recompute is rewriting";
+        assert!(second.stderr.contains(said), "{second:?}");
+        row(
+            &format!("two processes on one run ({input})"),
+            &second,
+            "left alone",
+        );
+    }
+    // Looking, and writing elsewhere, disturbs nobody.
+    for args in [&["--dry-run"][..], &["--output", "elsewhere.json"]] {
+        assert_eq!(trial(&run, args).finish().code, Some(0), "{args:?}");
+    }
+    assert_eq!(run.files(), before);
+    first.go_on();
+    let first = first.finish();
+    assert_eq!(first.code, Some(0), "{first:?}");
+    expected.check_mended(&run, &[], "after the first");
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_lock_ends_with_its_process() {
+    let expected = Expected::with(&[]);
+    let run = Run::text();
+    let killed = trial(&run, &[]).fault("write.sync", 1, "kill").finish();
+    assert_eq!(killed.ended, "signal 9");
+    expected.check_mended(&run, &[], "after a kill");
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_summary_that_somebody_writes_meanwhile_is_left_as_it_is() {
+    let check = |change: &dyn Fn(&Run), said: &str| {
+        let run = Run::text();
+        let mut trial = trial(&run, &[]).fault("pipeline.batch", 1, "stop").start();
+        trial.wait_until_stopped();
+        change(&run);
+        let changed = run.files();
+        trial.go_on();
+        let outcome = trial.finish();
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.stderr.contains(said), "{outcome:?}");
+        assert_eq!(run.files(), changed);
+        row(&format!("the summary {said}"), &outcome, "left as it is");
+    };
+    check(
+        &|run| run.write(SUMMARY, "{\"version\": \"new\"}"),
+        "was written while",
+    );
+    check(&|run| run.remove(SUMMARY), "was removed while");
+    let gone = |run: &Run| fs::remove_dir_all(run.path("performance")).unwrap();
+    check(&gone, "was removed while");
+}
+
+#[test]
+fn a_reader_never_sees_a_torn_file() {
+    let run = Run::text();
+    let variants = [["--streaming", "on"], ["--streaming", "off"]];
+    let mut whole = vec![run.bytes(SUMMARY)];
+    for args in variants {
+        whole.push(Expected::with(&args).new);
+    }
+    let path = run.path(SUMMARY);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut reads, mut seen) = (0_u64, vec![false; whole.len()]);
+            while !done.load(Ordering::SeqCst) {
+                let bytes = fs::read(&path).unwrap();
+                let which = whole.iter().position(|whole| *whole == bytes);
+                seen[which.expect("a torn summary")] = true;
+                reads += 1;
+            }
+            (reads, seen)
+        });
+        for args in variants.iter().cycle().take(10) {
+            assert_eq!(trial(&run, args).finish().code, Some(0));
+        }
+        done.store(true, Ordering::SeqCst);
+        let (reads, seen) = reader.join().unwrap();
+        println!("| a reader in a loop, 10 rewrites | {reads} reads | all whole |");
+        assert!(
+            reads > 10 && seen.iter().all(|seen| *seen),
+            "{reads} {seen:?}"
+        );
+    });
+}
+
+#[test]
+fn a_run_of_somebody_else_is_left_alone() {
+    if !is_root() {
+        return skip("root takes another account for this");
+    }
+    let run = Run::text();
+    let open = |path: &std::path::Path| {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    open(run.around());
+    let outcome = trial(&run, &["--dry-run"]).user(NOBODY);
+    let Ok(outcome) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| outcome.finish()))
+    else {
+        return skip("the other account may not run the binary");
+    };
+    if outcome.code != Some(0) {
+        return skip("the other account cannot read the run");
+    }
+    let before = run.files();
+    let outcome = trial(&run, &[]).user(NOBODY).finish();
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("make its folder writable"),
+        "{outcome:?}"
+    );
+    assert_eq!(run.files(), before);
+    row("a read-only folder", &outcome, "left alone");
+}
