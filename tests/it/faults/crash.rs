@@ -1,5 +1,4 @@
 //! Killed, or refused, at every single step of a rewrite.
-#![cfg(debug_assertions)]
 
 use super::{Expected, leftovers, row, trial};
 use crate::support::Run;

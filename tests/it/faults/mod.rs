@@ -1,7 +1,7 @@
 //! Everything that a machine can do to a rewrite, done to the binary. `cargo test --test it faults -- --nocapture
 //! --test-threads 1` does only this and prints a table of what was tried and what came of it.
 //!
-//! Faults at a named point (`src/fault.rs`) exist in builds with debug assertions only; so do the tests that need them.
+//! Faults at a named point (`src/fault.rs`) exist in builds with debug assertions only, and so does all of this.
 
 #![allow(clippy::print_stdout, reason = "the table")]
 
