@@ -4,10 +4,17 @@ use std::fmt;
 use std::fs::{File, FileType};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::mapped::{MappedBatches, Mapping, Watched};
 use super::streamed::StreamedBatches;
 use super::{BatchSizes, LogError, Piece};
+
+/// How long a named pipe may be without a writer.
+const PIPE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A log that was found and can be read once.
 pub struct Log {
@@ -58,7 +65,7 @@ impl fmt::Display for Format {
 
 impl Log {
     /// A file, a pipe, or standard input for `-`. Plain regular files are mapped, and read where
-    /// that fails; everything else is streamed. Opening a named pipe waits for its writer.
+    /// that fails; everything else is streamed. A named pipe's writer is waited for, but not for ever.
     pub fn open(path: &Path) -> Result<Self, LogError> {
         if path == Path::new("-") {
             return Self::from_reader(path, io::stdin());
@@ -108,7 +115,9 @@ impl Log {
             path: path.to_owned(),
             source,
         };
-        let file = File::open(path).map_err(failed)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::open(path, flags, Mode::empty());
+        let file = file.map(File::from).map_err(|error| failed(error.into()))?;
         let opened = file.metadata().map_err(failed)?;
         if let Some(found) = not_a_log(opened.file_type()) {
             return Err(LogError::NotALog {
@@ -117,7 +126,8 @@ impl Log {
             });
         }
         if !opened.is_file() {
-            return Self::from_reader(path, file);
+            let first = first_byte(&file, PIPE_PATIENCE).map_err(failed)?;
+            return Self::from_reader(path, io::Cursor::new(first).chain(file));
         }
         let mut head = Vec::new();
         (&file).take(4).read_to_end(&mut head).map_err(failed)?;
@@ -254,6 +264,31 @@ fn read_error(path: PathBuf, format: Format, after_bytes: u64, source: io::Error
     }
 }
 
+/// The first byte of a pipe, if it is there once somebody writes, and reading it waits from then on.
+fn first_byte(mut pipe: &File, patience: Duration) -> io::Result<Vec<u8>> {
+    let until = Instant::now() + patience;
+    let mut byte = [0];
+    let first = loop {
+        match pipe.read(&mut byte) {
+            Ok(0) if Instant::now() > until => {
+                let why = format!(
+                    "nobody wrote into this pipe within {} s",
+                    patience.as_secs()
+                );
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+            // Nobody has it open for writing.
+            Ok(0) => thread::sleep(Duration::from_millis(5)),
+            Ok(_) => break byte.to_vec(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Vec::new(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    };
+    rustix::fs::fcntl_setfl(pipe, OFlags::empty())?;
+    Ok(first)
+}
+
 /// What it is that holds no log.
 fn not_a_log(kind: FileType) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;
@@ -265,5 +300,21 @@ fn not_a_log(kind: FileType) -> Option<&'static str> {
         Some("socket")
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_nobody_writes_into_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let pipe = File::from(rustix::fs::open(&path, flags, Mode::empty()).unwrap());
+        let error = first_byte(&pipe, Duration::from_millis(20)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

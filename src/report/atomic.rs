@@ -116,7 +116,7 @@ pub fn prepare(path: &Path, bytes: &[u8]) -> Result<Option<Prepared>, WriteError
 /// to keep, or nothing to keep.
 pub fn prepare_original(path: &Path, backup: &Path) -> Result<Option<Prepared>, WriteError> {
     let fail = |source| WriteError::new("keep the original as", backup, source);
-    if fs::symlink_metadata(backup).is_ok() {
+    if metadata(backup).map_err(fail)?.is_some() {
         return Ok(None);
     }
     // A copy, not a hard link: a writer that truncates the original in place must not reach the backup.
@@ -510,6 +510,11 @@ mod tests {
         original.put().unwrap().sync().unwrap();
         assert_eq!(fs::read(&backup).unwrap(), b"first");
         assert_eq!(names(&folder), ["a", "a.orig"]);
+        // What is no file keeps nothing.
+        fs::remove_file(&backup).unwrap();
+        fs::create_dir(&backup).unwrap();
+        let error = keep_original(&path, &backup).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::IsADirectory);
     }
 
     #[test]

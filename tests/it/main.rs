@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cli;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", debug_assertions))]
 mod faults;
 mod properties;
 mod recompute;

@@ -1,5 +1,4 @@
 //! A log that is cut or overwritten under the process that has it mapped.
-#![cfg(debug_assertions)]
 
 use std::fs::File;
 use std::io::Write;

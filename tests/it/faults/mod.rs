@@ -1,7 +1,7 @@
 //! Everything that a machine can do to a rewrite, done to the binary. `cargo test --test it faults -- --nocapture
 //! --test-threads 1` does only this and prints a table of what was tried and what came of it.
 //!
-//! Faults at a named point (`src/fault.rs`) exist in builds with debug assertions only; so do the tests that need them.
+//! Faults at a named point (`src/fault.rs`) exist in builds with debug assertions only, and so does all of this.
 
 #![allow(clippy::print_stdout, reason = "the table")]
 
@@ -11,6 +11,7 @@ mod limits;
 mod links;
 mod map;
 mod pools;
+mod refused;
 mod together;
 
 use std::fs;
@@ -25,6 +26,8 @@ use crate::support::Run;
 
 pub const SUMMARY: &str = "performance/result_summary.json";
 pub const ORIGINAL: &str = "performance/result_summary.orig.json";
+
+const BINARY: &str = env!("CARGO_BIN_EXE_tok-recompute");
 
 /// Nothing here may take longer, on a busy machine; what does hangs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -69,14 +72,22 @@ pub fn trial(run: &Run, args: &[&str]) -> Trial {
 impl Trial {
     /// `tok-recompute ARGS` around the run, after the shell commands `before` (limits) in the same process.
     pub fn shell(run: &Run, before: &str, args: &[&str]) -> Self {
-        let binary = env!("CARGO_BIN_EXE_tok-recompute");
-        let mut command = if before.is_empty() {
-            Command::new(binary)
-        } else {
-            let mut shell = Command::new("sh");
-            shell.args(["-c", &format!("{before} && exec \"$0\" \"$@\""), binary]);
-            shell
-        };
+        if before.is_empty() {
+            return Self::new(Command::new(BINARY), run, args);
+        }
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{before} && exec \"$0\" \"$@\""), BINARY]);
+        Self::new(shell, run, args)
+    }
+
+    /// `tok-recompute ARGS` around the run, started by another program.
+    pub fn under(program: &str, options: &[&str], run: &Run, args: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(options).arg(BINARY);
+        Self::new(command, run, args)
+    }
+
+    fn new(mut command: Command, run: &Run, args: &[&str]) -> Self {
         command
             .args(args)
             .current_dir(run.around())

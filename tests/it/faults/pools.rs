@@ -2,19 +2,15 @@
 
 use std::io::Write;
 
-#[cfg(debug_assertions)]
 use super::SUMMARY;
 use super::{Trial, row, trial};
 use crate::support::Run;
-#[cfg(debug_assertions)]
 use crate::support::read;
 
-#[cfg(debug_assertions)]
 fn counted<'a>(tokenizer: &'a str, engine: &'a str) -> [&'a str; 5] {
     ["run", "--tokenizer", tokenizer, "--engine", engine]
 }
 
-#[cfg(debug_assertions)]
 #[test]
 fn a_panic_on_a_text_names_its_sample_or_is_made_good_by_the_referee() {
     for nth in [1, 2, 60, 117] {
@@ -67,7 +63,6 @@ fn a_panic_on_a_text_names_its_sample_or_is_made_good_by_the_referee() {
 }
 
 /// A pipe cannot be read again, so a panic is final there.
-#[cfg(debug_assertions)]
 #[test]
 fn a_panic_on_a_text_from_a_pipe_is_an_error() {
     let run = Run::text();
@@ -94,7 +89,6 @@ fn a_panic_on_a_text_from_a_pipe_is_an_error() {
 }
 
 /// The watchdog: `finish` fails on a process that does not end.
-#[cfg(debug_assertions)]
 #[test]
 fn a_panic_anywhere_in_the_pools_ends_the_work() {
     for point in ["pipeline.batch", "pipeline.record"] {
@@ -120,7 +114,6 @@ fn a_panic_anywhere_in_the_pools_ends_the_work() {
     }
 }
 
-#[cfg(debug_assertions)]
 #[test]
 fn threads_that_cannot_be_had_are_done_without() {
     let check = |threads: &str, nth: usize, code: i32, said: &str| {

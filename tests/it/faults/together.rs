@@ -7,7 +7,6 @@ use std::thread;
 use super::{Expected, NOBODY, SUMMARY, Trial, is_root, row, skip, trial};
 use crate::support::Run;
 
-#[cfg(debug_assertions)]
 #[test]
 fn a_second_process_is_refused_until_the_first_has_ended() {
     let expected = Expected::with(&[]);
@@ -37,7 +36,6 @@ fn a_second_process_is_refused_until_the_first_has_ended() {
     expected.check_mended(&run, &[], "after the first");
 }
 
-#[cfg(debug_assertions)]
 #[test]
 fn a_lock_ends_with_its_process() {
     let expected = Expected::with(&[]);
@@ -47,7 +45,26 @@ fn a_lock_ends_with_its_process() {
     expected.check_mended(&run, &[], "after a kill");
 }
 
-#[cfg(debug_assertions)]
+#[test]
+fn a_signal_ends_it_with_its_code_and_the_old_summary() {
+    use rustix::process::Signal;
+    let expected = Expected::with(&[]);
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        for point in ["pipeline.batch", "write.synced", "write.rename"] {
+            let run = Run::text();
+            let mut trial = trial(&run, &[]).fault(point, 1, "stop").start();
+            trial.wait_until_stopped();
+            trial.signal(signal);
+            trial.go_on();
+            let outcome = trial.finish();
+            assert_eq!(outcome.code, Some(code), "{outcome:?}");
+            assert_eq!(expected.check_whole(&run, point), "old");
+            row(&format!("{signal:?} at {point}"), &outcome, "old summary");
+            expected.check_mended(&run, &[], point);
+        }
+    }
+}
+
 #[test]
 fn a_summary_that_somebody_writes_meanwhile_is_left_as_it_is() {
     let check = |change: &dyn Fn(&Run), said: &str| {
