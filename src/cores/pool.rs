@@ -108,7 +108,9 @@ fn start(
             Err(error) => error.to_string(),
         };
         // Those that were started are let go; only then is there room for others.
-        started.into_iter().for_each(|thread| drop(thread.join()));
+        for thread in started {
+            drop(thread.join());
+        }
         if threads == 1 {
             return Err(CoresError::Start(error));
         }
