@@ -31,6 +31,6 @@ pub enum CoresError {
         allowed: CpuList,
     },
     /// A thread could not be started.
-    #[error("cannot start the threads of a core block; ask for fewer with --threads")]
-    Start(#[from] rayon::ThreadPoolBuildError),
+    #[error("the system refuses even one thread to count with: {0}")]
+    Start(String),
 }

@@ -5,9 +5,9 @@
 
 use std::fmt;
 use std::io;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
-use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
 use super::list::CpuList;
 use super::{CoreBlock, CorePlan, CoresError};
@@ -17,7 +17,7 @@ use crate::fault;
 pub struct Pools {
     blocks: Vec<(CoreBlock, ThreadPool)>,
     pinned: bool,
-    refused: Option<ThreadPoolBuildError>,
+    refused: Option<String>,
 }
 
 impl Pools {
@@ -30,7 +30,7 @@ impl Pools {
         for (number, block) in plan.blocks.iter().enumerate() {
             let pool = match start(number, block.threads, &mut refused) {
                 Ok(pool) => pool,
-                Err(error) if pools.is_empty() => return Err(error.into()),
+                Err(error) if pools.is_empty() => return Err(error),
                 Err(_) => break,
             };
             if plan.pin {
@@ -71,8 +71,8 @@ impl Pools {
     }
 
     /// Why there are fewer threads than planned, if there are.
-    pub fn refused(&self) -> Option<&ThreadPoolBuildError> {
-        self.refused.as_ref()
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
     }
 
     /// Runs `work(block number)` once on every thread of every pool; returns when all have.
@@ -93,32 +93,36 @@ impl Pools {
 fn start(
     number: usize,
     most: usize,
-    refused: &mut Option<ThreadPoolBuildError>,
-) -> Result<ThreadPool, ThreadPoolBuildError> {
+    refused: &mut Option<String>,
+) -> Result<ThreadPool, CoresError> {
     let mut threads = most;
     loop {
+        let mut started = Vec::new();
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(move |thread| format!("block{number}.{thread}"))
-            .spawn_handler(spawn)
+            .spawn_handler(|worker| spawn(worker).map(|thread| started.push(thread)))
             .build();
-        match pool {
-            Err(error) if threads > 1 => {
-                threads /= 2;
-                *refused = Some(error);
-            }
-            pool => return pool,
+        let error = match pool {
+            Ok(pool) => return Ok(pool),
+            Err(error) => error.to_string(),
+        };
+        // Those that were started are let go; only then is there room for others.
+        for thread in started {
+            drop(thread.join());
         }
+        if threads == 1 {
+            return Err(CoresError::Start(error));
+        }
+        threads /= 2;
+        *refused = Some(error);
     }
 }
 
-fn spawn(worker: ThreadBuilder) -> io::Result<()> {
+fn spawn(worker: ThreadBuilder) -> io::Result<JoinHandle<()>> {
     fault::point("cores.start")?;
     let name = worker.name().unwrap_or_default().to_owned();
-    thread::Builder::new()
-        .name(name)
-        .spawn(|| worker.run())
-        .map(drop)
+    thread::Builder::new().name(name).spawn(|| worker.run())
 }
 
 impl fmt::Display for Pools {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Expected, Outcome, Trial, row, trial};
+use super::{ALONE, Expected, Outcome, Trial, is_root, row, skip, trial};
 use crate::support::{Run, read};
 
 fn counted(run: &Run, before: &str, args: &[&str]) -> Outcome {
@@ -70,6 +70,40 @@ fn memory_that_cannot_be_had_is_an_error() {
         );
     }
     assert!(refused > 0 && done > 0, "{refused} {done}");
+}
+
+#[test]
+fn as_many_threads_count_as_the_system_gives() {
+    if !is_root() {
+        return skip("root takes an account that runs nothing else for this");
+    }
+    let run = Run::text();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(run.around(), open).unwrap();
+    let args = ["-c", "ulimit -u \"$0\" && exec \"$@\""];
+    for (most, code) in [("1", 2), ("2", 0), ("5", 0)] {
+        let options = [args[0], args[1], most];
+        let counting = [
+            "run",
+            "--tokenizer",
+            "none",
+            "--dry-run",
+            "--threads",
+            "9",
+            "-v",
+        ];
+        let trial = Trial::under("bash", &options, &run, &counting).user(ALONE);
+        let Some(outcome) = trial.finish_if_started() else {
+            return skip("bash is not here, or the other account may not run the binary");
+        };
+        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+        assert!(outcome.stderr.contains("the system refuses"), "{outcome:?}");
+        row(
+            &format!("ulimit -u {most}, 9 threads wanted"),
+            &outcome,
+            "done without",
+        );
+    }
 }
 
 #[test]

@@ -35,6 +35,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// An account that owns nothing, for what root may do all the same.
 pub const NOBODY: u32 = 65534;
 
+/// An account that runs nothing else.
+pub const ALONE: u32 = 64_321;
+
 /// Whether this process may mount, and take another account.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -126,6 +129,12 @@ impl Trial {
 
     pub fn finish(self) -> Outcome {
         self.start().finish()
+    }
+
+    /// `None` where the binary cannot be started as asked.
+    pub fn finish_if_started(mut self) -> Option<Outcome> {
+        let outcome = Started(self.command.spawn().ok()?).finish();
+        (!matches!(outcome.code, Some(126 | 127))).then_some(outcome)
     }
 }
 

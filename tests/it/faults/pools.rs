@@ -128,7 +128,7 @@ fn threads_that_cannot_be_had_are_done_without() {
             said,
         );
     };
-    check("1", 1, 2, "ask for fewer with --threads");
+    check("1", 1, 2, "the system refuses even one thread");
     check("9", 2, 0, "the system refuses threads, so fewer count");
     check("9", 9, 0, "the system refuses threads, so fewer count");
 }
