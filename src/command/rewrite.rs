@@ -42,18 +42,17 @@ pub(super) fn write(
             original = prepare_original(summary, backup)?;
         }
     }
-    let contents: [(&Option<PathBuf>, &[u8]); 4] = [
-        (&targets.report, files.report.as_bytes()),
-        (&targets.snapshot, &files.snapshot),
-        (&targets.record, record),
-        (&targets.summary, &files.summary),
-    ];
+    // If something is wrong it is said of the file that was asked for; it is put in its place last.
+    let ready = |path: &Option<PathBuf>, bytes: &[u8]| match path {
+        Some(path) => prepare(path, bytes),
+        None => Ok(None),
+    };
+    let summary = ready(&targets.summary, &files.summary)?;
     let mut prepared = Vec::new();
-    for (path, bytes) in contents {
-        if let Some(path) = path {
-            prepared.extend(prepare(path, bytes)?);
-        }
-    }
+    prepared.extend(ready(&targets.report, files.report.as_bytes())?);
+    prepared.extend(ready(&targets.snapshot, &files.snapshot)?);
+    prepared.extend(ready(&targets.record, record)?);
+    prepared.extend(summary);
     // Its copy is safe before the original goes.
     if let Some(original) = original {
         original.put()?.sync()?;
