@@ -1,8 +1,9 @@
 //! Mutated logs: the tool reports exactly what the slow implementation reports, counts as many damaged lines, and refuses
 //! only what holds no event.
 //!
-//! `MUTATIONS=10000 cargo test --test it mutations` tries ten thousand; recorded runs beside the repository take part
-//! where there are any. `MUTATION_SEED=n` starts elsewhere.
+//! `MUTATIONS=10000 cargo test --test it mutations -- --nocapture` tries ten thousand and says what came of them;
+//! `MUTATION_SEED=n` starts elsewhere, and with `RECORDED=DIR` the runs in `DIR/goldens` take part, whose tokenizers are in
+//! `DIR/tokenizers`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -33,7 +34,7 @@ fn mutated_logs_come_to_what_a_slow_reader_makes_of_them() {
         number("MUTATIONS").unwrap_or(FEW),
         number("MUTATION_SEED").unwrap_or(1),
     );
-    let mut runs = runs(mutations > FEW);
+    let mut runs = runs();
     let logs: Vec<Vec<u8>> = runs.iter().map(|run| run.log.clone()).collect();
     let mut tally = Tally::default();
     for run in &mut runs {
@@ -100,7 +101,7 @@ struct Run {
     pools: Pools,
 }
 
-fn runs(with_recorded: bool) -> Vec<Run> {
+fn runs() -> Vec<Run> {
     let llama3 = fixture("tokenizers/llama3");
     let mut runs = vec![
         Run::new(
@@ -122,13 +123,13 @@ fn runs(with_recorded: bool) -> Vec<Run> {
             &json!({"streaming": false}),
         ),
     ];
-    let beside = fixture("../../shared");
-    let Ok(goldens) = fs::read_dir(beside.join("goldens")) else {
+    let Some(recorded) = std::env::var_os("RECORDED").map(PathBuf::from) else {
         return runs;
     };
+    let goldens = fs::read_dir(recorded.join("goldens")).unwrap();
     let mut goldens: Vec<PathBuf> = goldens.map(|entry| entry.unwrap().path()).collect();
     goldens.sort();
-    for golden in goldens.iter().filter(|_| with_recorded) {
+    for golden in goldens {
         let log = golden.join("run/events.jsonl");
         let case: Value =
             serde_json::from_slice(&fs::read(golden.join("case.json")).unwrap()).unwrap();
@@ -138,7 +139,7 @@ fn runs(with_recorded: bool) -> Vec<Run> {
         let kept = ["char", "char_chat", "qwen3", "none"];
         let tokenizer = case["tokenizer"].as_str().unwrap_or("none");
         if small && kept.contains(&tokenizer) {
-            let dir = (tokenizer != "none").then(|| beside.join("tokenizers").join(tokenizer));
+            let dir = (tokenizer != "none").then(|| recorded.join("tokenizers").join(tokenizer));
             runs.push(Run::new(&name, &log, dir.as_deref(), &case));
         }
     }

@@ -140,21 +140,16 @@ fn data(value: &Json) -> Option<Data> {
                 chat_template: optional(at(6), text)?,
                 ..Prompt::default()
             };
-            // Whether a number fits matters only where a template can see it: with messages.
-            let structured = at(3).is_some_and(|messages| *messages != Json::Null);
-            let value = |value: &Json| match value.to_value() {
-                None if !structured && in_range(value) => Some(Value::Null),
-                value => value,
-            };
             let objects = |values: &Json| match values {
-                Json::Array(items) if items.iter().all(object) => value(values),
+                Json::Array(items) if items.iter().all(object) => values.to_value(),
                 _ => None,
             };
             prompt.messages = optional(at(3), objects)?;
             prompt.tools = optional(at(4), objects)?;
-            prompt.chat_template_kwargs = optional(at(5), |it| object(it).then(|| value(it))?)?;
+            prompt.chat_template_kwargs =
+                optional(at(5), |it| object(it).then(|| it.to_value())?)?;
             prompt.tool_choice = optional(at(7), |it| {
-                (object(it) || text(it).is_some()).then(|| value(it))?
+                (object(it) || text(it).is_some()).then(|| it.to_value())?
             })?;
             Some(Data::Prompt(prompt))
         }
@@ -168,19 +163,6 @@ fn optional<T>(item: Option<&Json>, read: impl FnOnce(&Json) -> Option<T>) -> Op
     match item {
         None | Some(Json::Null) => Some(None),
         Some(item) => read(item).map(Some),
-    }
-}
-
-/// Whether every number is one that Python reads.
-fn in_range(value: &Json) -> bool {
-    match value {
-        Json::Number(text) => {
-            value.is_integer()
-                || text.contains(['.', 'e', 'E']) && text.parse::<f64>().is_ok_and(f64::is_finite)
-        }
-        Json::Array(items) => items.iter().all(in_range),
-        Json::Object(members) => members.iter().all(|(_, value)| in_range(value)),
-        _ => true,
     }
 }
 

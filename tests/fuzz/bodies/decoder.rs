@@ -49,19 +49,15 @@ fn outline(event: &event::Event, kind: &str) -> Event {
     let data = match &event.data {
         event::Data::None => Data::None,
         event::Data::Error => Data::Error,
-        event::Data::Prompt(prompt) => {
-            // Without messages nobody looks at the rest.
-            let told = prompt.messages.is_some();
-            Data::Prompt(Prompt {
-                text: prompt.text.map(str::to_owned),
-                token_ids: prompt.token_ids,
-                messages: value(prompt.messages),
-                tools: value(prompt.tools.filter(|_| told)),
-                chat_template_kwargs: value(prompt.chat_template_kwargs.filter(|_| told)),
-                chat_template: prompt.chat_template.map(str::to_owned),
-                tool_choice: value(prompt.tool_choice.filter(|_| told)),
-            })
-        }
+        event::Data::Prompt(prompt) => Data::Prompt(Prompt {
+            text: prompt.text.map(str::to_owned),
+            token_ids: prompt.token_ids,
+            messages: value(prompt.messages),
+            tools: value(prompt.tools),
+            chat_template_kwargs: value(prompt.chat_template_kwargs),
+            chat_template: prompt.chat_template.map(str::to_owned),
+            tool_choice: value(prompt.tool_choice),
+        }),
         event::Data::Output(output) => Data::Output(Output {
             output: text(output.output),
             reasoning: output.reasoning.map(text),
