@@ -8,6 +8,7 @@ mod faults;
 #[path = "../fuzz/bodies/mod.rs"]
 mod fuzz;
 mod fuzz_replay;
+mod hostile;
 mod mutations;
 mod properties;
 mod recompute;

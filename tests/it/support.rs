@@ -43,6 +43,14 @@ impl Run {
         Self::copy("run_chat", "tokenizers/chat")
     }
 
+    /// A folder with nothing in it.
+    pub fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("run")).unwrap();
+        let tokenizer = "tokenizers/chat";
+        Self { folder, tokenizer }
+    }
+
     fn copy(name: &str, tokenizer: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy_folder(&fixture(name), &folder.path().join("run"));
@@ -75,6 +83,10 @@ impl Run {
 
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub fn make_folder(&self, name: &str) {
+        fs::create_dir(self.path(name)).unwrap();
     }
 
     pub fn remove(&self, name: &str) {

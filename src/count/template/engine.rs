@@ -24,8 +24,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            fuel: 50_000_000,
-            output_bytes: 256 << 20,
+            fuel: 10_000_000,
+            output_bytes: 64 << 20,
         }
     }
 }
