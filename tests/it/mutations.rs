@@ -173,6 +173,7 @@ impl Run {
             tokenizer: self.tokenizer.as_ref(),
             streaming: self.options.streaming,
             early_stopping: self.options.early_stopping,
+            most_bytes: None,
             sizes: BatchSizes {
                 batch_bytes: 10_000,
                 ..BatchSizes::new(2)

@@ -148,10 +148,14 @@ fn copy_folder(from: &Path, to: &Path) {
 
 fn collect(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            collect(&entry.path(), files);
-        } else {
-            files.push((entry.path(), fs::read(entry.path()).unwrap()));
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() {
+            collect(&path, files);
+        } else if let Ok(link) = fs::read_link(&path) {
+            files.push((path, link.into_os_string().into_encoded_bytes()));
+        } else if kind.is_file() {
+            let bytes = fs::read(&path).unwrap();
+            files.push((path, bytes));
         }
     }
 }

@@ -17,7 +17,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "log", "event", "sample", "count", "cores", "series", "report", "fault", "memory", "watch",
+            "log", "event", "sample", "count", "cores", "series", "report", "fault", "memory",
+            "watch",
         ],
     ),
     ("messages", &["cli"]),

@@ -129,7 +129,7 @@ fn a_tokenizer_s_name_is_only_a_place_to_read() {
         args: &["run"],
         tokenizer: None,
         code: 2,
-        says: "no tokenizer",
+        says: "cannot load the tokenizer",
     }
     .check();
 }
@@ -179,16 +179,16 @@ fn summaries_that_are_none_are_left_alone() {
         2,
         "is larger than 64 MiB",
     );
-    let keys: Vec<_> = (0..200_000).map(|i| format!("\"k{i}\":1e400")).collect();
+    let keys: Vec<_> = (0..20_000).map(|i| format!("\"k{i}\":1e400")).collect();
     check(
         "a summary with numbers beyond doubles",
         format!("{{{}}}", keys.join(",")).into_bytes(),
         2,
         none,
     );
-    let keys: Vec<_> = (0..200_000).map(|i| format!("\"k{i}\":{i}")).collect();
+    let keys: Vec<_> = (0..20_000).map(|i| format!("\"k{i}\":{i}")).collect();
     check(
-        "a summary with 200,000 keys",
+        "a summary with 20,000 keys",
         format!("{{{}}}", keys.join(",")).into_bytes(),
         0,
         "",

@@ -1,7 +1,7 @@
 //! Logs: numbers, nesting, bytes and lengths that no client writes.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 
 use serde_json::json;
 
@@ -9,6 +9,7 @@ use super::{Case, bare, chat, event, prompt, raw, session};
 use crate::support::Run;
 
 const DEEP: usize = 100_000;
+const TOO_LONG: &str = "line too long (more than 64 MiB)";
 
 #[track_caller]
 fn check(name: &str, log: impl AsRef<[u8]>, code: i32, says: &str) -> serde_json::Value {
@@ -42,7 +43,7 @@ fn with_field(value: &str) -> String {
 
 #[test]
 fn json_nested_deeply() {
-    let deep = "line 3, byte 174: nested too deeply";
+    let deep = "line 3, byte 177: nested too deeply";
     for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"[{"a":"#, "}]")] {
         check(
             &format!("{open} nested {DEEP} times"),
@@ -55,7 +56,7 @@ fn json_nested_deeply() {
         "[ never closed",
         with_field(&"[".repeat(DEEP)),
         3,
-        "line 3, byte 174",
+        "line 3, byte 177",
     );
     check(
         "] never opened",
@@ -154,7 +155,7 @@ fn a_tool_call_with_a_million_keys() {
         "a tool call with a million keys",
         session(&lines),
         2,
-        "sample s in the line at byte 246: a text of 18 MiB",
+        "sample s in the line at byte 249: a text of 18 MiB",
     );
 }
 
@@ -263,7 +264,7 @@ fn bytes_that_are_no_text() {
         let (before, after) = text.split_once('@').unwrap();
         [before.as_bytes(), prompt, after.as_bytes()].concat()
     };
-    let utf8 = "line 3, byte 174: invalid UTF-8";
+    let utf8 = "line 3, byte 177: invalid UTF-8";
     check("0xff in a text", line(b"\xff"), 3, utf8);
     check("an overlong slash", line(b"\xc0\xaf"), 3, utf8);
     check("a surrogate as UTF-8", line(b"\xed\xa0\x80"), 3, utf8);
@@ -271,7 +272,7 @@ fn bytes_that_are_no_text() {
         "a lone surrogate",
         line(br"\ud800"),
         3,
-        "line 3, byte 174: malformed",
+        "line 3, byte 177: malformed",
     );
     check(
         "surrogates in the wrong order",
@@ -393,33 +394,30 @@ fn a_million_unfinished_samples() {
     assert_eq!(summary["n_samples_issued"], 1_000_000);
 }
 
-#[test]
-fn lines_that_are_too_long() {
+/// A line of so many bytes, in a sparse file: it takes no room on a disk.
+#[track_caller]
+fn check_line(name: &str, bytes: u64, says: &str) {
     let run = bare("");
     let lines = session(&[]);
     let (head, tail) = lines.split_once('\n').unwrap();
-    // Sparse: a gigabyte of NULs that no disk holds.
-    for (name, bytes, says) in [
-        ("64 MiB", 64 << 20, "malformed"),
-        (
-            "a gigabyte",
-            1_000_000_000,
-            "line too long (more than 64 MiB)",
-        ),
-    ] {
-        let mut file = File::create(run.path("events.jsonl")).unwrap();
-        writeln!(file, "{head}").unwrap();
-        let at = head.len() as u64 + 1;
-        file.set_len(at + bytes).unwrap();
-        std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).unwrap();
-        write!(file, "\n{tail}").unwrap();
-        drop(file);
-        check_run(
-            &format!("a line of {name}"),
-            &run,
-            3,
-            &format!("line 2, byte {at}: {says}"),
-        );
-        run.write("events.jsonl", "");
-    }
+    let mut file = File::create(run.path("events.jsonl")).unwrap();
+    writeln!(file, "{head}").unwrap();
+    let at = head.len() as u64 + 1;
+    file.set_len(at + bytes).unwrap();
+    file.seek(SeekFrom::End(0)).unwrap();
+    write!(file, "\n{tail}").unwrap();
+    drop(file);
+    check_run(name, &run, 3, &format!("line 2, byte {at}: {says}"));
+}
+
+#[test]
+fn lines_that_are_too_long() {
+    check_line("a line of 64 MiB", 64 << 20, "malformed");
+    check_line("a line of a byte more", (64 << 20) + 1, TOO_LONG);
+}
+
+#[test]
+#[ignore = "maps a gigabyte"]
+fn a_line_of_a_gigabyte() {
+    check_line("a line of a gigabyte", 1_000_000_000, TOO_LONG);
 }

@@ -65,7 +65,7 @@ fn what_is_no_run() {
         &run,
         "/proc/self/stat",
         2,
-        "no event log",
+        "/proc/self/stat is empty",
     );
     check("memory itself", &run, "/proc/self/mem", 2, "cannot");
     let _socket = UnixListener::bind(run.path("socket")).unwrap();
@@ -94,7 +94,7 @@ fn links_that_loop() {
     );
     let run = bare(session(&[]));
     symlink(".", run.path("loop")).unwrap();
-    symlink("..", run.path("performance")).unwrap();
+    symlink(".", run.path("performance")).unwrap();
     check(
         "folders that link in a circle",
         &run,
