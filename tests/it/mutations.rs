@@ -465,7 +465,7 @@ impl Step {
             Self::FlipBit { at, bit } => log[place(at, len)] ^= 1 << bit,
             Self::PutByte { at, byte } => log[place(at, len)] = byte,
             Self::Insert { at, token } => {
-                drop(log.splice(place(at, len)..place(at, len), TOKENS[token].bytes()))
+                drop(log.splice(place(at, len)..place(at, len), TOKENS[token].bytes()));
             }
             Self::Replace { at, token } => {
                 // A whole value, from a delimiter to the next one.
@@ -483,7 +483,7 @@ impl Step {
             }
             Self::CutOff { at } => log.truncate(place(at, len)),
             Self::CutOut { at, bytes } => {
-                drop(log.drain(place(at, len)..(place(at, len) + bytes).min(len)))
+                drop(log.drain(place(at, len)..(place(at, len) + bytes).min(len)));
             }
             Self::Splice { at, from, bytes } => {
                 let start = place(from, other.len());
@@ -531,13 +531,15 @@ impl Step {
 
 /// The place below `len` that a random number stands for.
 fn place(random: u64, len: usize) -> usize {
-    let place = u128::from(random) * len as u128 >> 64;
+    let place = (u128::from(random) * len as u128) >> 64;
     usize::try_from(place).unwrap()
 }
 
 fn mutated(log: &[u8], other: &[u8], steps: &[Step]) -> Vec<u8> {
     let mut log = log.to_vec();
-    steps.iter().for_each(|step| step.apply(&mut log, other));
+    for step in steps {
+        step.apply(&mut log, other);
+    }
     log
 }
 

@@ -17,6 +17,7 @@ pub struct Event {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time")]
 pub enum Data {
     None,
     Prompt(Prompt),
@@ -43,6 +44,7 @@ pub enum Text {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_field_names, reason = "the reference's names")]
 pub struct Output {
     pub output: Text,
     pub reasoning: Option<Text>,
@@ -236,8 +238,8 @@ impl Output {
         let content = match &self.output {
             Text::Whole(text) if streamed_reasoning => text.clone(),
             Text::Whole(_) => String::new(),
-            chunks if self.said_reasoning() => chunks.joined(),
-            chunks => chunks.without_first(),
+            Text::Chunks(chunks) if self.said_reasoning() => chunks.concat(),
+            Text::Chunks(_) => self.output.without_first(),
         };
         let reasoning = self
             .reasoning

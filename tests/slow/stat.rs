@@ -72,9 +72,8 @@ impl Series {
             Self::Doubles(values) => values.clone(),
         };
         sorted.sort_by(f64::total_cmp);
-        let (min, max) = match (sorted.first(), sorted.last()) {
-            (Some(&min), Some(&max)) => (min, max),
-            _ => return self.empty(early_stopping),
+        let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else {
+            return self.empty(early_stopping);
         };
         let [total, least, greatest, sum_sq, avg, std_dev] = match self {
             Self::Integers(values) => of_integers(values),

@@ -9,8 +9,11 @@ pub mod template;
 
 use std::path::PathBuf;
 
+/// What takes the bytes.
+pub type Body = fn(&[u8]);
+
 /// A target's name and its body.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Body); 6] = [
     ("lines", lines::run),
     ("decoder", decoder::run),
     ("table", table::run),

@@ -90,7 +90,7 @@ impl Case<'_> {
         }
         let said = stderr
             .lines()
-            .find(|line| line.contains(self.says))
+            .find(|line| line.contains(self.says) && !line.contains("assuming that"))
             .unwrap_or_default();
         let said: String = said.chars().take(160).collect();
         println!("| {name} | exit {} | {said} |", self.code);

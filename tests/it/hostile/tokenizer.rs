@@ -48,7 +48,7 @@ fn pattern(pattern: &str) -> impl FnOnce(&mut Value) {
     let split = json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
     let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
     move |tokenizer| {
-        tokenizer["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [split, bytes]})
+        tokenizer["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [split, bytes]});
     }
 }
 
@@ -150,7 +150,7 @@ fn added_tokens() {
     assert_eq!(total(summary), 3);
     check(
         "one added token a thousand times",
-        added(&[("aa", true); 1000]),
+        added(&vec![("aa", true); 1000]),
         "aaaa",
         0,
         "",
