@@ -4,8 +4,6 @@ use std::fmt;
 use std::fs::{File, FileType};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::mapped::{MappedBatches, Mapping, Watched};
 use super::streamed::StreamedBatches;
+use super::unpack;
 use super::{BatchSizes, LogError, Piece};
 
 /// How long a named pipe may be without a writer.
@@ -96,19 +95,7 @@ impl Log {
             path: path.clone(),
             source,
         };
-        let taken = Arc::default();
-        let packed = Packed(whole, Arc::clone(&taken));
-        let reader: Box<dyn Read + Send> = match format {
-            Format::Plain => Box::new(packed.0),
-            Format::Gzip => {
-                let decoder = flate2::read::MultiGzDecoder::new(packed);
-                Box::new(Unpacked::new(decoder, taken))
-            }
-            Format::Zstd => {
-                let decoder = zstd::Decoder::new(packed).map_err(open)?;
-                Box::new(Unpacked::new(decoder, taken))
-            }
-        };
+        let reader = unpack::reader(format, whole).map_err(open)?;
         Ok(Self {
             path,
             format,
@@ -255,51 +242,6 @@ impl Iterator for Batches {
         };
         self.ended = !matches!(piece, Ok(Some(_)));
         piece.transpose()
-    }
-}
-
-/// No log packs so well: what does is a few bytes that were made to unpack for hours.
-const BOMB_RATIO: u64 = 500;
-/// Up to here nobody minds.
-const BOMB_BYTES: u64 = 256 << 20;
-
-/// A compressed stream, and how much of it was taken.
-struct Packed<R>(R, Arc<AtomicU64>);
-
-impl<R: Read> Read for Packed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = self.0.read(buffer)?;
-        self.1.fetch_add(len as u64, Relaxed);
-        Ok(len)
-    }
-}
-
-/// What comes out of a compressed stream, within bounds.
-struct Unpacked<R> {
-    reader: R,
-    taken: Arc<AtomicU64>,
-    given: u64,
-}
-
-impl<R> Unpacked<R> {
-    fn new(reader: R, taken: Arc<AtomicU64>) -> Self {
-        Self {
-            reader,
-            taken,
-            given: 0,
-        }
-    }
-}
-
-impl<R: Read> Read for Unpacked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = self.reader.read(buffer)?;
-        self.given += len as u64;
-        if self.given > BOMB_BYTES && self.given / BOMB_RATIO > self.taken.load(Relaxed) {
-            let what = "it unpacks to more than 500 times its size, which no log does";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        }
-        Ok(len)
     }
 }
 
