@@ -193,13 +193,15 @@ impl RunPlan {
         };
         let targets = targets(dir.as_deref(), existing, cli)?;
         let folders = folders(dir.as_deref(), &targets, cli);
-        if let Some(named) = &cli.writing.summary {
-            // What was named on the command line may be anywhere; what lies beside it may not lead on.
-            let root = folder_of(named);
-            let others = targets.paths().filter(|path| path != named);
-            inside::stay_inside(&[root, dir.as_deref().unwrap_or(root)], others)?;
-        } else if let (Some(dir), None) = (&dir, &cli.writing.output) {
-            inside::stay_inside(&[dir], targets.paths())?;
+        match (&cli.writing.output, &cli.writing.summary, &dir) {
+            (Some(_), ..) | (None, None, None) => {}
+            (None, Some(named), _) => {
+                // What was named on the command line may be anywhere; what lies beside it may not lead on.
+                let root = folder_of(named);
+                let others = targets.paths().filter(|path| path != named);
+                inside::stay_inside(&[root, dir.as_deref().unwrap_or(root)], others)?;
+            }
+            (None, None, Some(dir)) => inside::stay_inside(&[dir], targets.paths())?,
         }
         let tokenizer = match &cli.counting.tokenizer {
             Some(name) if name == "none" => TokenizerName::None,
