@@ -155,7 +155,7 @@ fn a_tool_call_with_a_million_keys() {
         "a tool call with a million keys",
         session(&lines),
         2,
-        "sample s in the line at byte 249: a text of 18 MiB",
+        "sample s in the line at byte 256: a text of 17 MiB",
     );
 }
 
