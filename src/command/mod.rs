@@ -25,11 +25,6 @@ pub fn run(cli: &Cli) -> u8 {
     let messages = Messages::new(&cli.display);
     // Every panic is caught and becomes an error, which says what there is to say.
     std::panic::set_hook(Box::new(|_| {}));
-    watch::end_with(move |why| {
-        messages.error(anyhow::anyhow!(why).as_ref());
-        #[allow(clippy::exit, reason = "the thread that does not end cannot be joined")]
-        std::process::exit(exit::FAILED.into());
-    });
     match try_run(cli, messages) {
         Ok(code) => code,
         Err(error) => {
@@ -51,6 +46,12 @@ fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
     if let Some(why) = pools.refused() {
         messages.warn(format!("the system refuses threads, so fewer count: {why}"));
     }
+    // Last of all threads: where there are only a few, they count.
+    watch::end_with(move |why| {
+        messages.error(anyhow::anyhow!(why).as_ref());
+        #[allow(clippy::exit, reason = "the thread that does not end cannot be joined")]
+        std::process::exit(exit::FAILED.into());
+    });
     let mut recompute = recompute::Recompute::new(cli, messages, &pools);
     let mut codes = Vec::new();
     for plan in plans {
