@@ -21,6 +21,7 @@ mod double;
 mod exact;
 mod fault;
 pub mod memory;
+pub mod watch;
 
 pub mod pipeline;
 pub mod command;

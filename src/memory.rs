@@ -91,6 +91,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn memory_is_that_of_the_allocator_within() {
+        use std::alloc::System;
+        let allocator = OrExit(System);
+        let layout = |bytes| Layout::from_size_align(bytes, 16).unwrap();
+        // SAFETY: layouts are not empty, every pointer is freed once and with the layout it has by then, and what is read
+        // was written, by us or as zeros.
+        unsafe {
+            let zeros = allocator.alloc_zeroed(layout(48));
+            assert_eq!(std::slice::from_raw_parts(zeros, 48), [0; 48]);
+            allocator.dealloc(zeros, layout(48));
+            let bytes = allocator.alloc(layout(16));
+            bytes.write_bytes(7, 16);
+            let more = allocator.realloc(bytes, layout(16), 1 << 16);
+            assert_eq!(std::slice::from_raw_parts(more, 16), [7; 16]);
+            allocator.dealloc(more, layout(1 << 16));
+        }
+    }
+
+    #[test]
     fn usage_is_what_the_kernel_says() {
         let check = |status, expected: Option<(u64, u64)>| {
             let usage = Usage::parse(status).map(|usage| (usage.now_bytes, usage.peak_bytes));

@@ -28,6 +28,9 @@ pub struct Messages {
     verbosity: Verbosity,
 }
 
+/// Characters of one message.
+const MOST_SHOWN: usize = 1000;
+
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
@@ -116,7 +119,26 @@ fn rate(tokens: u64, elapsed: Duration) -> String {
 
 /// A line on stderr; a closed stderr is no reason to stop.
 fn print(style: Style, label: &str, text: &str) {
+    let text = harmless(text);
     let _ = writeln!(anstream::stderr(), "{style}{label}{style:#} {text}");
+}
+
+/// Names come from files that anybody may have written: their control characters are shown, not sent to a terminal,
+/// and of a very long text the middle is left out.
+fn harmless(text: &str) -> String {
+    let count = text.chars().count();
+    let left_out = MOST_SHOWN / 2..count.saturating_sub(MOST_SHOWN / 2);
+    let mut shown = String::with_capacity(text.len().min(4 * MOST_SHOWN));
+    for (at, c) in text.chars().enumerate() {
+        match c {
+            _ if count > MOST_SHOWN && at == left_out.start => shown.push_str(" … "),
+            _ if count > MOST_SHOWN && left_out.contains(&at) => {}
+            '\n' => shown.push(c),
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// How far the work is.
@@ -136,5 +158,24 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_do_no_harm() {
+        let check = |text: &str, expected: &str| assert_eq!(harmless(text), expected);
+        check("", "");
+        check("é\nb", "é\nb");
+        check(
+            "a\u{1b}[2J\u{9b}1m\0\r\t",
+            "a\\u{1b}[2J\\u{9b}1m\\u{0}\\r\\t",
+        );
+        let half = "ä".repeat(MOST_SHOWN / 2);
+        check(&half.repeat(2), &half.repeat(2));
+        check(&half.repeat(3), &format!("{half} … {half}"));
     }
 }

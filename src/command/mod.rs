@@ -18,11 +18,13 @@ use clap::CommandFactory;
 use crate::cli::Cli;
 use crate::cores::{CorePlan, CoreRequest, CpuList, Machine, Pools, panic_message};
 use crate::messages::Messages;
-use crate::{exit, plan};
+use crate::{exit, plan, watch};
 
 /// Does what `cli` asks for; the exit code.
 pub fn run(cli: &Cli) -> u8 {
     let messages = Messages::new(&cli.display);
+    // Every panic is caught and becomes an error, which says what there is to say.
+    std::panic::set_hook(Box::new(|_| {}));
     match try_run(cli, messages) {
         Ok(code) => code,
         Err(error) => {
@@ -44,6 +46,12 @@ fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
     if let Some(why) = pools.refused() {
         messages.warn(format!("the system refuses threads, so fewer count: {why}"));
     }
+    // Last of all threads: where there are only a few, they count.
+    watch::end_with(move |why| {
+        messages.error(anyhow::anyhow!(why).as_ref());
+        #[allow(clippy::exit, reason = "the thread that does not end cannot be joined")]
+        std::process::exit(exit::FAILED.into());
+    });
     let mut recompute = recompute::Recompute::new(cli, messages, &pools);
     let mut codes = Vec::new();
     for plan in plans {

@@ -13,6 +13,7 @@ use crate::count::rules::{Replaced, Rules};
 use crate::count::{Choice, EngineReport, LoadOptions, Tokenizer};
 use crate::messages::Messages;
 use crate::plan::{RunPlan, TokenizerName};
+use crate::watch::Watched;
 
 /// A loaded tokenizer and where it came from.
 #[derive(Clone)]
@@ -188,6 +189,8 @@ fn rules(flags: &Counting) -> Rules {
 
 fn load(name: &str, home: &TokenizerHome, options: LoadOptions) -> anyhow::Result<Loaded> {
     let files = TokenizerFiles::read(home)?;
+    let watched = Watched::new(|_| "loading the tokenizer".to_owned());
+    watched.begin(0, files.tokenizer_json.len());
     let tokenizer = Tokenizer::load(&files, &options)
         .with_context(|| format!("cannot load {}", home.tokenizer_json.display()))?;
     Ok(Loaded {

@@ -12,7 +12,7 @@ use super::engine::{Choice, Engine, EngineError, EngineReport};
 use super::home::TokenizerFiles;
 use super::rules::{self, Replaced, Rules, RulesError};
 use super::template::{
-    Effect, Limits, Message, Prompt, Raised, TemplateSource, Templates, fallback_message,
+    Effect, LIMIT, Limits, Message, Prompt, Raised, TemplateSource, Templates, fallback_message,
     fallback_prompt, merge_tool_calls, normalize_messages, normalize_tool_calls,
 };
 
@@ -92,6 +92,8 @@ pub struct Tokenizer {
     templates: Templates,
     /// Tokens around a message's own: those of the user message before it and of an empty answer.
     frame: u64,
+    /// Why no message is rendered: the template used up its fuel on an empty one.
+    endless: Option<Raised>,
     clock: Clock,
     reasons: Mutex<IndexSet<String>>,
     class: String,
@@ -135,6 +137,7 @@ impl Tokenizer {
             engine,
             templates: Templates::new(source, &special_tokens, options.now, Limits::default()),
             frame: 0,
+            endless: None,
             clock,
             reasons: Mutex::default(),
             class: applied.class,
@@ -148,12 +151,15 @@ impl Tokenizer {
 
     /// What the reference subtracts from every message: the user message's tokens and those that an
     /// empty answer adds, which is the count of both together; 0 if either does not render.
-    fn measure_frame(&self) -> Result<u64, EngineError> {
+    fn measure_frame(&mut self) -> Result<u64, EngineError> {
         let (mut user, mut both) = (String::new(), String::new());
         let rendered = self.templates.render_user_only(&mut user);
         match rendered.and_then(|()| self.templates.render_empty_assistant(&mut both)) {
             Ok(()) => Ok(self.engine.count(&both)? as u64),
-            Err(_) => Ok(0),
+            Err(raised) => {
+                self.endless = (raised.kind == LIMIT).then_some(raised);
+                Ok(0)
+            }
         }
     }
 
@@ -209,6 +215,7 @@ impl Tokenizer {
     }
 
     fn render_message(&self, parts: &MessageParts) -> Result<Rendering, Raised> {
+        self.endless.clone().map_or(Ok(()), Err)?;
         let chunks = parts
             .tool_calls
             .and_then(|calls| calls.as_array())
@@ -250,6 +257,9 @@ impl Tokenizer {
         let array = |value: Option<&Value>| value.and_then(Value::as_array).cloned();
         let messages = normalize_messages(&array(Some(&parts.messages)).unwrap_or_default())?;
         let tools = array(parts.tools.as_ref());
+        if let (Some(raised), None) = (&self.endless, parts.chat_template) {
+            return Err(raised.clone());
+        }
         if parts.chat_template.is_some_and(|text| text.contains(CLOCK)) {
             self.clock.in_a_prompt_s.store(true, Ordering::Relaxed);
         }

@@ -25,8 +25,10 @@ pub enum Damage {
     BadField,
     /// A payload whose tag or elements are of a wrong type.
     BadData,
-    /// A structured payload with an integer beyond 64 bits, which we cannot render exactly.
-    HugeInteger,
+    /// A structured payload with a number beyond 64 bits, which we cannot render exactly.
+    HugeNumber,
+    /// Arrays and objects nested more deeply than a thousand; Python gives up there too.
+    TooDeep,
     /// A line longer than the reader accepts.
     TooLong,
 }
@@ -45,7 +47,8 @@ impl Damage {
             Self::BadTimestamp => "bad_timestamp",
             Self::BadField => "bad_field",
             Self::BadData => "bad_data",
-            Self::HugeInteger => "huge_integer",
+            Self::HugeNumber => "huge_number",
+            Self::TooDeep => "too_deep",
             Self::TooLong => "too_long",
         }
     }
@@ -64,8 +67,9 @@ impl fmt::Display for Damage {
             Self::BadTimestamp => "`timestamp_ns` is not a 64-bit signed integer",
             Self::BadField => "a field has the wrong type",
             Self::BadData => "`data` has the wrong shape",
-            Self::HugeInteger => "an integer beyond 64 bits in a structured payload",
-            Self::TooLong => "line too long",
+            Self::HugeNumber => "a number beyond 64 bits in a structured payload",
+            Self::TooDeep => "nested too deeply (more than 1,024 levels)",
+            Self::TooLong => "line too long (more than 64 MiB)",
         })
     }
 }

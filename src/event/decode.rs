@@ -5,7 +5,7 @@ use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
 
 use super::json::Json;
 use super::output::{Chunks, Output};
-use super::repair::shorten_huge_integers;
+use super::repair::{is_stand_in, shorten_huge_numbers};
 use super::{Damage, Data, Event, EventKind, Prompt};
 
 /// Reusable buffers for decoding lines one after the other; one a thread.
@@ -40,7 +40,7 @@ impl Decoder {
         let parsed = parse(&mut self.line, line, &mut self.buffers, &mut tape);
         let result = match parsed {
             Ok(()) => then(event(&tape.0, false).as_ref().map_err(|damage| *damage)),
-            Err(damage) => match shorten_huge_integers(line) {
+            Err(damage) => match shorten_huge_numbers(line) {
                 None => then(Err(damage)),
                 Some(shortened) => {
                     let mut tape = Tape(Vec::new());
@@ -70,12 +70,13 @@ fn parse<'l>(
     simd_json::fill_tape_padded(storage, line.len(), buffers, tape).map_err(|error| {
         match error.error() {
             ErrorType::InvalidUtf8 => Damage::InvalidUtf8,
+            ErrorType::DepthLimitExceeded => Damage::TooDeep,
             _ => Damage::Malformed,
         }
     })
 }
 
-/// The event on a tape. `shortened`: some integers are stand-ins.
+/// The event on a tape. `shortened`: some numbers are stand-ins.
 fn event<'t, 'l>(tape: &'t [Node<'l>], shortened: bool) -> Result<Event<'t, 'l>, Damage> {
     let root = Json::root(tape)
         .filter(Json::is_object)
@@ -176,8 +177,19 @@ fn prompt<'t, 'l>(
             choice.as_str().is_some() || choice.is_object()
         })?,
     };
-    if shortened && prompt.messages.is_some() {
-        return Err(Damage::HugeInteger);
+    let structured = [
+        prompt.messages,
+        prompt.tools,
+        prompt.chat_template_kwargs,
+        prompt.tool_choice,
+    ];
+    if shortened
+        && structured
+            .iter()
+            .flatten()
+            .any(|part| part.has(is_stand_in))
+    {
+        return Err(Damage::HugeNumber);
     }
     Ok(prompt)
 }
@@ -198,8 +210,8 @@ fn output<'t, 'l>(
         items.next().filter(|value| !value.is_null()),
         Json::is_array,
     )?;
-    if shortened && tool_calls.is_some() {
-        return Err(Damage::HugeInteger);
+    if shortened && tool_calls.is_some_and(|calls| calls.has(is_stand_in)) {
+        return Err(Damage::HugeNumber);
     }
     Ok(Output {
         output,
@@ -301,6 +313,7 @@ mod tests {
         check("", Damage::Blank);
         check(" \t\r", Damage::Blank);
         check(r#"{"event_type":"#, Damage::Malformed);
+        check(&"[".repeat(100_000), Damage::TooDeep);
         check("[]", Damage::NotAnObject);
         check("{}", Damage::MissingEventType);
         check(
@@ -335,7 +348,27 @@ mod tests {
             &format!(
                 r#"{{"event_type":"sample.issued","timestamp_ns":1,"data":["PromptData",null,null,[{{"n":{huge}}}]]}}"#
             ),
-            Damage::HugeInteger,
+            Damage::HugeNumber,
+        );
+    }
+
+    #[test]
+    fn a_number_of_any_size_harms_only_what_shows_it() {
+        let check = |rest: &str, expected: Result<(), Damage>| {
+            let line = format!(r#"{{"event_type":"sample.complete","timestamp_ns":1,{rest}}}"#);
+            let got = Decoder::default().decode(line.as_bytes(), |event| event.map(|_| ()));
+            assert_eq!(got, expected, "{rest}");
+        };
+        let (huge, longer) = ("1".repeat(30), "1".repeat(5000));
+        let calls = r#""data":["TextModelOutput","x",null,[{"n":1}]]"#;
+        check(&format!(r#""turn":{huge},{calls}"#), Ok(()));
+        check(&format!(r#""x":[1e999,{longer}],{calls}"#), Ok(()));
+        check(&format!(r#""data":["PromptData",null,[{huge}]]"#), Ok(()));
+        check(r#""turn":1e999"#, Err(Damage::BadField));
+        check(&format!(r#""worker_id":{longer}"#), Err(Damage::BadField));
+        check(
+            r#""data":["TextModelOutput","x",null,[1e999]]"#,
+            Err(Damage::HugeNumber),
         );
     }
 

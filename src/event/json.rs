@@ -90,6 +90,13 @@ impl<'t, 'l> Json<'t, 'l> {
         })
     }
 
+    /// Whether any value in it is a number, boolean or null for which `is` holds.
+    pub(super) fn has(&self, is: impl Fn(StaticNode) -> bool) -> bool {
+        self.0
+            .iter()
+            .any(|node| matches!(node, Node::Static(value) if is(*value)))
+    }
+
     /// An owned copy. A repeated key keeps its first place and takes its last value, as in a
     /// Python dict.
     pub fn to_value(&self) -> Value {

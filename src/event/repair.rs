@@ -1,14 +1,27 @@
-//! Integers beyond 64 bits: Python reads them, simd-json refuses the line.
+//! Numbers that Python reads or passes over, and simd-json refuses with their line: integers beyond 64 bits, and in places
+//! that nobody reads, integers and doubles of any size.
 //!
-//! No metric uses the value of such an integer (a timestamp of that size is damaged by our own
-//! rule), so a refused line is read once more with those integers shortened to `u64::MAX`.
+//! No metric uses the value of such a number (a timestamp of that size is damaged by our own rule), so a refused line is
+//! read once more with stand-ins. A double stands for what Python would not read itself: the fields of an event take none.
+
+use simd_json::StaticNode;
 
 /// The longest integer that CPython converts by default (`sys.get_int_max_str_digits`).
 const MAX_DIGITS: usize = 4300;
-const STAND_IN: &[u8] = b"18446744073709551615";
+const INTEGER: &[u8] = b"18446744073709551615";
+const DOUBLE: &[u8] = b"1.7976931348623157e308";
 
-/// `line` with every integer that needs more than 64 bits replaced; `None` if there is none.
-pub(super) fn shorten_huge_integers(line: &[u8]) -> Option<Vec<u8>> {
+/// Whether a value is, or may be, a stand-in.
+pub(super) fn is_stand_in(value: StaticNode) -> bool {
+    match value {
+        StaticNode::U64(integer) => integer == u64::MAX,
+        StaticNode::F64(double) => double >= f64::MAX,
+        _ => false,
+    }
+}
+
+/// `line` with every number that is too large replaced; `None` if there is none.
+pub(super) fn shorten_huge_numbers(line: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(line.len());
     let mut found = false;
     let mut at = 0;
@@ -19,12 +32,9 @@ pub(super) fn shorten_huge_integers(line: &[u8]) -> Option<Vec<u8>> {
             _ => at + 1,
         };
         let token = &line[at..end];
-        if is_huge_integer(token) {
-            out.extend_from_slice(STAND_IN);
-            found = true;
-        } else {
-            out.extend_from_slice(token);
-        }
+        let stand_in = stand_in(token);
+        out.extend_from_slice(stand_in.unwrap_or(token));
+        found |= stand_in.is_some();
         at = end;
     }
     found.then_some(out)
@@ -51,27 +61,37 @@ fn number_end(line: &[u8], start: usize) -> usize {
     start + 1 + more.count()
 }
 
-fn is_huge_integer(token: &[u8]) -> bool {
-    let digits = token.strip_prefix(b"-").unwrap_or(token);
-    let is_integer = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    if !is_integer || digits[0] == b'0' || digits.len() > MAX_DIGITS {
-        return false;
+/// What stands for a number that is too large; `None` for others, and for what is no number.
+fn stand_in(token: &[u8]) -> Option<&'static [u8]> {
+    // More than 64 bits need 19 digits, and an exponent can be short.
+    let can_be_large = token.len() > 18 || token.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    if !can_be_large {
+        return None;
     }
-    // Both parse into i128 up to 38 digits; more digits than that are beyond 64 bits anyway.
-    let value = std::str::from_utf8(token)
-        .ok()
-        .and_then(|t| t.parse::<i128>().ok());
-    value.is_none_or(|v| v > i128::from(u64::MAX) || v < i128::from(i64::MIN))
+    let text = std::str::from_utf8(token).ok()?;
+    serde_json::from_str::<&serde_json::value::RawValue>(text).ok()?;
+    let digits = text.trim_start_matches('-');
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let fits = text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
+        match digits.len() {
+            _ if fits => None,
+            ..=MAX_DIGITS => Some(INTEGER),
+            _ => Some(DOUBLE),
+        }
+    } else {
+        let double: f64 = text.parse().ok()?;
+        double.is_infinite().then_some(DOUBLE)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::shorten_huge_integers;
+    use super::shorten_huge_numbers;
 
     #[test]
-    fn only_integers_beyond_64_bits_are_shortened() {
+    fn only_numbers_that_are_too_large_are_shortened() {
         let check = |line: &str, expected: Option<&str>| {
-            let got = shorten_huge_integers(line.as_bytes());
+            let got = shorten_huge_numbers(line.as_bytes());
             assert_eq!(got.as_deref(), expected.map(str::as_bytes), "{line}");
         };
         let short = "18446744073709551615";
@@ -92,7 +112,16 @@ mod tests {
         );
         check("[99999999999999999999999.5]", None);
         check("[0099999999999999999999999]", None);
-        check(&format!("[{}]", "1".repeat(4301)), None);
+        let large = "1.7976931348623157e308";
+        check(
+            &format!("[{}]", "1".repeat(4301)),
+            Some(&format!("[{large}]")),
+        );
+        check(
+            "[1e308,-1E+400,1e-999,01e999,1.e999,1e999x]",
+            Some(&format!("[1e308,{large},1e-999,01e999,1.e999,{large}x]")),
+        );
+        check("[-]", None);
         check(
             &format!("[{}]", "1".repeat(4300)),
             Some(&format!("[{short}]")),

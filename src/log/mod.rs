@@ -15,6 +15,7 @@ mod source;
 mod streamed;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 pub use batch::{Batch, Line, Lines, Piece};
 pub use sizes::{BatchSizes, LINE_BYTES};

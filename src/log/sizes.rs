@@ -1,7 +1,7 @@
 //! How much of the log goes into one batch.
 
 /// Lines up to this are read; longer ones are damage.
-pub const LINE_BYTES: usize = 1 << 30;
+pub const LINE_BYTES: usize = 64 << 20;
 
 /// Bounds on batches and lines. The report's bytes do not depend on the batch sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,14 +10,15 @@ pub struct BatchSizes {
     pub batch_bytes: usize,
     /// Near the end of a log of known length batches shrink down to this.
     pub tail_bytes: usize,
-    /// A longer line, its end not counted, is passed over as [`super::Piece::TooLong`].
+    /// A longer line, its end not counted, is passed over as [`super::Piece::TooLong`]: reading and counting it would
+    /// need many times its length.
     pub line_bytes: usize,
     /// Threads that share the work: they decide where the end is near.
     pub threads: usize,
 }
 
 impl BatchSizes {
-    /// 1 MiB batches, 64 KiB at the end, lines up to 1 GiB.
+    /// 1 MiB batches, 64 KiB at the end, lines up to 64 MiB.
     pub fn new(threads: usize) -> Self {
         Self {
             batch_bytes: 1 << 20,

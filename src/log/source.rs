@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::mapped::{MappedBatches, Mapping, Watched};
 use super::streamed::StreamedBatches;
+use super::unpack;
 use super::{BatchSizes, LogError, Piece};
 
 /// How long a named pipe may be without a writer.
@@ -94,11 +95,7 @@ impl Log {
             path: path.clone(),
             source,
         };
-        let reader: Box<dyn Read + Send> = match format {
-            Format::Plain => Box::new(whole),
-            Format::Gzip => Box::new(flate2::read::MultiGzDecoder::new(whole)),
-            Format::Zstd => Box::new(zstd::Decoder::new(whole).map_err(open)?),
-        };
+        let reader = unpack::reader(format, whole).map_err(open)?;
         Ok(Self {
             path,
             format,

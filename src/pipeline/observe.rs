@@ -14,11 +14,13 @@ use crate::event::{Data, Decoder, Event, Output, Prompt};
 use crate::fault;
 use crate::log::Batch;
 use crate::sample::{Observation, SampleId, TokenCount, Tokens};
+use crate::watch::Watched;
 
 /// One thread's decoder and buffers.
 pub(super) struct Observer<'a> {
     decoder: Decoder,
     counter: Counter<'a>,
+    watched: Watched,
 }
 
 impl<'a> Observer<'a> {
@@ -32,6 +34,7 @@ impl<'a> Observer<'a> {
         Self {
             decoder: Decoder::default(),
             counter,
+            watched: Watched::new(|offset| format!("counting the line at byte {offset}")),
         }
     }
 
@@ -43,6 +46,7 @@ impl<'a> Observer<'a> {
         };
         for line in batch.lines() {
             outcome.lines += 1;
+            self.watched.begin(line.offset, line.bytes.len());
             self.decoder.decode(line.bytes, |event| {
                 match event {
                     Ok(event) => outcome
@@ -53,6 +57,7 @@ impl<'a> Observer<'a> {
                 Ok::<_, PipelineError>(())
             })?;
         }
+        self.watched.end();
         Ok(outcome)
     }
 }

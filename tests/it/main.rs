@@ -5,8 +5,15 @@
 mod cli;
 #[cfg(all(target_os = "linux", debug_assertions))]
 mod faults;
+#[path = "../fuzz/bodies/mod.rs"]
+mod fuzz;
+mod fuzz_replay;
+mod hostile;
+mod mutations;
 mod properties;
 mod recompute;
+#[path = "../slow/mod.rs"]
+mod slow;
 mod structured;
 mod support;
 mod tidy;

@@ -351,7 +351,7 @@ fn what_cannot_be_done_changes_nothing() {
     check_refused(
         nothing,
         &["--output", "/proc/nowhere/summary.json"],
-        "/proc/nowhere/summary.json",
+        "cannot write /proc/nowhere/",
     );
     check_refused(
         nothing,

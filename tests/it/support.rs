@@ -43,6 +43,14 @@ impl Run {
         Self::copy("run_chat", "tokenizers/chat")
     }
 
+    /// A folder with nothing in it.
+    pub fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("run")).unwrap();
+        let tokenizer = "tokenizers/chat";
+        Self { folder, tokenizer }
+    }
+
     fn copy(name: &str, tokenizer: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy_folder(&fixture(name), &folder.path().join("run"));
@@ -75,6 +83,10 @@ impl Run {
 
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub fn make_folder(&self, name: &str) {
+        fs::create_dir(self.path(name)).unwrap();
     }
 
     pub fn remove(&self, name: &str) {
@@ -136,10 +148,14 @@ fn copy_folder(from: &Path, to: &Path) {
 
 fn collect(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            collect(&entry.path(), files);
-        } else {
-            files.push((entry.path(), fs::read(entry.path()).unwrap()));
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() {
+            collect(&path, files);
+        } else if let Ok(link) = fs::read_link(&path) {
+            files.push((path, link.into_os_string().into_encoded_bytes()));
+        } else if kind.is_file() {
+            let bytes = fs::read(&path).unwrap();
+            files.push((path, bytes));
         }
     }
 }

@@ -18,10 +18,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "log", "event", "sample", "count", "cores", "series", "report", "fault", "memory",
+            "watch",
         ],
     ),
     ("messages", &["cli"]),
     ("exit", &[]),
+    ("watch", &[]),
     ("exact", &[]),
     ("double", &[]),
     ("fault", &[]),

@@ -22,9 +22,7 @@ impl Fast {
         match loaded {
             Ok(Ok(tokenizer)) => Ok(Self(tokenizer)),
             Ok(Err(cause)) => Err(EngineError::load("fastokens", cause)),
-            Err(_) => Err(EngineError::Panicked {
-                engine: "fastokens",
-            }),
+            Err(payload) => Err(EngineError::panicked("fastokens", &*payload)),
         }
     }
 
@@ -38,9 +36,7 @@ impl Fast {
         match catch_unwind(AssertUnwindSafe(|| self.0.encode(text))) {
             Ok(Ok(ids)) => Ok(ids),
             Ok(Err(cause)) => Err(EngineError::count("fastokens", cause)),
-            Err(_) => Err(EngineError::Panicked {
-                engine: "fastokens",
-            }),
+            Err(payload) => Err(EngineError::panicked("fastokens", &*payload)),
         }
     }
 }

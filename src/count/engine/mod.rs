@@ -7,6 +7,7 @@
 //!
 //! Where the tokenizer's rules allow cutting a text (see [`seam`]), text that two counts share is counted once.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
@@ -30,6 +31,11 @@ use shape::{Family, Shape};
 
 /// Below this much text the referee is done before the fast engine would be loaded, in bytes.
 const LITTLE_TEXT_BYTES: u64 = 3 << 20;
+
+/// Longest text handed to the referee in one call where it may be cut, in bytes: it takes some two hundred times as much.
+const REFEREE_BYTES: usize = 1 << 20;
+/// Longest text handed to any engine in one call.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Which engine is to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,10 +75,21 @@ pub enum EngineError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An engine panicked, on loading or on a text.
-    #[error("{engine} panicked")]
+    #[error("{engine} gave up: {message}")]
     Panicked {
         /// The engine's crate.
         engine: &'static str,
+        /// What it said.
+        message: String,
+    },
+    /// A text, or a part of it that cannot be cut, would take too much memory.
+    #[error(
+        "a text of {} MiB without a place where it may be cut is more than can be counted ({} MiB)",
+        bytes >> 20, MOST_BYTES >> 20
+    )]
+    TooLong {
+        /// Its length.
+        bytes: usize,
     },
     /// Our own code panicked on a text.
     #[error("internal error: {0}")]
@@ -109,6 +126,15 @@ impl EngineError {
         Self::Count {
             engine,
             source: cause.into(),
+        }
+    }
+
+    fn panicked(engine: &'static str, payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        Self::Panicked {
+            engine,
+            message: text.unwrap_or("it panicked").to_owned(),
         }
     }
 
@@ -171,9 +197,9 @@ impl Engine {
                 Some(reason) => Err(reason.to_owned()),
                 None => Ok(Fast::load(json)),
             };
-            let referee = referee.join().unwrap_or(Err(EngineError::Panicked {
-                engine: "tokenizers",
-            }))?;
+            let referee = referee
+                .join()
+                .unwrap_or_else(|payload| Err(EngineError::panicked("tokenizers", &*payload)))?;
             let checked = fast.map(|fast| {
                 let fast = fast?;
                 Ok((check::compare(&fast, &referee, &shape)?, fast))
@@ -298,26 +324,39 @@ impl Engine {
 
     fn count_part(&self, text: &str) -> Result<usize, EngineError> {
         match &self.fast {
-            None => self.referee.count(text),
+            None => self.count_parts(text, REFEREE_BYTES, |part| self.referee.count(part)),
             Some(_) if is_beyond_fast(text, self.family) => {
                 self.texts_for_referee.fetch_add(1, Ordering::Relaxed);
-                self.referee.count(text)
+                self.count_parts(text, REFEREE_BYTES, |part| self.referee.count(part))
             }
             Some(fast) => match &self.seams {
                 Ok(seams) => self
                     .repeats
                     .count(text, seams, |segment| self.count_new(fast, segment)),
-                Err(_) => fast.count(text),
+                Err(_) => self.count_new(fast, text),
             },
         }
     }
 
     fn count_new(&self, fast: &Fast, text: &str) -> Result<usize, EngineError> {
-        if text.len() <= PIECE_BYTES {
-            return fast.count(text);
+        self.count_parts(text, PIECE_BYTES, |part| fast.count(part))
+    }
+
+    fn count_parts(
+        &self,
+        text: &str,
+        part_bytes: usize,
+        count: impl Fn(&str) -> Result<usize, EngineError>,
+    ) -> Result<usize, EngineError> {
+        if text.len() <= part_bytes {
+            return count(text);
         }
-        self.parts(text, PIECE_BYTES)
-            .map(|part| fast.count(part))
+        let parts = self.parts(text, part_bytes);
+        parts
+            .map(|part| match part.len() {
+                bytes @ MOST_BYTES.. => Err(EngineError::TooLong { bytes }),
+                _ => count(part),
+            })
             .sum()
     }
 

@@ -12,9 +12,7 @@ impl Referee {
         match catch_unwind(|| tokenizers::Tokenizer::from_bytes(json)) {
             Ok(Ok(tokenizer)) => Ok(Self(tokenizer)),
             Ok(Err(cause)) => Err(EngineError::load("tokenizers", cause)),
-            Err(_) => Err(EngineError::Panicked {
-                engine: "tokenizers",
-            }),
+            Err(payload) => Err(EngineError::panicked("tokenizers", &*payload)),
         }
     }
 
@@ -32,9 +30,7 @@ impl Referee {
         match catch_unwind(AssertUnwindSafe(|| self.0.encode_fast(text, false))) {
             Ok(Ok(encoding)) => Ok(encoding),
             Ok(Err(cause)) => Err(EngineError::count("tokenizers", cause)),
-            Err(_) => Err(EngineError::Panicked {
-                engine: "tokenizers",
-            }),
+            Err(payload) => Err(EngineError::panicked("tokenizers", &*payload)),
         }
     }
 

@@ -80,13 +80,12 @@ impl Repeats {
                 *known = self.get(*hash);
             }
             for ((end, hash), known) in segments.iter().zip(known) {
-                tokens += match known {
-                    Some(known) => known,
-                    None => {
-                        let counted = count(&text[start..*end])?;
-                        self.put(*hash, counted);
-                        counted
-                    }
+                tokens += if let Some(known) = known {
+                    known
+                } else {
+                    let counted = count(&text[start..*end])?;
+                    self.put(*hash, counted);
+                    counted
                 };
                 start = *end;
             }
@@ -162,14 +161,10 @@ mod tests {
     }
 
     fn lines(from: usize, to: usize) -> String {
-        (from..to)
-            .map(|n| {
-                format!(
-                    "{n} is the number of a line{}\n",
-                    " or so".repeat(n * 7 % 11)
-                )
-            })
-            .collect()
+        (from..to).fold(String::new(), |lines, n| {
+            let more = " or so".repeat(n * 7 % 11);
+            lines + &format!("{n} is the number of a line{more}\n")
+        })
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::python::{self, Exception};
 /// Python gives up after some 196 macros inside each other; here a macro costs four and each of its blocks one more.
 const RECURSION: usize = 1300;
 
+/// The kind of an exception of ours: a template used up what it may.
+pub const LIMIT: &str = "Limit";
+
 /// What a template may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -24,8 +27,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            fuel: 50_000_000,
-            output_bytes: 256 << 20,
+            fuel: 10_000_000,
+            output_bytes: 64 << 20,
         }
     }
 }
@@ -88,7 +91,7 @@ impl From<Error> for Raised {
                 .is_some_and(|e| e.kind() == ErrorKind::OutOfFuel)
             {
                 return Self {
-                    kind: "Limit",
+                    kind: LIMIT,
                     message: "the template uses up its fuel".to_owned(),
                     as_reference: false,
                 };
@@ -177,7 +180,7 @@ impl Template {
                 out.truncate(start);
                 Err(if overrun {
                     Raised {
-                        kind: "Limit",
+                        kind: LIMIT,
                         message: "the rendering is too long".to_owned(),
                         as_reference: false,
                     }

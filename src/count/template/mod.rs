@@ -20,7 +20,7 @@ pub mod python;
 pub mod tool_calls;
 
 pub use chat::{Effect, Message, Prompt, TemplateSource, Templates};
-pub use engine::{Limits, Raised};
+pub use engine::{LIMIT, Limits, Raised};
 pub use fallback::{fallback_message, fallback_prompt};
 pub use tool_calls::{merge_tool_calls, normalize_messages, normalize_tool_calls};
 

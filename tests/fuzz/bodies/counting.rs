@@ -1,0 +1,111 @@
+//! The tool's counts against those of `tokenizers`: whole texts, tails, prompts of a conversation, pairs of messages.
+
+use std::sync::LazyLock;
+
+use tok_recompute::count::home::{self, Places, TokenizerFiles};
+use tok_recompute::count::rules::Rules;
+use tok_recompute::count::{Choice, Counted, LoadOptions, MessageParts, Tokenizer};
+
+struct Both {
+    name: &'static str,
+    ours: Tokenizer,
+    /// The same templates, every text counted by itself and by the referee.
+    plain: Tokenizer,
+    referee: tokenizers::Tokenizer,
+}
+
+static TOKENIZERS: LazyLock<Vec<Both>> = LazyLock::new(|| {
+    ["llama3", "qwen", "o200k", "deepseek", "chat"]
+        .map(load)
+        .into()
+});
+
+fn load(name: &'static str) -> Both {
+    let dir = super::repository(&format!("fixtures/tokenizers/{name}"));
+    let home = home::find(dir.to_str().expect("UTF-8"), &Places::default()).expect("a fixture");
+    let files = TokenizerFiles::read(&home).expect("its files");
+    let load = |choice| {
+        let options = LoadOptions {
+            rules: Rules::File,
+            choice,
+            text_bytes: u64::MAX,
+            now: jiff::civil::date(2026, 1, 2).at(3, 4, 5, 0),
+        };
+        Tokenizer::load(&files, &options).expect("a tokenizer")
+    };
+    Both {
+        name,
+        ours: load(Choice::Auto),
+        plain: load(Choice::Referee),
+        referee: tokenizers::Tokenizer::from_bytes(&files.tokenizer_json).expect("a tokenizer"),
+    }
+}
+
+pub fn run(data: &[u8]) {
+    let ([which, mode, cut], rest) = super::head(data);
+    let both = &TOKENIZERS[usize::from(which) % TOKENIZERS.len()];
+    let text = if mode & 1 == 0 {
+        String::from_utf8_lossy(rest).into_owned()
+    } else {
+        let ids: Vec<u32> = rest
+            .chunks_exact(2)
+            .map(|id| u32::from(u16::from_le_bytes([id[0], id[1]])))
+            .collect();
+        both.referee.decode(&ids, false).unwrap_or_default()
+    };
+    let mut at = text.len() * usize::from(cut) / 255;
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    both.check(&text, at);
+    if both.name == "chat" {
+        both.check_message(&text[..at], &text[at..]);
+    }
+}
+
+impl Both {
+    fn expected(&self, text: &str) -> Counted {
+        let encoding = self.referee.encode(text, false).expect("a count");
+        Counted::Tokens {
+            tokens: encoding.len() as u64,
+            fallback: None,
+        }
+    }
+
+    fn check(&self, text: &str, cut: usize) {
+        let (whole, tail) = (self.expected(text), self.expected(&text[cut..]));
+        assert_eq!(
+            self.ours.text(text).expect("a count"),
+            whole,
+            "{} {text:?}",
+            self.name
+        );
+        let pair = self.ours.text_with_tail(text, cut).expect("counts");
+        assert_eq!(pair, (whole, tail), "{} {text:?} cut at {cut}", self.name);
+        for prompt in [&text[..cut], text] {
+            let count = self.ours.conversation_text(7, prompt).expect("a count");
+            assert_eq!(count, self.expected(prompt), "{} {prompt:?}", self.name);
+        }
+    }
+
+    fn check_message(&self, reasoning: &str, content: &str) {
+        let whole = MessageParts {
+            content,
+            reasoning,
+            tool_calls: None,
+            skip_first_tool_chunk: false,
+        };
+        let first = reasoning.chars().next().map_or(0, char::len_utf8);
+        let after = MessageParts {
+            reasoning: &reasoning[first..],
+            ..whole
+        };
+        let pair = self.ours.message_pair(&whole, &after).expect("counts");
+        let alone = |parts| self.plain.message(parts).expect("a count");
+        assert_eq!(
+            pair,
+            (alone(&whole), alone(&after)),
+            "{reasoning:?} {content:?}"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! The event decoder against the slow one, line by line.
+
+use std::cell::RefCell;
+
+use serde_json::Value;
+use tok_recompute::event::{self, Chunks, Decoder, EventKind, Json};
+
+use crate::slow::decode::{Data, Event, Output, Prompt, Text, decode};
+
+thread_local! {
+    /// One decoder for everything: nothing may be left over from one line to the next.
+    static DECODER: RefCell<Decoder> = RefCell::new(Decoder::default());
+}
+
+pub fn run(data: &[u8]) {
+    for line in data.split(|byte| *byte == b'\n') {
+        check(line);
+    }
+}
+
+fn check(line: &[u8]) {
+    let expected = decode(line);
+    let kind = expected
+        .as_ref()
+        .and_then(|event| EventKind::from_topic(&event.kind));
+    DECODER.with_borrow_mut(|decoder| {
+        decoder.decode(line, |event| {
+            let shown = String::from_utf8_lossy(line);
+            match (event, &expected) {
+                (Err(_), None) => {}
+                (Ok(ours), Some(theirs)) => {
+                    assert_eq!(Some(ours.kind), kind, "{shown}");
+                    assert_eq!(outline(ours, &theirs.kind), *theirs, "{shown}");
+                    if let (event::Data::Output(ours), Data::Output(theirs)) =
+                        (&ours.data, &theirs.data)
+                    {
+                        parts(ours, theirs);
+                    }
+                }
+                (ours, theirs) => panic!("{:?} instead of {theirs:?}: {shown}", ours.map(|_| ())),
+            }
+        });
+    });
+}
+
+/// An event of the tool's in the terms of the slow one.
+fn outline(event: &event::Event, kind: &str) -> Event {
+    let value = |json: Option<Json>| json.map(|json| json.to_value());
+    let data = match &event.data {
+        event::Data::None => Data::None,
+        event::Data::Error => Data::Error,
+        event::Data::Prompt(prompt) => Data::Prompt(Prompt {
+            text: prompt.text.map(str::to_owned),
+            token_ids: prompt.token_ids,
+            messages: value(prompt.messages),
+            tools: value(prompt.tools),
+            chat_template_kwargs: value(prompt.chat_template_kwargs),
+            chat_template: prompt.chat_template.map(str::to_owned),
+            tool_choice: value(prompt.tool_choice),
+        }),
+        event::Data::Output(output) => Data::Output(Output {
+            output: text(output.output),
+            reasoning: output.reasoning.map(text),
+            tool_calls: output.tool_calls.map(|calls| {
+                calls
+                    .items()
+                    .map(|call| call.to_value())
+                    .collect::<Vec<Value>>()
+            }),
+        }),
+    };
+    Event {
+        kind: kind.to_owned(),
+        timestamp_ns: event.timestamp_ns,
+        sample_uuid: event.sample_uuid.to_owned(),
+        data,
+        finish_reason: event.finish_reason.map(str::to_owned),
+    }
+}
+
+fn text(chunks: Chunks) -> Text {
+    match chunks {
+        Chunks::Whole(text) => Text::Whole(text.to_owned()),
+        Chunks::Streamed(chunks) => Text::Chunks(
+            chunks
+                .items()
+                .filter_map(|chunk| chunk.as_str())
+                .map(str::to_owned)
+                .collect(),
+        ),
+    }
+}
+
+/// Which part of an output came after the first chunk.
+fn parts(ours: &event::Output, theirs: &Output) {
+    assert_eq!(ours.is_structured(), theirs.is_structured());
+    let (content, reasoning, dropped) = theirs.after_first_chunk();
+    let mut whole = String::new();
+    let second = ours.output.join_into(&mut whole);
+    assert_eq!(whole, theirs.output.joined());
+    if ours.is_structured() {
+        let mut after = String::new();
+        ours.content_after_first_chunk(&mut after);
+        assert_eq!(after, content);
+        assert_eq!(usize::from(ours.starts_with_tool_call()), dropped);
+        let mut whole = String::new();
+        let second = ours
+            .reasoning()
+            .map_or(0, |reasoning| reasoning.join_into(&mut whole));
+        assert_eq!(whole[second..], reasoning);
+    } else {
+        assert_eq!(whole[second..], content);
+    }
+}

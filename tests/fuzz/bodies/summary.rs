@@ -1,0 +1,184 @@
+//! Rewriting a summary: what we compute is new, everything else is as it was, and doing it twice changes nothing.
+
+use tok_recompute::report::{Counters, RunFacts, Snapshot, State, render};
+use tok_recompute::series::IntSeries;
+
+use crate::slow::json::{Json, parse};
+
+/// What a summary's metrics hold and is computed.
+const METRIC_KEYS: [&str; 9] = [
+    "total",
+    "min",
+    "max",
+    "median",
+    "avg",
+    "std_dev",
+    "percentiles",
+    "early_stopping_percentiles",
+    "histogram",
+];
+const REASONS: [&str; 6] = [
+    "stop",
+    "length",
+    "tool_calls",
+    "content_filter",
+    "function_call",
+    "other",
+];
+/// Objects at the top, and which of their keys are computed.
+const OBJECTS: [(&str, &[&str]); 6] = [
+    ("ttft", &METRIC_KEYS),
+    ("tpot", &METRIC_KEYS),
+    ("latency", &METRIC_KEYS),
+    ("output_sequence_lengths", &METRIC_KEYS),
+    ("input_sequence_lengths", &METRIC_KEYS),
+    ("finish_reason_counts", &REASONS),
+];
+/// Other keys at the top that are computed.
+const VALUES: [&str; 9] = [
+    "n_samples_issued",
+    "n_samples_completed",
+    "n_samples_failed",
+    "duration_ns",
+    "state",
+    "complete",
+    "legacy_loadgen_window_duration_ns",
+    "qps",
+    "tps",
+];
+/// Keys that are given a value where they have none.
+const DEFAULTS: [&str; 4] = ["version", "git_sha", "test_started_at", "run_config"];
+
+pub fn run(data: &[u8]) {
+    let ([values, seed], previous) = super::head(data);
+    let snapshot = snapshot(values, seed);
+    let facts = RunFacts {
+        run_config: None,
+        use_legacy_window: seed & 1 == 1,
+    };
+    let new = render(None, &facts, &snapshot).expect("a summary");
+    let Ok(rewritten) = render(Some(previous), &facts, &snapshot) else {
+        let fine = std::str::from_utf8(previous)
+            .ok()
+            .and_then(parse)
+            .is_some_and(|it| is_plain(&it, 0));
+        assert!(!fine, "refused: {}", String::from_utf8_lossy(previous));
+        return;
+    };
+    let again = render(Some(&rewritten), &facts, &snapshot).expect("a summary of our own");
+    assert_eq!(text(&again), text(&rewritten), "twice");
+
+    let [before, after, new] =
+        [previous, &rewritten, &new].map(|bytes| members(&parse(&text(bytes)).expect("JSON")));
+    let computed =
+        |key: &str| VALUES.contains(&key) || OBJECTS.iter().any(|(name, _)| *name == key);
+    let kept = |members: &[(String, Json)]| -> Vec<(String, Json)> {
+        members
+            .iter()
+            .filter(|(key, _)| !computed(key))
+            .cloned()
+            .collect()
+    };
+    let had = |key: &str| before.iter().any(|(have, _)| have == key);
+    let expected: Vec<_> = kept(&after)
+        .into_iter()
+        .filter(|(key, _)| had(key) || !DEFAULTS.contains(&key.as_str()))
+        .collect();
+    assert_eq!(expected, kept(&before), "other keys");
+    for key in VALUES {
+        assert_eq!(find(&after, key), find(&new, key), "{key}");
+    }
+    for (name, keys) in OBJECTS {
+        let [before, after, new] = [&before, &after, &new]
+            .map(|it| find(it, name).as_ref().map(members).unwrap_or_default());
+        let other = |members: &[(String, Json)]| -> Vec<(String, Json)> {
+            members
+                .iter()
+                .filter(|(key, _)| !keys.contains(&key.as_str()))
+                .cloned()
+                .collect()
+        };
+        assert_eq!(other(&after), other(&before), "other keys of {name}");
+        for key in keys {
+            assert_eq!(find(&after, key), find(&new, key), "{name}.{key}");
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The members of an object; of repeated keys the last value at the first one's place. Nothing for anything else.
+fn members(value: &Json) -> Vec<(String, Json)> {
+    let mut members: Vec<(String, Json)> = Vec::new();
+    if let Json::Object(all) = value {
+        for (key, value) in all {
+            match members.iter_mut().find(|(have, _)| have == key) {
+                Some((_, old)) => *old = value.clone(),
+                None => members.push((key.clone(), value.clone())),
+            }
+        }
+    }
+    members
+}
+
+fn find(members: &[(String, Json)], key: &str) -> Option<Json> {
+    members
+        .iter()
+        .find(|(have, _)| have == key)
+        .map(|(_, value)| value.clone())
+}
+
+/// An object that every JSON library reads: not nested deeply, every number a double.
+fn is_plain(value: &Json, nested: usize) -> bool {
+    nested < 100
+        && match value {
+            Json::Object(members) => members.iter().all(|(_, value)| is_value(value, nested + 1)),
+            _ => false,
+        }
+}
+
+fn is_value(value: &Json, nested: usize) -> bool {
+    match value {
+        Json::Array(items) => nested < 100 && items.iter().all(|item| is_value(item, nested + 1)),
+        Json::Object(_) => is_plain(value, nested),
+        Json::Number(number) => number.parse::<f64>().is_ok_and(f64::is_finite),
+        _ => true,
+    }
+}
+
+fn snapshot(values: u8, seed: u8) -> Snapshot {
+    let series = |factor: i64| -> IntSeries {
+        (0..i64::from(values % 16))
+            .map(|i| (i * 37 - i64::from(seed)) * factor)
+            .collect()
+    };
+    let mut all = vec![
+        ("sample_latency_ns", series(1_000_003).finish(seed & 2 == 2)),
+        ("isl", series(1).finish(false)),
+        ("osl", series(3).finish(false)),
+    ];
+    if seed & 4 == 4 {
+        all.push(("ttft_ns", series(999_983).finish(seed & 2 == 2)));
+    }
+    Snapshot {
+        state: if seed & 8 == 8 {
+            State::Complete
+        } else {
+            State::Interrupted
+        },
+        n_pending_tasks: u64::from(seed >> 6),
+        counter: 1,
+        timestamp_ns: 0,
+        counters: Counters {
+            tracked_samples_issued: u64::from(values),
+            tracked_samples_completed: u64::from(values % 16),
+            tracked_finish_reason_stop: u64::from(seed),
+            tracked_duration_ns: i128::from(seed) * 1_000_000_007 - 5,
+            legacy_loadgen_window_duration_ns: i128::from(seed) << 66,
+            ..Counters::default()
+        },
+        series: all,
+    }
+}

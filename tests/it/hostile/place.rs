@@ -1,0 +1,121 @@
+//! A RUN that is no run: devices, pipes, sockets, loops of links, folders where files should be.
+
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+
+use super::{Case, bare, chat, session};
+use crate::support::Run;
+
+#[track_caller]
+fn check(name: &str, run: &Run, arg: &str, code: i32, says: &str) {
+    let chat = chat();
+    Case {
+        name,
+        run,
+        args: &[arg],
+        tokenizer: Some(&chat),
+        code,
+        says,
+    }
+    .check();
+}
+
+#[test]
+fn what_is_no_run() {
+    let run = Run::empty();
+    check(
+        "a folder without a log",
+        &run,
+        "run",
+        2,
+        "no event log in run",
+    );
+    check("a device", &run, "/dev/zero", 2, "/dev/zero is a device");
+    check(
+        "the null device",
+        &run,
+        "/dev/null",
+        2,
+        "/dev/null is a device",
+    );
+    check("nothing", &run, "nowhere", 2, "no such run: nowhere");
+    check(
+        "a name of 5,000 bytes",
+        &run,
+        &"x".repeat(5000),
+        2,
+        "cannot read",
+    );
+    check(
+        "a file as a folder",
+        &bare(""),
+        "run/events.jsonl/x",
+        2,
+        "cannot read",
+    );
+    check(
+        "the system's own folder",
+        &run,
+        "/proc/self",
+        2,
+        "no event log in /proc/self",
+    );
+    check(
+        "a file of the kernel's",
+        &run,
+        "/proc/self/stat",
+        2,
+        "/proc/self/stat is empty",
+    );
+    check("memory itself", &run, "/proc/self/mem", 2, "cannot");
+    let _socket = UnixListener::bind(run.path("socket")).unwrap();
+    check("a socket", &run, "run/socket", 2, "cannot");
+}
+
+#[test]
+fn links_that_loop() {
+    let run = Run::empty();
+    symlink("b", run.path("a")).unwrap();
+    symlink("a", run.path("b")).unwrap();
+    check(
+        "a link that leads to itself",
+        &run,
+        "run/a",
+        2,
+        "cannot read",
+    );
+    symlink("events.jsonl", run.path("events.jsonl")).unwrap();
+    check(
+        "a log that links to itself",
+        &run,
+        "run",
+        2,
+        "no event log in run",
+    );
+    let run = bare(session(&[]));
+    symlink(".", run.path("loop")).unwrap();
+    symlink(".", run.path("performance")).unwrap();
+    check(
+        "folders that link in a circle",
+        &run,
+        "run/loop/loop/loop",
+        0,
+        "",
+    );
+}
+
+#[test]
+fn folders_where_files_should_be() {
+    for name in [
+        "events.jsonl",
+        "config.yaml",
+        "result_summary.json",
+        "recompute.json",
+    ] {
+        let run = bare(session(&[]));
+        let _ = std::fs::remove_file(run.path(name));
+        run.make_folder(name);
+        let code = if name == "config.yaml" { 0 } else { 2 };
+        check(&format!("a folder named {name}"), &run, "run", code, "");
+    }
+}

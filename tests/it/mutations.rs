@@ -1,0 +1,580 @@
+//! Mutated logs: the tool reports exactly what the slow implementation reports, counts as many damaged lines, and refuses
+//! only what holds no event.
+//!
+//! `MUTATIONS=10000 cargo test --test it mutations -- --nocapture` tries ten thousand and says what came of them;
+//! `MUTATION_SEED=n` starts elsewhere, and with `RECORDED=DIR` the runs in `DIR/goldens` take part, whose tokenizers are in
+//! `DIR/tokenizers`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tok_recompute::cores::{CorePlan, Pools};
+use tok_recompute::count::home::{self, Places, TokenizerFiles};
+use tok_recompute::count::rules::Rules;
+use tok_recompute::count::{Choice, Counted, LoadOptions, MessageParts, PromptParts, Tokenizer};
+use tok_recompute::log::{BatchSizes, Log};
+use tok_recompute::pipeline::{self, Job};
+use tok_recompute::report::{self, RunFacts};
+
+use crate::slow::decode::{Output, Prompt};
+use crate::slow::{self, Count, Options};
+use crate::support::fixture;
+
+const FEW: u64 = 120;
+/// Larger logs take too long, ten thousand times.
+const MOST_LOG_BYTES: u64 = 300_000;
+
+#[test]
+fn mutated_logs_come_to_what_a_slow_reader_makes_of_them() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let (mutations, seed) = (
+        number("MUTATIONS").unwrap_or(FEW),
+        number("MUTATION_SEED").unwrap_or(1),
+    );
+    let mut runs = runs();
+    let logs: Vec<Vec<u8>> = runs.iter().map(|run| run.log.clone()).collect();
+    let mut tally = Tally::default();
+    for run in &mut runs {
+        run.check(&run.log.clone(), &mut tally)
+            .unwrap_or_else(|why| panic!("{} as it is: {why}", run.name));
+    }
+    let names: Vec<_> = runs.iter().map(|run| run.name.clone()).collect();
+    println!("{} logs: {}", runs.len(), names.join(", "));
+    tally = Tally::default();
+    for round in 0..mutations {
+        let mut random = Random(seed.wrapping_add(round).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        // Two logs are often enough the same one: then a piece is moved within it.
+        let (at, from) = (random.below(runs.len()), random.below(runs.len()));
+        let from = if random.below(2) == 0 { at } else { from };
+        let steps: Vec<Step> = (0..=random.below(4))
+            .map(|_| Step::any(&mut random))
+            .collect();
+        let run = &mut runs[at];
+        if let Err(why) = run.check(&mutated(&logs[at], &logs[from], &steps), &mut tally) {
+            let steps = fewest(&steps, |steps| {
+                run.check(
+                    &mutated(&logs[at], &logs[from], steps),
+                    &mut Tally::default(),
+                )
+                .is_err()
+            });
+            let log = shortest(&mutated(&logs[at], &logs[from], &steps), |log| {
+                run.check(log, &mut Tally::default()).is_err()
+            });
+            let path =
+                std::env::temp_dir().join(format!("tok-recompute-mutation-{}.jsonl", seed + round));
+            fs::write(&path, &log).unwrap();
+            let shown = run.check(&log, &mut Tally::default()).err().unwrap_or(why);
+            panic!(
+                "round {round} of {}, {steps:?}, as {}: {shown}",
+                run.name,
+                path.display()
+            );
+        }
+    }
+    println!("{mutations} mutations: {tally:?}");
+    assert_eq!(tally.reported + tally.refused, mutations);
+    assert!(
+        tally.with_damage > mutations / 10 && tally.reported > mutations / 2,
+        "{tally:?}"
+    );
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    reported: u64,
+    refused: u64,
+    with_damage: u64,
+    damaged_lines: u64,
+}
+
+/// A log, and what is needed to report on it.
+struct Run {
+    name: String,
+    log: Vec<u8>,
+    tokenizer: Option<Tokenizer>,
+    plain: Option<Plain>,
+    options: Options,
+    pools: Pools,
+}
+
+fn runs() -> Vec<Run> {
+    let llama3 = fixture("tokenizers/llama3");
+    let mut runs = vec![
+        Run::new(
+            "run",
+            &fixture("run/events.jsonl"),
+            Some(&llama3),
+            &json!({"streaming": true}),
+        ),
+        Run::new(
+            "run_chat",
+            &fixture("run_chat/events.jsonl"),
+            Some(&fixture("tokenizers/chat")),
+            &json!({"streaming": null}),
+        ),
+        Run::new(
+            "run without tokenizer",
+            &fixture("run/events.jsonl"),
+            None,
+            &json!({"streaming": false}),
+        ),
+    ];
+    let Some(recorded) = std::env::var_os("RECORDED").map(PathBuf::from) else {
+        return runs;
+    };
+    let goldens = fs::read_dir(recorded.join("goldens")).unwrap();
+    let mut goldens: Vec<PathBuf> = goldens.map(|entry| entry.unwrap().path()).collect();
+    goldens.sort();
+    for golden in goldens {
+        let log = golden.join("run/events.jsonl");
+        let case: Value =
+            serde_json::from_slice(&fs::read(golden.join("case.json")).unwrap()).unwrap();
+        let name = golden.file_name().unwrap().to_string_lossy().into_owned();
+        let small = fs::metadata(&log).is_ok_and(|metadata| metadata.len() <= MOST_LOG_BYTES);
+        // A tokenizer of each kind is enough: they take their time and memory to load.
+        let kept = ["char", "char_chat", "qwen3", "none"];
+        let tokenizer = case["tokenizer"].as_str().unwrap_or("none");
+        if small && kept.contains(&tokenizer) {
+            let dir = (tokenizer != "none").then(|| recorded.join("tokenizers").join(tokenizer));
+            runs.push(Run::new(&name, &log, dir.as_deref(), &case));
+        }
+    }
+    runs
+}
+
+impl Run {
+    fn new(name: &str, log: &Path, tokenizer: Option<&Path>, case: &Value) -> Self {
+        let flag = |key: &str| case[key].as_bool();
+        Self {
+            name: name.to_owned(),
+            log: fs::read(log).unwrap(),
+            tokenizer: tokenizer.map(|dir| load(dir, Choice::Auto)),
+            plain: tokenizer.map(Plain::new),
+            options: Options {
+                streaming: flag("streaming"),
+                early_stopping: flag("early_stopping").unwrap_or(true),
+                legacy_window: flag("legacy_loadgen_qps").unwrap_or(true),
+                line_bytes: 1 << 30,
+            },
+            pools: Pools::new(&CorePlan::unpinned(2)).unwrap(),
+        }
+    }
+
+    /// Both implementations on `log`; the difference, if there is one.
+    fn check(&mut self, log: &[u8], tally: &mut Tally) -> Result<(), String> {
+        let count = self.plain.as_mut().map(|plain| plain as &mut dyn Count);
+        let expected = slow::read(log, &self.options, count);
+        let job = Job {
+            pools: &self.pools,
+            tokenizer: self.tokenizer.as_ref(),
+            streaming: self.options.streaming,
+            early_stopping: self.options.early_stopping,
+            most_bytes: None,
+            sizes: BatchSizes {
+                batch_bytes: 10_000,
+                ..BatchSizes::new(2)
+            },
+        };
+        let log = Log::from_reader(Path::new("log"), Cursor::new(log.to_vec()))
+            .map_err(|e| e.to_string())?;
+        let finished = pipeline::run(log, &job, |_, _| {}).map_err(|e| {
+            format!(
+                "{e}: {:?}",
+                std::error::Error::source(&e).map(ToString::to_string)
+            )
+        })?;
+        let damaged: u64 = finished.damage.values().map(|seen| seen.count).sum();
+        let (ours, theirs) = (
+            (finished.lines, finished.events, damaged),
+            (expected.lines, expected.events, expected.damaged),
+        );
+        if ours != theirs {
+            return Err(format!(
+                "lines, events, damaged lines: {ours:?} instead of {theirs:?}"
+            ));
+        }
+        let facts = RunFacts {
+            run_config: None,
+            use_legacy_window: self.options.legacy_window,
+        };
+        let summary =
+            report::render(None, &facts, &finished.snapshot).map_err(|e| e.to_string())?;
+        same(
+            "summary",
+            &summary,
+            &expected.summary,
+            &["version", "git_sha", "test_started_at", "run_config"],
+        )?;
+        same(
+            "snapshot",
+            &finished.snapshot.render(),
+            &expected.snapshot,
+            &["counter", "timestamp_ns"],
+        )?;
+        tally.damaged_lines += damaged;
+        tally.with_damage += u64::from(damaged > 0);
+        *(if finished.events == 0 {
+            &mut tally.refused
+        } else {
+            &mut tally.reported
+        }) += 1;
+        Ok(())
+    }
+}
+
+fn same(what: &str, ours: &[u8], theirs: &str, left_out: &[&str]) -> Result<(), String> {
+    let mut ours: Value = serde_json::from_slice(ours).map_err(|e| format!("{what}: {e}"))?;
+    for key in left_out {
+        ours.as_object_mut()
+            .and_then(|summary| summary.remove(*key))
+            .ok_or("no such key")?;
+    }
+    let theirs: Value = serde_json::from_str(theirs).map_err(|e| format!("slow {what}: {e}"))?;
+    match difference(&ours, &theirs) {
+        None => Ok(()),
+        Some(place) => Err(format!("{what}{place}")),
+    }
+}
+
+/// The first place where two values differ, and what is there.
+fn difference(ours: &Value, theirs: &Value) -> Option<String> {
+    if ours == theirs {
+        return None;
+    }
+    let inside = match (ours, theirs) {
+        (Value::Object(a), Value::Object(b)) if a.len() == b.len() => {
+            a.iter().find_map(|(key, ours)| {
+                difference(ours, b.get(key)?).map(|rest| format!(".{key}{rest}"))
+            })
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let mut pairs = a.iter().zip(b).enumerate();
+            pairs.find_map(|(at, (ours, theirs))| {
+                difference(ours, theirs).map(|rest| format!("[{at}]{rest}"))
+            })
+        }
+        _ => None,
+    };
+    inside.or_else(|| Some(format!(": {ours} instead of {theirs}")))
+}
+
+fn load(dir: &Path, choice: Choice) -> Tokenizer {
+    let home = home::find(dir.to_str().unwrap(), &Places::default()).unwrap();
+    let options = LoadOptions {
+        rules: Rules::File,
+        choice,
+        text_bytes: u64::MAX,
+        now: jiff::civil::date(2026, 1, 2).at(3, 4, 5, 0),
+    };
+    Tokenizer::load(&TokenizerFiles::read(&home).unwrap(), &options).unwrap()
+}
+
+/// Counts each text by itself with `tokenizers`. Templates are rendered by the tool's: they have their own oracle.
+struct Plain {
+    referee: tokenizers::Tokenizer,
+    templates: Tokenizer,
+    texts: HashMap<String, u64>,
+}
+
+impl Plain {
+    fn new(dir: &Path) -> Self {
+        Self {
+            referee: tokenizers::Tokenizer::from_file(dir.join("tokenizer.json")).unwrap(),
+            templates: load(dir, Choice::Referee),
+            texts: HashMap::new(),
+        }
+    }
+}
+
+fn tokens(counted: Counted) -> Option<u64> {
+    match counted {
+        Counted::Tokens { tokens, .. } => Some(tokens),
+        Counted::Failed(_) => None,
+    }
+}
+
+impl Count for Plain {
+    fn text(&mut self, text: &str) -> Option<u64> {
+        if let Some(tokens) = self.texts.get(text) {
+            return Some(*tokens);
+        }
+        let tokens = self.referee.encode(text, false).ok()?.len() as u64;
+        self.texts.insert(text.to_owned(), tokens);
+        Some(tokens)
+    }
+
+    fn prompt(&mut self, prompt: &Prompt) -> Option<u64> {
+        let parts = PromptParts {
+            messages: prompt.messages.clone()?,
+            tools: prompt.tools.clone(),
+            chat_template_kwargs: prompt.chat_template_kwargs.clone(),
+            chat_template: prompt.chat_template.as_deref(),
+            tool_choice: prompt.tool_choice.clone(),
+        };
+        tokens(self.templates.prompt(0, &parts).unwrap())
+    }
+
+    fn message(
+        &mut self,
+        content: &str,
+        reasoning: &str,
+        output: &Output,
+        dropped: usize,
+    ) -> Option<u64> {
+        let calls = output
+            .tool_calls
+            .clone()
+            .filter(|calls| !calls.is_empty())
+            .map(Value::Array);
+        let parts = MessageParts {
+            content,
+            reasoning,
+            tool_calls: calls.as_ref(),
+            skip_first_tool_chunk: dropped > 0,
+        };
+        tokens(self.templates.message(&parts).unwrap())
+    }
+}
+
+/// Splitmix64: any generator will do, as long as it is the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound.max(1) as u64).unwrap()
+    }
+}
+
+/// A change of a log. Places are fractions of its length, so that a step stays itself when others are left out.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    FlipBit { at: u64, bit: u32 },
+    PutByte { at: u64, byte: u8 },
+    Insert { at: u64, token: usize },
+    Replace { at: u64, token: usize },
+    CutOff { at: u64 },
+    CutOut { at: u64, bytes: usize },
+    DuplicateLine { at: u64, to: u64 },
+    DropLine { at: u64 },
+    SwapLines { at: u64, with: u64 },
+    Reverse { at: u64, lines: usize },
+    Splice { at: u64, from: u64, bytes: usize },
+    SpliceLines { at: u64, from: u64, lines: usize },
+}
+
+const BYTES: &[u8] = b"\n\r\0\"\\{}[],:0-9.eE \x7f\x80\xc3\xed\xef\xff";
+/// What a number, a string or a word is replaced by, or what is put between any two bytes.
+const TOKENS: &[&str] = &[
+    "0",
+    "-1",
+    "1.5",
+    "1e400",
+    "-0",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "18446744073709551616",
+    "123456789012345678901234567890",
+    "null",
+    "true",
+    "\"\"",
+    "\"\\ud800\"",
+    "\"\\ud83d\\ude00\"",
+    "[]",
+    "{}",
+    "[[\"a\"]]",
+    "\"sample.complete\"",
+    "\"sample.issued\"",
+    "\"sample.recv_first\"",
+    "\"session.ended\"",
+    "\"session.started\"",
+    "\"session.stop_performance_tracking\"",
+    "\"error.client\"",
+    "\"finish_reason\":\"x\",",
+    "\"timestamp_ns\":5,",
+    "\u{feff}",
+    "\n",
+    "\n\n",
+    "\r\n",
+    ",",
+    "\"",
+    "\\",
+];
+
+impl Step {
+    fn any(random: &mut Random) -> Self {
+        let (at, other) = (random.next(), random.next());
+        let token = random.below(TOKENS.len());
+        // Short pieces are more likely than long ones.
+        let bytes = 1 << random.below(13);
+        let bytes = 1 + random.below(bytes);
+        let lines = 1 + random.below(12);
+        match random.below(13) {
+            0 => Self::FlipBit {
+                at,
+                bit: u32::try_from(random.below(8)).unwrap(),
+            },
+            1 => Self::PutByte {
+                at,
+                byte: BYTES[random.below(BYTES.len())],
+            },
+            2 => Self::Insert { at, token },
+            3 | 4 => Self::Replace { at, token },
+            5 => Self::CutOff { at },
+            6 => Self::CutOut { at, bytes },
+            7 => Self::DuplicateLine { at, to: other },
+            8 => Self::DropLine { at },
+            9 => Self::SwapLines { at, with: other },
+            10 => Self::Reverse { at, lines },
+            11 => Self::Splice {
+                at,
+                from: other,
+                bytes,
+            },
+            _ => Self::SpliceLines {
+                at,
+                from: other,
+                lines,
+            },
+        }
+    }
+
+    fn apply(self, log: &mut Vec<u8>, other: &[u8]) {
+        let lines = |log: &[u8]| -> Vec<Vec<u8>> {
+            log.split_inclusive(|byte| *byte == b'\n')
+                .map(<[u8]>::to_vec)
+                .collect()
+        };
+        if log.is_empty() {
+            return;
+        }
+        let len = log.len();
+        match self {
+            Self::FlipBit { at, bit } => log[place(at, len)] ^= 1 << bit,
+            Self::PutByte { at, byte } => log[place(at, len)] = byte,
+            Self::Insert { at, token } => {
+                drop(log.splice(place(at, len)..place(at, len), TOKENS[token].bytes()));
+            }
+            Self::Replace { at, token } => {
+                // A whole value, from a delimiter to the next one.
+                let delimiter = |byte: &u8| b",:[]{}\n".contains(byte);
+                let start = place(at, len);
+                let start = log[start..]
+                    .iter()
+                    .position(|byte| b":,[".contains(byte))
+                    .map_or(start, |n| start + n + 1);
+                let end = log[start..]
+                    .iter()
+                    .position(delimiter)
+                    .map_or(len, |n| start + n);
+                drop(log.splice(start..end, TOKENS[token].bytes()));
+            }
+            Self::CutOff { at } => log.truncate(place(at, len)),
+            Self::CutOut { at, bytes } => {
+                drop(log.drain(place(at, len)..(place(at, len) + bytes).min(len)));
+            }
+            Self::Splice { at, from, bytes } => {
+                let start = place(from, other.len());
+                let piece = other[start..].iter().take(bytes).copied();
+                drop(log.splice(place(at, len)..place(at, len), piece));
+            }
+            Self::DuplicateLine { at, to } => {
+                let mut all = lines(log);
+                let line = all[place(at, all.len())].clone();
+                all.insert(place(to, all.len()), line);
+                *log = all.concat();
+            }
+            Self::DropLine { at } => {
+                let mut all = lines(log);
+                all.remove(place(at, all.len()));
+                *log = all.concat();
+            }
+            Self::SwapLines { at, with } => {
+                let mut all = lines(log);
+                let count = all.len();
+                all.swap(place(at, count), place(with, count));
+                *log = all.concat();
+            }
+            Self::Reverse { at, lines: some } => {
+                let mut all = lines(log);
+                let start = place(at, all.len());
+                let end = (start + some).min(all.len());
+                all[start..end].reverse();
+                *log = all.concat();
+            }
+            Self::SpliceLines {
+                at,
+                from,
+                lines: some,
+            } => {
+                let (mut all, theirs) = (lines(log), lines(other));
+                let start = place(from, theirs.len());
+                let at = place(at, all.len());
+                drop(all.splice(at..at, theirs.into_iter().skip(start).take(some)));
+                *log = all.concat();
+            }
+        }
+    }
+}
+
+/// The place below `len` that a random number stands for.
+fn place(random: u64, len: usize) -> usize {
+    let place = (u128::from(random) * len as u128) >> 64;
+    usize::try_from(place).unwrap()
+}
+
+fn mutated(log: &[u8], other: &[u8], steps: &[Step]) -> Vec<u8> {
+    let mut log = log.to_vec();
+    for step in steps {
+        step.apply(&mut log, other);
+    }
+    log
+}
+
+/// As few of the steps as still fail.
+fn fewest(steps: &[Step], mut fails: impl FnMut(&[Step]) -> bool) -> Vec<Step> {
+    let mut steps = steps.to_vec();
+    let mut at = 0;
+    while at < steps.len() {
+        let mut fewer = steps.clone();
+        fewer.remove(at);
+        if fails(&fewer) {
+            steps = fewer;
+        } else {
+            at += 1;
+        }
+    }
+    steps
+}
+
+/// As few of the lines as still fail.
+fn shortest(log: &[u8], mut fails: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut some = lines.len().next_power_of_two() / 2;
+    while some > 0 {
+        let mut at = 0;
+        while at < lines.len() {
+            let mut fewer = lines.clone();
+            fewer.drain(at..(at + some).min(lines.len()));
+            if fails(&fewer.concat()) {
+                lines = fewer;
+            } else {
+                at += some;
+            }
+        }
+        some /= 2;
+    }
+    lines.concat()
+}

@@ -1,0 +1,257 @@
+//! A line of the log → an event, or nothing where the line is damaged: `core/record.py` and `core/types.py` by the letter,
+//! with our differences: no timestamp, a timestamp beyond 64 bits, invalid UTF-8, and numbers in a structured payload
+//! that no double or 64-bit integer holds.
+
+use serde_json::Value;
+
+use super::json::{Json, parse};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// As in the log: `sample.issued`.
+    pub kind: String,
+    pub timestamp_ns: i64,
+    pub sample_uuid: String,
+    pub data: Data,
+    pub finish_reason: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time")]
+pub enum Data {
+    None,
+    Prompt(Prompt),
+    Output(Output),
+    Error,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prompt {
+    pub text: Option<String>,
+    pub token_ids: Option<usize>,
+    pub messages: Option<Value>,
+    pub tools: Option<Value>,
+    pub chat_template_kwargs: Option<Value>,
+    pub chat_template: Option<String>,
+    pub tool_choice: Option<Value>,
+}
+
+/// One string, or chunks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Text {
+    Whole(String),
+    Chunks(Vec<String>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_field_names, reason = "the reference's names")]
+pub struct Output {
+    pub output: Text,
+    pub reasoning: Option<Text>,
+    pub tool_calls: Option<Vec<Value>>,
+}
+
+const KINDS: [&str; 13] = [
+    "session.started",
+    "session.ended",
+    "session.stop_loadgen",
+    "session.start_performance_tracking",
+    "session.stop_performance_tracking",
+    "sample.issued",
+    "sample.recv_first",
+    "sample.recv_non_first",
+    "sample.complete",
+    "error.generic",
+    "error.loadgen",
+    "error.session",
+    "error.client",
+];
+
+/// The event in `line`, which has no line end.
+pub fn decode(line: &[u8]) -> Option<Event> {
+    let Json::Object(members) = parse(std::str::from_utf8(line).ok()?)? else {
+        return None;
+    };
+    let (mut kind, mut timestamp_ns) = (None, None);
+    let mut event = Event {
+        kind: String::new(),
+        timestamp_ns: 0,
+        sample_uuid: String::new(),
+        data: Data::None,
+        finish_reason: None,
+    };
+    for (key, value) in &members {
+        match key.as_str() {
+            "event_type" => kind = Some(text(value).filter(|text| KINDS.contains(&text.as_str()))?),
+            "timestamp_ns" => timestamp_ns = Some(timestamp(value)?),
+            "sample_uuid" => event.sample_uuid = text(value)?,
+            "conversation_id" => drop(text(value)?),
+            "turn" if *value == Json::Null => {}
+            "turn" | "worker_id" if value.is_integer() => {}
+            "turn" | "worker_id" => return None,
+            "data" => event.data = data(value)?,
+            "finish_reason" => event.finish_reason = Some(text(value)?),
+            _ => {}
+        }
+    }
+    event.kind = kind?;
+    event.timestamp_ns = timestamp_ns?;
+    Some(event)
+}
+
+fn text(value: &Json) -> Option<String> {
+    match value {
+        Json::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn timestamp(value: &Json) -> Option<i64> {
+    match value {
+        Json::Number(text) if value.is_integer() => text.parse().ok(),
+        _ => None,
+    }
+}
+
+fn data(value: &Json) -> Option<Data> {
+    let items = match value {
+        Json::Null => return Some(Data::None),
+        Json::Array(items) => items,
+        _ => return None,
+    };
+    let at = |index: usize| items.get(index);
+    match text(at(0)?)?.as_str() {
+        "ErrorData" => {
+            text(at(1)?)?;
+            at(2).map_or(Some(String::new()), text)?;
+            Some(Data::Error)
+        }
+        "TextModelOutput" => Some(Data::Output(Output {
+            output: at(1).map_or(Some(Text::Whole(String::new())), chunks)?,
+            reasoning: optional(at(2), chunks)?,
+            tool_calls: optional(at(3), |calls| array(calls, |_| true))?,
+        })),
+        "PromptData" => {
+            let object = |value: &Json| matches!(value, Json::Object(_));
+            let mut prompt = Prompt {
+                text: optional(at(1), text)?,
+                token_ids: optional(at(2), |ids| match ids {
+                    Json::Array(ids) => ids.iter().all(Json::is_integer).then_some(ids.len()),
+                    _ => None,
+                })?,
+                chat_template: optional(at(6), text)?,
+                ..Prompt::default()
+            };
+            let objects = |values: &Json| match values {
+                Json::Array(items) if items.iter().all(object) => values.to_value(),
+                _ => None,
+            };
+            prompt.messages = optional(at(3), objects)?;
+            prompt.tools = optional(at(4), objects)?;
+            prompt.chat_template_kwargs =
+                optional(at(5), |it| object(it).then(|| it.to_value())?)?;
+            prompt.tool_choice = optional(at(7), |it| {
+                (object(it) || text(it).is_some()).then(|| it.to_value())?
+            })?;
+            Some(Data::Prompt(prompt))
+        }
+        _ => None,
+    }
+}
+
+/// An element that may be missing or null; `None` where it is there and of a wrong type.
+#[allow(clippy::option_option, reason = "damaged, absent, present")]
+fn optional<T>(item: Option<&Json>, read: impl FnOnce(&Json) -> Option<T>) -> Option<Option<T>> {
+    match item {
+        None | Some(Json::Null) => Some(None),
+        Some(item) => read(item).map(Some),
+    }
+}
+
+fn array(value: &Json, fits: impl Fn(&Json) -> bool) -> Option<Vec<Value>> {
+    match value {
+        Json::Array(items) if items.iter().all(fits) => items.iter().map(Json::to_value).collect(),
+        _ => None,
+    }
+}
+
+fn chunks(value: &Json) -> Option<Text> {
+    match value {
+        Json::Text(text) => Some(Text::Whole(text.clone())),
+        Json::Array(items) => items
+            .iter()
+            .map(text)
+            .collect::<Option<_>>()
+            .map(Text::Chunks),
+        _ => None,
+    }
+}
+
+impl Text {
+    /// What Python calls false: no text, or no chunk.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Whole(text) => text.is_empty(),
+            Self::Chunks(chunks) => chunks.is_empty(),
+        }
+    }
+
+    pub fn joined(&self) -> String {
+        match self {
+            Self::Whole(text) => text.clone(),
+            Self::Chunks(chunks) => chunks.concat(),
+        }
+    }
+
+    fn is_chunks(&self) -> bool {
+        matches!(self, Self::Chunks(_))
+    }
+
+    fn without_first(&self) -> String {
+        match self {
+            Self::Whole(_) => String::new(),
+            Self::Chunks(chunks) => chunks.iter().skip(1).map(String::as_str).collect(),
+        }
+    }
+}
+
+impl Output {
+    /// Whether the chat template counts it.
+    pub fn is_structured(&self) -> bool {
+        let calls = self
+            .tool_calls
+            .as_ref()
+            .is_some_and(|calls| !calls.is_empty());
+        calls || self.said_reasoning()
+    }
+
+    fn said_reasoning(&self) -> bool {
+        self.reasoning
+            .as_ref()
+            .is_some_and(|reasoning| !reasoning.is_empty())
+    }
+
+    /// `as_message_parts_after_first_chunk`: content, reasoning, and how many tool-call chunks are left out.
+    pub fn after_first_chunk(&self) -> (String, String, usize) {
+        let streamed_reasoning =
+            self.said_reasoning() && self.reasoning.as_ref().is_some_and(Text::is_chunks);
+        let content = match &self.output {
+            Text::Whole(text) if streamed_reasoning => text.clone(),
+            Text::Whole(_) => String::new(),
+            Text::Chunks(chunks) if self.said_reasoning() => chunks.concat(),
+            Text::Chunks(_) => self.output.without_first(),
+        };
+        let reasoning = self
+            .reasoning
+            .as_ref()
+            .map_or(String::new(), Text::without_first);
+        let first_is_delta = self
+            .tool_calls
+            .as_ref()
+            .and_then(|calls| calls.first())
+            .is_some_and(Value::is_array);
+        let dropped =
+            usize::from(first_is_delta && self.output.is_empty() && !self.said_reasoning());
+        (content, reasoning, dropped)
+    }
+}
