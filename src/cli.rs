@@ -14,7 +14,7 @@ use jiff::civil::DateTime;
     override_usage = "tok-recompute [OPTIONS] <RUN>..."
 )]
 pub struct Cli {
-    /// Run directories, or their `events.jsonl` (`.gz` and `.zst` too; `-` reads stdin)
+    /// Run directories, or their `events.jsonl` (`.gz` and `.zst` too; `-` reads stdin); patterns too
     #[arg(value_name = "RUN", required_unless_present = "completions", value_hint = ValueHint::AnyPath)]
     pub runs: Vec<PathBuf>,
 
@@ -29,6 +29,10 @@ pub struct Cli {
     /// What is written, and where.
     #[command(flatten)]
     pub writing: Writing,
+
+    /// Whether a run is compared instead of mended.
+    #[command(flatten)]
+    pub checking: Checking,
 
     /// Which processors are used.
     #[command(flatten)]
@@ -53,8 +57,8 @@ what was done.";
 const AFTER_HELP: &str = "\
 Exit codes:
   0    written, and the run is complete
-  1    a check found differences
-  2    could not do it; nothing was changed
+  1    a check found differences, or an incomplete log
+  2    could not do it, or not compare it; nothing was changed
   3    written, but the run is incomplete (the reason is on stderr)
   130  interrupted (SIGINT); 143 terminated (SIGTERM)
 With several RUNs all are done, and the worst code is the exit code.
@@ -62,7 +66,9 @@ With several RUNs all are done, and the worst code is the exit code.
 Examples:
   tok-recompute results/run_17
   tok-recompute results/run_17 --tokenizer ~/models/Llama-3.1-8B-Instruct --dry-run
-  tok-recompute results/*/ --write summary,report,snapshot";
+  tok-recompute results/*/ --write summary,report,snapshot
+  tok-recompute results/run_17 --check
+  tok-recompute 'results/*' --check --against baseline --tolerance '*=5%,tps>=-2%' --junit check.xml";
 
 /// How tokens are counted.
 #[derive(Args, Debug)]
@@ -196,6 +202,50 @@ pub enum Artifact {
     Report,
     /// metrics/final_snapshot.json
     Snapshot,
+}
+
+/// Whether a run is compared instead of mended.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Checking")]
+pub struct Checking {
+    /// Recount and compare with the run's own summary; write nothing
+    ///
+    /// Exits with 0 if nothing differs, 1 if something does or the log is incomplete, 2 if it could not be compared.
+    #[arg(long, conflicts_with_all = ["output", "write"])]
+    pub check: bool,
+
+    /// Compare with another summary, or with another run's
+    ///
+    /// Of a run whose summary is missing or incomplete the recount is taken.
+    #[arg(long, value_name = "SUMMARY|RUN", requires = "check", value_hint = ValueHint::AnyPath)]
+    pub against: Option<PathBuf>,
+
+    /// What may differ: `'tpot.percentiles.99.0=5%'`, `'ttft.*=2ms'`, `'*=0.1%'`, `'tps>=-2%'`
+    ///
+    /// Without it everything must be exact. `=` allows a change either way, `<=` limits a rise and `>=` a fall.
+    /// Amounts: a share of the value before (5%), a time (2ms), a number in the metric's unit, or `any`. Of several
+    /// the one counts that spells out most of a metric's name.
+    #[arg(
+        long,
+        value_name = "METRIC=AMOUNT",
+        value_delimiter = ',',
+        requires = "check"
+    )]
+    pub tolerance: Vec<String>,
+
+    /// What must hold whatever other runs say: a TOML file such as `osl.avg = { min = 425, max = 520 }`
+    ///
+    /// Without --against and --tolerance nothing else is judged.
+    #[arg(long, value_name = "TOML", requires = "check", value_hint = ValueHint::FilePath)]
+    pub expect: Option<PathBuf>,
+
+    /// A tokenizer that the run may have been counted with, if only token counts differ (repeatable)
+    #[arg(long = "try", value_name = "DIR|FILE|REPO", requires = "check")]
+    pub try_tokenizers: Vec<String>,
+
+    /// Write the outcome as JUnit XML too
+    #[arg(long, value_name = "PATH", requires = "check", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
 }
 
 /// Which processors are used, and how much memory.

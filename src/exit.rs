@@ -2,7 +2,7 @@
 
 /// Written, and the run is complete.
 pub const COMPLETE: u8 = 0;
-/// A check found differences.
+/// A check found differences, or a log that is incomplete.
 pub const DIFFERENT: u8 = 1;
 /// It could not be done; nothing was changed.
 pub const FAILED: u8 = 2;

@@ -2,6 +2,7 @@
 //! where the log, the configuration and the summary are, what the report depends on, and what
 //! is written where. Nothing is counted and nothing is written here.
 
+mod against;
 pub mod config;
 mod date;
 mod inside;
@@ -10,10 +11,12 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::cli::{Artifact, Cli, QpsWindow};
+pub use against::Against;
 use config::RunConfig;
 pub use date::RunDate;
 
@@ -49,6 +52,19 @@ pub enum PlanError {
     LeavesTheRun { path: PathBuf, leads_to: PathBuf },
     #[error("{0} names one file, but there are several RUNs: give one RUN, or leave it out")]
     OneFileForSeveralRuns(&'static str),
+    #[error("no such summary or run: {0} (given by --against)")]
+    NoSuchBaseline(PathBuf),
+    #[error("{0} has neither a summary nor an event log to compare with (given by --against)")]
+    EmptyBaseline(PathBuf),
+}
+
+/// A RUN that cannot be recomputed as asked.
+#[derive(Debug)]
+pub struct Unresolved {
+    /// As the person named it.
+    pub run: String,
+    /// Why.
+    pub error: PlanError,
 }
 
 /// Where the log is.
@@ -155,6 +171,8 @@ pub struct RunPlan {
     pub targets: Targets,
     /// Folders that nobody else may rewrite meanwhile; none when the run is left alone.
     pub folders: Vec<PathBuf>,
+    /// What it is compared with instead of its own summary.
+    pub against: Option<Arc<Against>>,
     /// What could not be read though it is there; one line each.
     pub warnings: Vec<String>,
     /// What had to be assumed; one line each.
@@ -162,8 +180,9 @@ pub struct RunPlan {
 }
 
 /// Resolves every RUN of the command line, each on its own.
-pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, PlanError>>, PlanError> {
-    if cli.runs.len() > 1 {
+pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, Unresolved>>, PlanError> {
+    let runs: Vec<PathBuf> = cli.runs.iter().flat_map(|run| expand(run)).collect();
+    if runs.len() > 1 {
         for (flag, path) in [
             ("--summary", &cli.writing.summary),
             ("--output", &cli.writing.output),
@@ -173,15 +192,49 @@ pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, PlanError>>, PlanError> 
             }
         }
     }
-    Ok(cli
-        .runs
-        .iter()
-        .map(|run| RunPlan::resolve(run, cli))
-        .collect())
+    let against = Against::resolve(cli)?.map(Arc::new);
+    let resolve = |run: &PathBuf| {
+        RunPlan::resolve(run, cli, against.clone()).map_err(|error| Unresolved {
+            run: run.display().to_string(),
+            error,
+        })
+    };
+    Ok(runs.iter().map(resolve).collect())
+}
+
+/// The runs that a pattern names, in alphabetical order; what is there, or matches nothing, is taken as it is.
+fn expand(run: &Path) -> Vec<PathBuf> {
+    let is_pattern = |text: &&str| text.contains(['*', '?', '[']) && !run.exists();
+    let options = glob::MatchOptions {
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::new()
+    };
+    let pattern = run.to_str().filter(is_pattern);
+    let Some(Ok(paths)) = pattern.map(|pattern| glob::glob_with(pattern, options)) else {
+        return vec![run.to_owned()];
+    };
+    let mut found: Vec<PathBuf> = paths
+        .filter_map(Result::ok)
+        .filter(|path| is_run(path))
+        .collect();
+    if found.is_empty() {
+        found.push(run.to_owned());
+    }
+    found
+}
+
+/// Whether a path that a pattern matches is meant: a folder, even one whose log is missing, or a log.
+fn is_run(path: &Path) -> bool {
+    path.is_dir() || is_log(path)
+}
+
+/// Whether a file is a log by its name.
+fn is_log(path: &Path) -> bool {
+    LOG_NAMES.iter().any(|name| path.ends_with(name))
 }
 
 impl RunPlan {
-    fn resolve(run: &Path, cli: &Cli) -> Result<Self, PlanError> {
+    fn resolve(run: &Path, cli: &Cli, against: Option<Arc<Against>>) -> Result<Self, PlanError> {
         let (log, dir) = find_log(run)?;
         let (mut warnings, mut assumed) = (Vec::new(), Vec::new());
         let config = read_config(dir.as_deref(), &mut warnings)?;
@@ -189,7 +242,9 @@ impl RunPlan {
         let previous = existing.as_deref().map(read_small).transpose()?;
         let facts = match (&existing, &previous) {
             (Some(path), Some(bytes)) => summary_facts(path, bytes)?,
-            _ => Value::Null,
+            _ => against
+                .as_ref()
+                .map_or(Value::Null, |against| against.facts()),
         };
         let targets = targets(dir.as_deref(), existing, cli)?;
         let folders = folders(dir.as_deref(), &targets, cli);
@@ -230,6 +285,7 @@ impl RunPlan {
             tokenizer,
             targets,
             folders,
+            against,
             warnings,
             assumed,
         })
@@ -317,12 +373,16 @@ fn existing_summary(dir: Option<&Path>, cli: &Cli) -> Result<Option<PathBuf>, Pl
             Err(PlanError::NoSummary(path.clone()))
         };
     }
-    let Some(dir) = dir else { return Ok(None) };
+    Ok(dir.and_then(summary_in))
+}
+
+/// The summary in a run directory.
+fn summary_in(dir: &Path) -> Option<PathBuf> {
     let candidates = [
         dir.join("performance/result_summary.json"),
         dir.join("result_summary.json"),
     ];
-    Ok(candidates.into_iter().find(|path| path.is_file()))
+    candidates.into_iter().find(|path| path.is_file())
 }
 
 fn summary_facts(path: &Path, bytes: &[u8]) -> Result<Value, PlanError> {
@@ -339,7 +399,7 @@ fn summary_facts(path: &Path, bytes: &[u8]) -> Result<Value, PlanError> {
 
 fn targets(dir: Option<&Path>, existing: Option<PathBuf>, cli: &Cli) -> Result<Targets, PlanError> {
     let writing = &cli.writing;
-    if writing.dry_run {
+    if writing.dry_run || cli.checking.check {
         return Ok(Targets::default());
     }
     let wants = |artifact| writing.write.contains(&artifact);

@@ -1,6 +1,8 @@
 //! What a person asked for: each command takes a resolved plan and the pipeline's figures, and
 //! decides what is written, shown and returned.
 
+mod check;
+mod count;
 mod memory;
 mod record;
 mod recompute;
@@ -9,7 +11,7 @@ mod table;
 mod tokenizer;
 mod verdict;
 
-use std::io::stdout;
+use std::io::{self, Write as _, stdout};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -52,11 +54,14 @@ fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
         #[allow(clippy::exit, reason = "the thread that does not end cannot be joined")]
         std::process::exit(exit::FAILED.into());
     });
+    if cli.checking.check {
+        return check::run(cli, messages, &pools, plans);
+    }
     let mut recompute = recompute::Recompute::new(cli, messages, &pools);
     let mut codes = Vec::new();
     for plan in plans {
         let done = plan
-            .map_err(anyhow::Error::from)
+            .map_err(|unresolved| unresolved.error.into())
             .and_then(|plan| caught(|| recompute.run(&plan)));
         codes.push(done.unwrap_or_else(|error| {
             messages.error(error.as_ref());
@@ -67,11 +72,20 @@ fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
 }
 
 /// A panic is a defect of ours: the run fails and is left as it is.
-fn caught(run: impl FnOnce() -> anyhow::Result<u8>) -> anyhow::Result<u8> {
+fn caught<T>(run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
         let what = panic_message(&*payload);
         Err(anyhow::anyhow!("internal error, please report it: {what}"))
     })
+}
+
+/// Writes a result to stdout; whoever closed it has seen enough.
+fn show(text: &str) -> io::Result<()> {
+    let mut out = anstream::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        shown => shown,
+    }
 }
 
 /// Nothing is half written, so a signal may end the process at any time.

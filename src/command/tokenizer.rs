@@ -22,8 +22,16 @@ pub(super) struct Loaded {
     name: String,
     path: PathBuf,
     sha256: String,
-    choice: Choice,
-    now: DateTime,
+    options: LoadOptions,
+    templates: Templates,
+}
+
+/// Whether a tokenizer's own chat templates are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Templates {
+    Own,
+    /// As if it had none: the client's fallbacks are counted.
+    Absent,
 }
 
 /// What recompute.json says about the tokenizer.
@@ -59,20 +67,16 @@ impl From<&Replaced> for ReplacedRecord {
 
 impl Loaded {
     /// The record, after counting. `recounted_because`: why the fast engine's counts were thrown away.
-    pub fn record(
-        &self,
-        rules: TokenizerRules,
-        recounted_because: Option<String>,
-    ) -> TokenizerRecord {
+    pub fn record(&self, recounted_because: Option<String>) -> TokenizerRecord {
         let tokenizer = &self.tokenizer;
         TokenizerRecord {
             name: self.name.clone(),
             path: self.path.display().to_string(),
             sha256: self.sha256.clone(),
             class: tokenizer.class().to_owned(),
-            rules: match rules {
-                TokenizerRules::Transformers => "transformers",
-                TokenizerRules::File => "file",
+            rules: match self.options.rules {
+                Rules::Transformers => "transformers",
+                Rules::File => "file",
             },
             replaced: tokenizer
                 .replaced()
@@ -86,7 +90,31 @@ impl Loaded {
 
     /// Whether the referee counts.
     pub fn is_referee(&self) -> bool {
-        self.choice == Choice::Referee
+        self.options.choice == Choice::Referee
+    }
+
+    /// As the person, or the run, named it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whose reading of tokenizer.json is followed.
+    pub fn rules(&self) -> Rules {
+        self.options.rules
+    }
+
+    /// The same tokenizer, loaded otherwise.
+    pub fn variant(&self, rules: Rules, templates: Templates) -> anyhow::Result<Self> {
+        let options = LoadOptions {
+            rules,
+            ..self.options
+        };
+        self.reload(options, templates)
+    }
+
+    fn reload(&self, options: LoadOptions, templates: Templates) -> anyhow::Result<Self> {
+        let home = home::find(&self.path.to_string_lossy(), &Places::default())?;
+        load(&self.name, &home, options, templates)
     }
 }
 
@@ -124,40 +152,48 @@ impl Tokenizers {
         let now = plan.date.now;
         if let Some((path, loaded)) = &self.last
             && *path == home.tokenizer_json
-            && (loaded.now == now || !loaded.tokenizer.date_matters())
+            && (loaded.options.now == now || !loaded.tokenizer.date_matters())
         {
             return Ok(Some(loaded.clone()));
         }
-        let choice = match flags.engine {
-            EngineChoice::Auto => Choice::Auto,
-            EngineChoice::Fast => Choice::Fast,
-            EngineChoice::Referee => Choice::Referee,
-        };
-        let options = LoadOptions {
-            rules: rules(flags),
-            choice,
-            text_bytes,
-            now,
-        };
-        let loaded = load(name, &home, options)?;
+        let loaded = load(name, &home, options(flags, text_bytes, now), Templates::Own)?;
         announce(&loaded, messages);
         self.last = Some((home.tokenizer_json, loaded.clone()));
         Ok(Some(loaded))
     }
 
     /// The same tokenizer with the referee counting, for this run and those after it.
-    pub fn referee(&mut self, loaded: &Loaded, flags: &Counting) -> anyhow::Result<Loaded> {
-        let home = home::find(&loaded.path.to_string_lossy(), &Places::default())?;
+    pub fn referee(&mut self, loaded: &Loaded) -> anyhow::Result<Loaded> {
         let options = LoadOptions {
-            rules: rules(flags),
             choice: Choice::Referee,
             text_bytes: 0,
-            now: loaded.now,
+            ..loaded.options
         };
-        let again = load(&loaded.name, &home, options)?;
-        self.last = Some((home.tokenizer_json, again.clone()));
+        let again = loaded.reload(options, loaded.templates)?;
+        if let Some((_, last)) = &mut self.last
+            && Arc::ptr_eq(&last.tokenizer, &loaded.tokenizer)
+        {
+            *last = again.clone();
+        }
         Ok(again)
     }
+}
+
+/// A tokenizer that is not the run's own, by name.
+pub(super) fn other(
+    name: &str,
+    plan: &RunPlan,
+    flags: &Counting,
+    text_bytes: u64,
+    messages: Messages,
+) -> anyhow::Result<Loaded> {
+    let home = find(name, plan, flags, messages)?;
+    load(
+        name,
+        &home,
+        options(flags, text_bytes, plan.date.now),
+        Templates::Own,
+    )
 }
 
 fn find(
@@ -180,15 +216,32 @@ fn find(
     }
 }
 
-fn rules(flags: &Counting) -> Rules {
-    match flags.tokenizer_rules {
-        TokenizerRules::Transformers => Rules::Transformers,
-        TokenizerRules::File => Rules::File,
+fn options(flags: &Counting, text_bytes: u64, now: DateTime) -> LoadOptions {
+    LoadOptions {
+        rules: match flags.tokenizer_rules {
+            TokenizerRules::Transformers => Rules::Transformers,
+            TokenizerRules::File => Rules::File,
+        },
+        choice: match flags.engine {
+            EngineChoice::Auto => Choice::Auto,
+            EngineChoice::Fast => Choice::Fast,
+            EngineChoice::Referee => Choice::Referee,
+        },
+        text_bytes,
+        now,
     }
 }
 
-fn load(name: &str, home: &TokenizerHome, options: LoadOptions) -> anyhow::Result<Loaded> {
-    let files = TokenizerFiles::read(home)?;
+fn load(
+    name: &str,
+    home: &TokenizerHome,
+    options: LoadOptions,
+    templates: Templates,
+) -> anyhow::Result<Loaded> {
+    let mut files = TokenizerFiles::read(home)?;
+    if templates == Templates::Absent {
+        files.remove_templates();
+    }
     let watched = Watched::new(|_| "loading the tokenizer".to_owned());
     watched.begin(0, files.tokenizer_json.len());
     let tokenizer = Tokenizer::load(&files, &options)
@@ -198,8 +251,8 @@ fn load(name: &str, home: &TokenizerHome, options: LoadOptions) -> anyhow::Resul
         name: name.to_owned(),
         path: home.tokenizer_json.clone(),
         sha256: files.sha256,
-        choice: options.choice,
-        now: options.now,
+        options,
+        templates,
     })
 }
 

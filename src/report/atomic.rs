@@ -88,6 +88,16 @@ pub fn keep_original(path: &Path, backup: &Path) -> Result<bool, WriteError> {
     }
 }
 
+/// Adds `bytes` to the end of the file at `path`, in one write; it is made if it is missing.
+///
+/// For files that others add to as well, such as the summary of a CI step, whose lines a replacement would lose.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    let opened = File::options().append(true).create(true).open(path);
+    opened
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|source| WriteError::new("add to", path, source))
+}
+
 /// New content for the file at `path`, with mode and, where possible, owner of the one that is there; `None` if that
 /// holds just these bytes.
 ///
@@ -443,6 +453,17 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o666);
         assert_eq!(names(&folder), ["a.json"]);
+    }
+
+    #[test]
+    fn what_is_appended_leaves_what_was_there() {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("summary.md");
+        append(&path, b"one\n").unwrap();
+        append(&path, b"two\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+        let error = append(folder.path(), b"x").unwrap_err();
+        assert!(error.to_string().starts_with("cannot add to "), "{error}");
     }
 
     #[test]

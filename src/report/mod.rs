@@ -6,6 +6,7 @@
 
 pub mod atomic;
 mod attachments;
+pub mod check;
 mod compare;
 mod json;
 pub mod lock;

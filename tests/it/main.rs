@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod check;
 mod cli;
+mod docs;
 #[cfg(all(target_os = "linux", debug_assertions))]
 mod faults;
 #[path = "../fuzz/bodies/mod.rs"]

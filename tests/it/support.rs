@@ -114,6 +114,7 @@ impl Run {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tok-recompute"))
             .args(args)
             .current_dir(self.folder.path())
+            .env_remove("GITHUB_ACTIONS")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -134,7 +135,8 @@ impl Run {
     }
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+/// Copies a folder with all that is in it.
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

@@ -67,6 +67,15 @@ impl TokenizerFiles {
             )?,
         })
     }
+
+    /// Makes it a tokenizer without chat templates.
+    pub fn remove_templates(&mut self) {
+        self.chat_template = None;
+        self.additional_chat_templates.clear();
+        if let Some(Value::Object(config)) = &mut self.tokenizer_config {
+            config.shift_remove("chat_template");
+        }
+    }
 }
 
 /// The bytes of a regular file of at most `limit` bytes; `None` if there is no such file.

@@ -1,0 +1,82 @@
+//! What the documents show is what the program takes.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser;
+use tok_recompute::cli::Cli;
+use tok_recompute::report::check::{Expectations, Tolerances};
+
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// The contents of a document's code blocks of one language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    let blocks = text.split(fence.as_str()).skip(1);
+    blocks
+        .filter_map(|rest| Some(rest.split_once("\n```")?.0))
+        .collect()
+}
+
+/// A shell command's words; quotes are single ones, and what follows a pipe or starts a comment is not its.
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for (at, part) in command.split('\'').enumerate() {
+        if at % 2 == 1 {
+            words.last_mut().unwrap().push_str(part);
+            continue;
+        }
+        let own = part.split(['|', '#']).next().unwrap();
+        let mut pieces = own.split(' ');
+        words.last_mut().unwrap().push_str(pieces.next().unwrap());
+        words.extend(pieces.map(str::to_owned));
+        if own.len() < part.len() {
+            break;
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[test]
+fn commands_are_accepted() {
+    let mut seen = 0;
+    for name in ["README.md", "docs/CI.md"] {
+        let text = document(name).replace("\\\n", " ");
+        let lines = text
+            .lines()
+            .map(|line| line.trim_start().trim_start_matches("$ "));
+        for command in
+            lines.filter(|line| line.starts_with("tok-recompute ") && !line.contains("<run>"))
+        {
+            let cli = Cli::try_parse_from(words(command))
+                .unwrap_or_else(|e| panic!("{name}: {command}\n{e}"));
+            let tolerances = Tolerances::parse(&cli.checking.tolerance).unwrap();
+            tolerances.must_match(&[]).unwrap();
+            seen += 1;
+        }
+    }
+    assert!(seen > 6, "the commands were not found");
+}
+
+#[test]
+fn files_are_what_they_say() {
+    let text = document("docs/CI.md");
+    let yaml = blocks(&text, "yaml");
+    assert_eq!(yaml.len(), 4);
+    for block in yaml {
+        let parsed = serde_saphyr::from_str::<serde_json::Value>(block);
+        assert!(parsed.is_ok_and(|value| !value.is_string()), "{block}");
+    }
+    let toml = blocks(&text, "toml");
+    assert_eq!(toml.len(), 1);
+    Expectations::parse(toml[0])
+        .unwrap()
+        .must_match(&[])
+        .unwrap();
+    for block in blocks(&text, "json") {
+        serde_json::from_str::<serde_json::Value>(block).unwrap();
+    }
+}
