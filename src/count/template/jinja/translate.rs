@@ -86,6 +86,8 @@ enum Shape {
     Call,
     /// A call written as a filter.
     Method,
+    /// Operands of `+`; where in the text its filter's name is.
+    Sum(usize),
     Other,
 }
 
@@ -115,6 +117,9 @@ struct Translator {
 }
 
 const MAX_DEPTH: usize = 60;
+/// The filters that `a + b` becomes, and that it becomes where it is only printed.
+const ADD: &str = "__add";
+const PRINTED_SUM: &str = "__printed_sum";
 
 impl Translator {
     // -- tokens
@@ -226,7 +231,11 @@ impl Translator {
                 Token::VariableBegin => {
                     let value = self.tuple(true, false)?;
                     self.expect(&Token::VariableEnd, "end of print statement")?;
-                    self.print(&value.text);
+                    let mut text = value.text;
+                    if let Shape::Sum(at) = value.shape {
+                        text.replace_range(at..at + ADD.len(), PRINTED_SUM);
+                    }
+                    self.print(&text);
                 }
                 Token::BlockBegin => {
                     if let Token::Name(name) = self.peek()

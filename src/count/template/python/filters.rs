@@ -120,11 +120,8 @@ fn filter(name: &str, args: &[Value]) -> Result<Value, Error> {
         }
         "trim" => {
             let [value, chars] = bind(name, args, ["value", "chars"], 1)?;
-            methods::strip(
-                &soft(&value.unwrap_or_default())?,
-                "strip",
-                chars.as_slice(),
-            )
+            let value = value.unwrap_or_default();
+            methods::strip(&value, &soft(&value)?, "strip", chars.as_slice())
         }
         "replace" => replace(args),
         "indent" => indent(args),

@@ -11,6 +11,7 @@ use super::value::{
 use super::{exception, format, repr, type_error, unsupported};
 use crate::count::template::python::text as strings;
 
+/// In alphabetical order.
 const STR: [&str; 47] = [
     "capitalize",
     "casefold",
@@ -107,7 +108,7 @@ pub fn is_method_name(name: &str) -> bool {
 /// Whether the type of `value` has a method `name`.
 pub fn has(value: &Value, name: &str) -> bool {
     match py(value) {
-        Py::Str(_) => STR.contains(&name),
+        Py::Str(_) => STR.binary_search(&name).is_ok(),
         Py::List(_) => LIST.contains(&name),
         Py::Tuple(_) => TUPLE.contains(&name),
         Py::Dict(_) => DICT.contains(&name),
@@ -161,6 +162,7 @@ pub fn call(
     }
     match py(receiver) {
         Py::Str(_) if receiver.is_safe() => Err(unsupported("methods of Markup")),
+        Py::Str(s) if name.ends_with("strip") => strip(receiver, s, name, args),
         Py::Str(s) => string_method(s, name, args),
         Py::Dict(entries) => dict_method(receiver, entries, name, args),
         Py::List(items) | Py::Tuple(items) => sequence_method(receiver, items, name, args),
@@ -317,7 +319,6 @@ pub fn string_method(s: &str, name: &str, args: &[Value]) -> Result<Value, Error
 
 fn string_method_with_args(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
     match name {
-        "strip" | "lstrip" | "rstrip" => strip(s, name, args),
         "split" | "rsplit" => split(s, name, args),
         "startswith" | "endswith" => {
             let [affix, start, end] = bind(name, args, ["-prefix", "-start", "-end"], 1)?;
@@ -409,20 +410,27 @@ fn strings_list<'s>(parts: impl IntoIterator<Item = &'s str>) -> Value {
     list(parts.into_iter().map(Value::from).collect())
 }
 
-/// `str.strip` and its sides, also the filter `trim`.
+/// `str.strip` and its sides, also the filter `trim`: of `s`, the text of `value`.
 ///
 /// # Errors
 /// `TypeError` for characters that are no string.
-pub fn strip(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
+pub fn strip(value: &Value, s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
     let [chars] = bind(name, args, ["-chars"], 0)?;
     let set = chars.filter(|c| !c.is_none());
     let set = set.as_ref().map(text).transpose()?;
     let strip = |c: char| set.map_or_else(|| strings::is_space(c), |set| set.contains(c));
-    Ok(Value::from(match name {
+    let stripped = match name {
         "lstrip" => s.trim_start_matches(strip),
         "rstrip" => s.trim_end_matches(strip),
         _ => s.trim_matches(strip),
-    }))
+    };
+    // Most texts have nothing to strip, and some are long.
+    let is_whole = stripped.len() == s.len() && value.as_str().is_some() && !value.is_safe();
+    Ok(if is_whole {
+        value.clone()
+    } else {
+        Value::from(stripped)
+    })
 }
 
 fn split(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
@@ -508,13 +516,13 @@ fn predicate(s: &str, name: &str) -> Option<Result<bool, Error>> {
         s.chars()
             .try_fold(!s.is_empty(), |so_far, c| Ok(test(c)? && so_far))
     };
-    let lower = s.chars().any(char::is_lowercase);
-    let upper = s.chars().any(char::is_uppercase);
+    let lower = || s.chars().any(char::is_lowercase);
+    let upper = || s.chars().any(char::is_uppercase);
     Some(match name {
         "isascii" => Ok(s.is_ascii()),
         "isspace" => all(|c| Ok(strings::is_space(c))),
-        "islower" => Ok(lower && !upper),
-        "isupper" => Ok(upper && !lower),
+        "islower" => Ok(lower() && !upper()),
+        "isupper" => Ok(upper() && !lower()),
         "isalpha" => all(|c| Ok(c.is_alphabetic() && !c.is_numeric())),
         "isdecimal" => all(|c| numeric(c, NumericKind::Decimal)),
         "isdigit" => all(|c| numeric(c, NumericKind::Digit)),
@@ -524,7 +532,7 @@ fn predicate(s: &str, name: &str) -> Option<Result<bool, Error>> {
         "isidentifier" => Ok(!s.starts_with(|c: char| c.is_ascii_digit())
             && !s.is_empty()
             && s.chars().all(|c| c == '_' || c.is_alphanumeric())),
-        "istitle" => Ok((lower || upper) && strings::title(s) == s),
+        "istitle" => Ok((lower() || upper()) && strings::title(s) == s),
         _ => return None,
     })
 }
@@ -553,4 +561,18 @@ fn numeric(c: char, kind: NumericKind) -> Result<bool, Error> {
         ));
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_of_strings_are_found() {
+        assert!(STR.is_sorted());
+        for name in STR {
+            assert!(has(&Value::from(""), name), "{name}");
+        }
+        assert!(!has(&Value::from(""), "append"));
+    }
 }

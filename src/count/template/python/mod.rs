@@ -20,7 +20,7 @@ pub mod tests;
 pub mod text;
 pub mod value;
 
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind, Value};
 
 pub use filters::FILTERS;
 pub use methods::is_method_name;
@@ -76,8 +76,16 @@ pub fn install(env: &mut Environment<'static>, now: jiff::civil::DateTime) {
     tests::install(env);
     objects::install(env);
     clock::install(env, now);
-    env.set_formatter(|out, _state, value| match value.as_str() {
-        Some(text) => out.write_str(text).map_err(Error::from),
-        None => out.write_str(&repr::str(value)?).map_err(Error::from),
+    env.set_formatter(|out, _state, value| {
+        if let Some(text) = value.as_str() {
+            out.write_str(text)?;
+        } else if let Some(ops::PrintedSum(parts)) = value.downcast_object_ref() {
+            for part in parts.iter().filter_map(Value::as_str) {
+                out.write_str(part)?;
+            }
+        } else {
+            out.write_str(&repr::str(value)?)?;
+        }
+        Ok(())
     });
 }

@@ -18,6 +18,14 @@ pub fn install(env: &mut Environment<'static>) {
         let texts: Option<Vec<_>> = args.iter().map(plain).collect();
         texts.map_or_else(|| fold(&args, add), |texts| concat_texts(&texts))
     });
+    env.add_filter("__printed_sum", |state: &State, args: Arguments| {
+        let args = args.into_values();
+        charge(state, &args)?;
+        if args.iter().all(|arg| plain(arg).is_some()) {
+            return Ok(Value::from_object(PrintedSum(args)));
+        }
+        fold(&args, add)
+    });
     operator(env, "__sub", |a, b| arithmetic('-', a, b));
     operator(env, "__mul", mul);
     operator(env, "__div", |a, b| arithmetic('/', a, b));
@@ -162,6 +170,12 @@ fn comparison(env: &mut Environment<'static>, name: &'static str, holds: fn(Orde
         compare(a, b).map(|order| order.is_some_and(holds))
     });
 }
+
+/// Strings that are added up only to be printed: each is printed where it is, and none is copied.
+#[derive(Debug)]
+pub struct PrintedSum(pub Vec<Value>);
+
+impl minijinja::value::Object for PrintedSum {}
 
 /// An argument that a macro was called without.
 #[derive(Debug)]

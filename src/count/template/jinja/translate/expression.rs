@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::lexer::Token;
-use super::{Code, Result, Shape, SyntaxError, Translator};
+use super::{ADD, Code, Result, Shape, SyntaxError, Translator};
 use crate::count::template::python;
 
 impl Translator {
@@ -162,7 +162,11 @@ impl Translator {
                 value.text.truncate(value.text.len() - 2);
                 _ = write!(value.text, ", {right}))");
             } else {
+                let at = value.text.len() + 2;
                 value = Code::other(format!("({}|{name}({right}))", value.text));
+                if *name == ADD {
+                    value.shape = Shape::Sum(at);
+                }
             }
             last = op;
         }
@@ -170,7 +174,7 @@ impl Translator {
     }
 
     pub(super) fn sum(&mut self) -> Result<Code> {
-        self.operators(&[("+", "__add"), ("-", "__sub")], Self::concat)
+        self.operators(&[("+", ADD), ("-", "__sub")], Self::concat)
     }
 
     pub(super) fn concat(&mut self) -> Result<Code> {
