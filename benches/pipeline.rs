@@ -172,6 +172,7 @@ fn recompute(path: &Path, pools: &Pools, tokenizer: Option<&Tokenizer>) -> Finis
         early_stopping: true,
         sizes: BatchSizes::new(pools.threads()),
         most_bytes: None,
+        watched: true,
     };
     let log = Log::open(path).expect("the log opens");
     pipeline::run(log, &job, |_, _| {}).expect("the log can be counted")

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum, ValueHint};
 use jiff::civil::DateTime;
@@ -11,11 +12,11 @@ use jiff::civil::DateTime;
 #[command(name = "tok-recompute", version, about, long_about = LONG_ABOUT, after_long_help = AFTER_HELP)]
 #[command(
     max_term_width = 100,
-    override_usage = "tok-recompute [OPTIONS] <RUN>..."
+    override_usage = "tok-recompute [OPTIONS] <RUN>...\n       tok-recompute --follow [OPTIONS] [RUN]"
 )]
 pub struct Cli {
     /// Run directories, or their `events.jsonl` (`.gz` and `.zst` too; `-` reads stdin); patterns too
-    #[arg(value_name = "RUN", required_unless_present = "completions", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "RUN", required_unless_present_any = ["completions", "follow"], value_hint = ValueHint::AnyPath)]
     pub runs: Vec<PathBuf>,
 
     /// How tokens are counted.
@@ -33,6 +34,10 @@ pub struct Cli {
     /// Whether a run is compared instead of mended.
     #[command(flatten)]
     pub checking: Checking,
+
+    /// Whether a run is followed that goes on.
+    #[command(flatten)]
+    pub following: Following,
 
     /// Which processors are used.
     #[command(flatten)]
@@ -61,6 +66,7 @@ Exit codes:
   2    could not do it, or not compare it; nothing was changed
   3    written, but the run is incomplete (the reason is on stderr)
   130  interrupted (SIGINT); 143 terminated (SIGTERM)
+       A followed run then has a report of what was counted.
 With several RUNs all are done, and the worst code is the exit code.
 
 Examples:
@@ -68,6 +74,7 @@ Examples:
   tok-recompute results/run_17 --tokenizer ~/models/Llama-3.1-8B-Instruct --dry-run
   tok-recompute results/*/ --write summary,report,snapshot
   tok-recompute results/run_17 --check
+  tok-recompute --follow results/run_18 --output report.json
   tok-recompute 'results/*' --check --against baseline --tolerance '*=5%,tps>=-2%' --junit check.xml";
 
 /// How tokens are counted.
@@ -248,6 +255,48 @@ pub struct Checking {
     pub junit: Option<PathBuf>,
 }
 
+/// Whether a run is followed that goes on.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Following a live run")]
+pub struct Following {
+    /// Follow a run while it goes on, and write its exact report when it ends
+    ///
+    /// RUN is a log, or a run directory, whose log the client keeps in memory until the run ends; without RUN it is the
+    /// newest live log. The report is written into the run directory, or where --output says.
+    #[arg(long, visible_alias = "tail", conflicts_with = "check")]
+    pub follow: bool,
+
+    /// Wait so long for a log that is not there yet; 0 does not wait
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, requires = "follow")]
+    pub wait: Duration,
+
+    /// How many threads count while the run goes on, at the lowest priority and on the highest processors unless --cpus
+    /// names some; 0 leaves all counting to the end
+    #[arg(long, value_name = "N", default_value = "1", requires = "follow")]
+    pub live_threads: usize,
+
+    /// Say so often how the run stands, where stderr is no terminal
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, requires = "follow")]
+    pub interval: Duration,
+
+    /// When the run has ended, count for so long and leave the rest; 0 counts everything
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds, requires = "follow")]
+    pub drain_timeout: Duration,
+
+    /// Take the run for ended when its log has not grown for so long; 0 never does
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds, requires = "follow")]
+    pub idle_timeout: Duration,
+}
+
+/// A time: `10`, `0.5`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "expected a number of seconds, such as 10 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(number)
+        .map_err(|_| "expected a number of seconds from 0 on".to_owned())
+}
+
 /// Which processors are used, and how much memory.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Processors and memory")]
@@ -346,6 +395,20 @@ pub enum Color {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_seconds() {
+        let check = |text, expected: Option<u64>| {
+            let millis = seconds(text).ok().map(|time| time.as_millis());
+            assert_eq!(millis, expected.map(u128::from), "{text}");
+        };
+        check("0", Some(0));
+        check("10", Some(10_000));
+        check("0.25", Some(250));
+        for text in ["", "-1", "1s", "nan", "inf", "1e99"] {
+            check(text, None);
+        }
+    }
 
     #[test]
     fn sizes_have_units() {

@@ -2,7 +2,7 @@
 //!
 //! In a build with debug assertions `TOK_RECOMPUTE_FAULT=POINT:N:WHAT` strikes the N-th time (from 1) that a point is
 //! reached whose name starts with POINT. WHAT is `kill` (no handler and no destructor runs), `stop` (until somebody
-//! continues the process), `panic`, or the number of an error, which the point then returns as if the system had.
+//! continues the process), `hang` (the thread does not go on), `panic`, or the number of an error, which the point then returns as if the system had.
 //! In other builds a point is nothing.
 
 use std::io;
@@ -40,6 +40,9 @@ mod armed {
         match fault.what.as_str() {
             "kill" => Ok(kill_process(getpid(), Signal::KILL)?),
             "stop" => Ok(kill_process(getpid(), Signal::STOP)?),
+            "hang" => loop {
+                std::thread::park();
+            },
             "panic" => panic!("a fault at {point}"),
             number => Err(io::Error::from_raw_os_error(number.parse().unwrap_or(5))),
         }

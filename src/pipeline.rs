@@ -1,6 +1,7 @@
 //! The only file that knows the order: log → events → counts, on every core block; observations
 //! → samples → series, in log order; and at the end the figures that a report is made from.
 
+mod following;
 mod observe;
 mod record;
 
@@ -14,8 +15,9 @@ use crate::fault;
 use crate::log::{BatchSizes, LINE_BYTES, Log, LogError, Piece};
 use crate::memory::Usage;
 
-use observe::Observer;
-pub use record::{BatchOutcome, DamagedLine, Finished, Record};
+pub use following::{Following, Stop};
+use observe::{Means, Observer};
+pub use record::{AllSeries, BatchOutcome, DamagedLine, Finished, Part, Record};
 
 /// What a run's log is turned into figures with.
 #[derive(Clone, Copy)]
@@ -32,6 +34,8 @@ pub struct Job<'a> {
     pub sizes: BatchSizes,
     /// The process's own memory, where it is bounded; then `sizes` bound lines for its sake too.
     pub most_bytes: Option<u64>,
+    /// Whether a text that takes too long ends the process (see [`crate::watch`]).
+    pub watched: bool,
 }
 
 /// What stops the work.
@@ -92,45 +96,24 @@ pub fn run(
     job: &Job,
     mut progress: impl FnMut(u64, u64) + Send,
 ) -> Result<Finished, PipelineError> {
-    let threads = job.pools.threads();
     let mut record = Record::default();
     let mut cut = None;
     let mut batches = log.batches(job.sizes);
-    let one_long_line = Mutex::new(());
-    let ended = run_ordered(
-        job.pools,
-        &mut batches,
-        IN_FLIGHT_PER_THREAD * threads,
-        |_| Observer::new(job.tokenizer, job.streaming != Some(false)),
-        |observer, piece| {
-            piece.map(|piece| {
-                let _ = fault::point("pipeline.batch");
-                let _alone = is_long(&piece, &job.sizes)
-                    .then(|| one_long_line.lock().unwrap_or_else(PoisonError::into_inner));
-                observe(observer, &piece, job)
-            })
-        },
-        |outcome| match outcome {
-            Ok(Ok(batch)) => {
-                let _ = fault::point("pipeline.record");
-                let (bytes, tokens) = record.so_far();
-                let growth_bytes = record.growth_bytes(batch.observations.len());
-                if let Err(error) = job.within_memory(growth_bytes, bytes) {
-                    return ControlFlow::Break(error);
-                }
-                record.take(batch);
-                let (bytes_now, tokens_now) = record.so_far();
-                progress(bytes_now - bytes, tokens_now - tokens);
-                ControlFlow::Continue(())
-            }
-            Ok(Err(error)) => ControlFlow::Break(error),
-            Err(error @ LogError::Truncated { .. }) => {
-                cut = Some(error);
-                ControlFlow::Continue(())
-            }
-            Err(error) => ControlFlow::Break(error.into()),
-        },
-    );
+    let observer = || job.observer(job.tokenizer.into());
+    let ended = extend(&mut batches, job, observer, |outcome| match outcome {
+        Ok(batch) => {
+            let (bytes, tokens) = record.so_far();
+            job.take(&mut record, batch)?;
+            let (bytes_now, tokens_now) = record.so_far();
+            progress(bytes_now - bytes, tokens_now - tokens);
+            ControlFlow::Continue(())
+        }
+        Err(PipelineError::Log(error @ LogError::Truncated { .. })) => {
+            cut = Some(error);
+            ControlFlow::Continue(())
+        }
+        Err(error) => ControlFlow::Break(error),
+    });
     match ended.map_err(PipelineError::Panicked)? {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => {
@@ -141,7 +124,51 @@ pub fn run(
     }
 }
 
+/// Observes `pieces` on every thread, and hands what each came to, in log order, to `take` until that breaks.
+fn extend<'a, B: Send>(
+    pieces: impl Iterator<Item = Result<Piece, LogError>> + Send,
+    job: &Job,
+    observer: impl Fn() -> Observer<'a> + Sync,
+    take: impl FnMut(Result<BatchOutcome, PipelineError>) -> ControlFlow<B> + Send,
+) -> Result<ControlFlow<B>, OrderedError> {
+    let one_long_line = Mutex::new(());
+    run_ordered(
+        job.pools,
+        pieces,
+        IN_FLIGHT_PER_THREAD * job.pools.threads(),
+        |_| observer(),
+        |observer, piece| {
+            let piece = piece?;
+            let _ = fault::point("pipeline.batch");
+            let _alone = is_long(&piece, &job.sizes)
+                .then(|| one_long_line.lock().unwrap_or_else(PoisonError::into_inner));
+            observe(observer, &piece, job)
+        },
+        take,
+    )
+}
+
 impl Job<'_> {
+    fn observer<'a>(&self, means: Means<'a>) -> Observer<'a> {
+        let observer = Observer::new(means, self.streaming != Some(false));
+        if self.watched {
+            observer.watched()
+        } else {
+            observer
+        }
+    }
+
+    /// Records a batch, if there is room for it.
+    fn take(&self, record: &mut Record, batch: BatchOutcome) -> ControlFlow<PipelineError> {
+        let _ = fault::point("pipeline.record");
+        let growth_bytes = record.growth_bytes(batch.observations.len());
+        if let Err(error) = self.within_memory(growth_bytes, record.so_far().0) {
+            return ControlFlow::Break(error);
+        }
+        record.take(batch);
+        ControlFlow::Continue(())
+    }
+
     /// That there is room for `growth_bytes` more than what is in use.
     fn within_memory(&self, growth_bytes: u64, after_bytes: u64) -> Result<(), PipelineError> {
         let Some(most_bytes) = self.most_bytes else {

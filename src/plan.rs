@@ -6,12 +6,14 @@ mod against;
 pub mod config;
 mod date;
 mod inside;
+mod live;
 
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -19,6 +21,7 @@ use crate::cli::{Artifact, Cli, QpsWindow};
 pub use against::Against;
 use config::RunConfig;
 pub use date::RunDate;
+pub use live::Live;
 
 /// Names a log can have in a run directory, the preferred first.
 const LOG_NAMES: [&str; 3] = ["events.jsonl", "events.jsonl.zst", "events.jsonl.gz"];
@@ -54,6 +57,17 @@ pub enum PlanError {
     OneFileForSeveralRuns(&'static str),
     #[error("no such summary or run: {0} (given by --against)")]
     NoSuchBaseline(PathBuf),
+    #[error("--follow takes one RUN, there are {0}")]
+    SeveralToFollow(usize),
+    #[error(
+        "--follow reads a file that grows; a pipe is read to its end anyway: leave --follow out"
+    )]
+    FollowsStdin,
+    #[error(
+        "{0} is removed when the run ends, and a report in it: name the run directory instead of the log, say where to \
+         write with --output, or write nothing with --dry-run"
+    )]
+    Vanishes(PathBuf),
     #[error("{0} has neither a summary nor an event log to compare with (given by --against)")]
     EmptyBaseline(PathBuf),
 }
@@ -179,6 +193,15 @@ pub struct RunPlan {
     pub assumed: Vec<String>,
 }
 
+/// A log, and the run around it.
+struct Found {
+    name: String,
+    log: Log,
+    dir: Option<PathBuf>,
+    /// When the log was last written.
+    modified: Option<SystemTime>,
+}
+
 /// Resolves every RUN of the command line, each on its own.
 pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, Unresolved>>, PlanError> {
     let runs: Vec<PathBuf> = cli.runs.iter().flat_map(|run| expand(run)).collect();
@@ -236,6 +259,30 @@ fn is_log(path: &Path) -> bool {
 impl RunPlan {
     fn resolve(run: &Path, cli: &Cli, against: Option<Arc<Against>>) -> Result<Self, PlanError> {
         let (log, dir) = find_log(run)?;
+        let name = run.display().to_string();
+        let modified = match &log {
+            Log::Path(path) => fs::metadata(path).and_then(|file| file.modified()).ok(),
+            Log::Stdin => None,
+        };
+        Self::of(
+            Found {
+                name,
+                log,
+                dir,
+                modified,
+            },
+            cli,
+            against,
+        )
+    }
+
+    fn of(found: Found, cli: &Cli, against: Option<Arc<Against>>) -> Result<Self, PlanError> {
+        let Found {
+            name,
+            log,
+            dir,
+            modified,
+        } = found;
         let (mut warnings, mut assumed) = (Vec::new(), Vec::new());
         let config = read_config(dir.as_deref(), &mut warnings)?;
         let existing = existing_summary(dir.as_deref(), cli)?;
@@ -273,8 +320,8 @@ impl RunPlan {
             },
         };
         Ok(Self {
-            name: run.display().to_string(),
-            date: RunDate::resolve(cli.counting.date, &log),
+            name,
+            date: RunDate::resolve(cli.counting.date, modified),
             log,
             streaming: streaming(cli, &config, &facts, &mut assumed),
             early_stopping: early_stopping(cli, &config, &facts, &mut assumed),

@@ -89,6 +89,7 @@ fn allocations(samples: u64, pools: &Pools, tokenizer: Option<&Tokenizer>) -> (F
         early_stopping: false,
         sizes: BatchSizes::new(2),
         most_bytes: None,
+        watched: true,
     };
     let log = Log::open(file.path()).unwrap();
     let before = ALLOCATIONS.load(Ordering::Relaxed);

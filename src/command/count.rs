@@ -32,14 +32,16 @@ pub(super) struct Counted {
     pub loaded: Option<Loaded>,
     /// Why the fast engine's counts were thrown away.
     pub recounted_because: Option<String>,
+    /// Why not everything was counted that could be, if so.
+    pub stopped: Option<String>,
     pub seconds: Seconds,
 }
 
 /// What a log is counted with.
-struct Means {
+pub(super) struct Means {
     /// Instead of all the pools there are.
-    fewer: Option<Pools>,
-    sizes: BatchSizes,
+    pub fewer: Option<Pools>,
+    pub sizes: BatchSizes,
 }
 
 impl<'a> Counter<'a> {
@@ -86,7 +88,7 @@ impl<'a> Counter<'a> {
         log: Log,
         loaded: Option<Loaded>,
     ) -> anyhow::Result<Counted> {
-        let means = self.means()?;
+        let means = means(self.cli, self.messages, self.pools)?;
         let started = Instant::now();
         let first = self.pass(plan, log, loaded.as_ref(), &means);
         let (finished, loaded, recounted_because) = match (first, loaded) {
@@ -107,6 +109,7 @@ impl<'a> Counter<'a> {
             finished,
             loaded,
             recounted_because,
+            stopped: None,
             seconds: Seconds {
                 count: started.elapsed().as_secs_f64(),
                 ..Seconds::default()
@@ -128,33 +131,33 @@ impl<'a> Counter<'a> {
             early_stopping: plan.early_stopping,
             sizes: means.sizes,
             most_bytes: self.cli.cores.max_memory,
+            watched: true,
         };
         let progress = self.messages.progress(log.len_bytes());
         pipeline::run(log, &job, |bytes, tokens| progress.advance(bytes, tokens))
     }
+}
 
-    /// What counts, once the tokenizer is loaded: everything, or what `--max-memory` leaves.
-    fn means(&self) -> anyhow::Result<Means> {
-        let threads = self.pools.threads();
-        let (Some(most_bytes), Some(usage)) = (self.cli.cores.max_memory, Usage::read()) else {
-            let sizes = BatchSizes::new(threads);
-            return Ok(Means { fewer: None, sizes });
-        };
-        let Budget {
-            threads: left,
-            sizes,
-        } = Budget::new(most_bytes, usage, threads)?;
-        if left == threads {
-            return Ok(Means { fewer: None, sizes });
-        }
-        let fewer = super::pools(self.cli, NonZeroUsize::new(left))?;
-        self.messages
-            .detail(format!("to stay within --max-memory: {fewer}"));
-        Ok(Means {
-            fewer: Some(fewer),
-            sizes,
-        })
+/// What counts, once the tokenizer is loaded: everything, or what `--max-memory` leaves.
+pub(super) fn means(cli: &Cli, messages: Messages, pools: &Pools) -> anyhow::Result<Means> {
+    let threads = pools.threads();
+    let (Some(most_bytes), Some(usage)) = (cli.cores.max_memory, Usage::read()) else {
+        let sizes = BatchSizes::new(threads);
+        return Ok(Means { fewer: None, sizes });
+    };
+    let Budget {
+        threads: left,
+        sizes,
+    } = Budget::new(most_bytes, usage, threads)?;
+    if left == threads {
+        return Ok(Means { fewer: None, sizes });
     }
+    let fewer = super::pools(cli, NonZeroUsize::new(left))?;
+    messages.detail(format!("to stay within --max-memory: {fewer}"));
+    Ok(Means {
+        fewer: Some(fewer),
+        sizes,
+    })
 }
 
 /// The summary that a run's figures make, with what `previous` says besides.
@@ -175,7 +178,7 @@ fn open(plan: &RunPlan) -> anyhow::Result<Log> {
 }
 
 /// A log without an event is none.
-fn refuse_nothing(plan: &RunPlan, finished: &Finished) -> anyhow::Result<()> {
+pub(super) fn refuse_nothing(plan: &RunPlan, finished: &Finished) -> anyhow::Result<()> {
     match (finished.events, &finished.cut) {
         (0, Some(cut)) => bail!("{cut}"),
         (0, None) if finished.lines == 0 => {

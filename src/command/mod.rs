@@ -3,7 +3,9 @@
 
 mod check;
 mod count;
+mod follow;
 mod memory;
+mod outcome;
 mod record;
 mod recompute;
 mod rewrite;
@@ -41,6 +43,9 @@ fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
         clap_complete::generate(shell, &mut Cli::command(), "tok-recompute", &mut stdout());
         return Ok(exit::COMPLETE);
     }
+    if cli.following.follow {
+        return follow::run(cli, messages);
+    }
     exit_on_signals()?;
     let plans = plan::resolve(cli)?;
     let pools = pools(cli, cli.cores.threads)?;
@@ -49,11 +54,7 @@ fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
         messages.warn(format!("the system refuses threads, so fewer count: {why}"));
     }
     // Last of all threads: where there are only a few, they count.
-    watch::end_with(move |why| {
-        messages.error(anyhow::anyhow!(why).as_ref());
-        #[allow(clippy::exit, reason = "the thread that does not end cannot be joined")]
-        std::process::exit(exit::FAILED.into());
-    });
+    watch(messages);
     if cli.checking.check {
         return check::run(cli, messages, &pools, plans);
     }
@@ -69,6 +70,15 @@ fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
         }));
     }
     Ok(exit::worst(codes))
+}
+
+/// Ends the process when work does not end.
+fn watch(messages: Messages) {
+    watch::end_with(move |why| {
+        messages.error(anyhow::anyhow!(why).as_ref());
+        #[allow(clippy::exit, reason = "the thread that does not end cannot be joined")]
+        std::process::exit(exit::FAILED.into());
+    });
 }
 
 /// A panic is a defect of ours: the run fails and is left as it is.
@@ -100,16 +110,17 @@ fn exit_on_signals() -> std::io::Result<()> {
     Ok(())
 }
 
+/// `--cpus`.
+fn cpus(cli: &Cli) -> anyhow::Result<Option<CpuList>> {
+    let list = cli.cores.cpus.as_deref();
+    Ok(list.map(str::parse::<CpuList>).transpose()?)
+}
+
 fn pools(cli: &Cli, threads: Option<NonZeroUsize>) -> anyhow::Result<Pools> {
     let request = CoreRequest {
         block_size: cli.cores.block_size.get(),
         threads: threads.map(NonZeroUsize::get),
-        cpus: cli
-            .cores
-            .cpus
-            .as_deref()
-            .map(str::parse::<CpuList>)
-            .transpose()?,
+        cpus: cpus(cli)?,
     };
     Ok(Pools::new(&CorePlan::new(&Machine::here(), &request)?)?)
 }

@@ -1,26 +1,13 @@
 //! The main job: a run's log → its report.
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Context;
-use serde_json::Value;
-
-use super::count::{self, Counted, Counter, chain};
-use super::record::{Anomalies, LogRecord, Record, TemplateDate};
-use super::rewrite::{self, Files};
-use super::show;
-use super::table::before_and_after;
-use super::verdict::{Verdict, plural};
-use crate::cli::{Cli, Format};
+use super::count::Counter;
+use super::outcome;
+use crate::cli::Cli;
 use crate::cores::Pools;
-use crate::exit;
 use crate::messages::Messages;
-use crate::pipeline::Finished;
-use crate::plan::{self, RunPlan};
-use crate::report::lock::RunLock;
-use crate::report::{self, Attachments};
+use crate::plan::RunPlan;
 
 /// Recomputes runs, one after the other.
 pub(super) struct Recompute<'a> {
@@ -41,186 +28,8 @@ impl<'a> Recompute<'a> {
     /// Recomputes one run; the exit code.
     pub fn run(&mut self, plan: &RunPlan) -> anyhow::Result<u8> {
         let started = Instant::now();
-        let _lock = self.lock(plan)?;
-        let mut counted = self.counter.count(plan)?;
-        let files = render(plan, &counted.finished)?;
-        counted.seconds.total = started.elapsed().as_secs_f64();
-        let record = Self::record(plan, counted, &files)?;
-        let mut json = serde_json::to_string_pretty(&record)?;
-        json.push('\n');
-        if let Some(error) = rewrite::write(plan, &files, json.as_bytes())? {
-            let why = chain(&error);
-            self.messages.warn(format!(
-                "a power cut may bring old files back: {why}; run it again"
-            ));
-        }
-        self.show(&record)?;
-        Ok(if record.verdict.complete {
-            exit::COMPLETE
-        } else {
-            exit::INCOMPLETE
-        })
+        let _lock = outcome::lock(plan, self.messages)?;
+        let counted = self.counter.count(plan)?;
+        outcome::conclude(self.cli, self.messages, plan, counted, started)
     }
-
-    /// Keeps others from rewriting the run meanwhile, and tidies up after one that was killed.
-    fn lock(&self, plan: &RunPlan) -> anyhow::Result<RunLock> {
-        let lock = RunLock::take(plan.folders.iter().map(PathBuf::as_path))?;
-        for (folder, why) in &lock.unlocked {
-            let folder = folder.display();
-            self.messages.detail(format!(
-                "{folder} cannot be locked ({why}): do not rewrite it twice at a time"
-            ));
-        }
-        let left: usize = plan
-            .targets
-            .paths()
-            .map(report::atomic::remove_leftovers)
-            .sum();
-        if left > 0 {
-            self.messages.detail(format!(
-                "removed {} that a killed run left behind",
-                plural(left as u64, "temporary file")
-            ));
-        }
-        Ok(lock)
-    }
-
-    fn record(plan: &RunPlan, counted: Counted, files: &Files) -> anyhow::Result<Record> {
-        let Counted {
-            finished,
-            loaded,
-            recounted_because,
-            seconds,
-        } = counted;
-        let reasons = loaded
-            .as_ref()
-            .map(|loaded| loaded.tokenizer.reasons())
-            .unwrap_or_default();
-        let dated = loaded
-            .as_ref()
-            .is_some_and(|loaded| loaded.tokenizer.date_matters());
-        let template_date = dated.then(|| TemplateDate {
-            date: plan.date.now.to_string(),
-            source: plan.date.source,
-        });
-        Ok(Record {
-            tool: "tok-recompute",
-            version: env!("CARGO_PKG_VERSION"),
-            run: plan.name.clone(),
-            verdict: Verdict::of(&finished),
-            written: rewrite::names(plan),
-            log: LogRecord {
-                path: plan.log.to_string(),
-                bytes: finished.bytes,
-                lines: finished.lines,
-            },
-            tokenizer: loaded.map(|loaded| loaded.record(recounted_because)),
-            template_date,
-            streaming: finished.streaming,
-            early_stopping: plan.early_stopping,
-            qps_window: if plan.legacy_window {
-                "legacy"
-            } else {
-                "native"
-            },
-            assumed: plan.assumed.clone(),
-            before: plan.previous.as_deref().map(report::headline).transpose()?,
-            after: report::headline(&files.summary)?,
-            anomalies: Anomalies::of(&finished, &reasons),
-            seconds,
-        })
-    }
-
-    /// The verdict and what is odd on stderr, the figures on stdout.
-    fn show(&self, record: &Record) -> anyhow::Result<()> {
-        let verdict = &record.verdict;
-        if !verdict.complete || !verdict.reasons.is_empty() {
-            for reason in &verdict.reasons {
-                self.messages.warn(format!("{}: {reason}", record.run));
-            }
-            verdict
-                .damaged_lines
-                .iter()
-                .for_each(|line| self.messages.note(line));
-        }
-        if let Some(note) = record.anomalies.fallback_note() {
-            self.messages.note(note);
-        }
-        match &record.template_date {
-            Some(TemplateDate { date, source }) => self.messages.note(format!(
-                "a chat template shows the date: counted as of {date}, {source} (--date sets another)"
-            )),
-            None => self.messages.detail("no chat template shows the date: it cannot matter when this is counted"),
-        }
-        let shown = match self.cli.display.format {
-            Format::Json => serde_json::to_string(record)? + "\n",
-            Format::Text => text(record),
-        };
-        show(&shown).with_context(|| match record.written.as_slice() {
-            [] => "cannot write the figures to stdout".to_owned(),
-            files => format!(
-                "cannot write the figures to stdout; written: {}",
-                files.join(", ")
-            ),
-        })
-    }
-}
-
-/// What a person reads at the end.
-fn text(record: &Record) -> String {
-    let mut text = before_and_after(record.before.as_ref(), &record.after);
-    let verdict = &record.verdict;
-    let samples = record.after.n_samples_completed.unwrap_or_default();
-    let complete = match (verdict.complete, verdict.state) {
-        (true, _) => "complete".to_owned(),
-        (false, state) => format!("incomplete ({state})"),
-    };
-    let _ = writeln!(
-        text,
-        "\n{}: {complete}, {samples} samples completed",
-        record.run
-    );
-    match record.written.as_slice() {
-        [] => text.push_str("nothing written\n"),
-        paths => {
-            let _ = writeln!(text, "written: {}", paths.join(", "));
-        }
-    }
-    text
-}
-
-/// Every file of the report, in memory: nothing is written before all of them are known.
-fn render(plan: &RunPlan, finished: &Finished) -> anyhow::Result<Files> {
-    let summary = count::summary(plan, plan.previous.as_deref(), finished)?;
-    let attached = |name: &str| -> anyhow::Result<Option<Value>> {
-        let Some(path) = plan
-            .dir
-            .as_ref()
-            .map(|dir| dir.join(name))
-            .filter(|path| path.is_file())
-        else {
-            return Ok(None);
-        };
-        let bytes = plan::read_small(&path)?;
-        Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
-            format!("{} is not JSON", path.display())
-        })?))
-    };
-    let (accuracy, profiling) = match plan.targets.report {
-        Some(_) => (
-            attached("accuracy/accuracy_results.json")?,
-            attached("profiling.json")?,
-        ),
-        None => (None, None),
-    };
-    let attachments = Attachments {
-        accuracy: accuracy.as_ref(),
-        profiling: profiling.as_ref(),
-    };
-    let report = report::render_text(&summary, attachments)?;
-    Ok(Files {
-        report,
-        snapshot: finished.snapshot.render(),
-        summary,
-    })
 }

@@ -88,6 +88,11 @@ impl Loaded {
         }
     }
 
+    /// Whether this is the very same tokenizer.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tokenizer, &other.tokenizer)
+    }
+
     /// Whether the referee counts.
     pub fn is_referee(&self) -> bool {
         self.options.choice == Choice::Referee

@@ -1,7 +1,6 @@
 //! Whether a report can be trusted as the run's, and if not, why: in words.
 
 use crate::pipeline::Finished;
-use crate::report::State;
 
 /// What the log allows to say about the run.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -21,7 +20,11 @@ impl Verdict {
         let snapshot = &finished.snapshot;
         let damaged: u64 = finished.damage.values().map(|seen| seen.count).sum();
         let mut reasons = Vec::new();
-        if snapshot.state == State::Interrupted {
+        if finished.uncounted > 0 {
+            let texts = plural(finished.uncounted, "text");
+            reasons.push(format!("{texts} pending, not counted before the end"));
+        }
+        if !finished.ended {
             reasons.push(
                 "the log has no session.ended: the run did not end, or its log was cut".to_owned(),
             );

@@ -41,6 +41,8 @@ pub struct CorePlan {
     pub quota: Option<usize>,
     /// Whether pools stay on their block's CPUs.
     pub pin: bool,
+    /// Whether the threads have the lowest priority.
+    pub background: bool,
 }
 
 impl CorePlan {
@@ -58,6 +60,33 @@ impl CorePlan {
             chosen: allowed.chosen,
             quota,
             pin: allowed.chosen != Chosen::Unknown,
+            background: false,
+        })
+    }
+
+    /// One pool that disturbs others as little as it can: `threads` of the lowest priority, on as many of the highest
+    /// CPUs, since load generators take the low ones; with `cpus` on all of these.
+    pub fn background(
+        machine: &Machine,
+        cpus: Option<&CpuList>,
+        threads: usize,
+    ) -> Result<Self, CoresError> {
+        let threads = threads.clamp(1, MOST_THREADS);
+        let allowed = machine.allowed(cpus)?;
+        let above = match cpus {
+            Some(_) => 0,
+            None => allowed.cpus.len().saturating_sub(threads),
+        };
+        let block = CoreBlock {
+            cpus: allowed.cpus.iter().skip(above).collect(),
+            threads,
+        };
+        Ok(Self {
+            blocks: vec![block],
+            chosen: allowed.chosen,
+            quota: None,
+            pin: allowed.chosen != Chosen::Unknown,
+            background: true,
         })
     }
 
@@ -73,6 +102,7 @@ impl CorePlan {
             chosen: Chosen::Unknown,
             quota: None,
             pin: false,
+            background: false,
         }
     }
 
@@ -86,6 +116,28 @@ impl CorePlan {
 mod tests {
     use super::super::cpus::tests::tree;
     use super::*;
+
+    #[test]
+    fn the_background_is_on_the_highest_cpus() {
+        let root = tree(&[("proc/self/status", "Cpus_allowed_list:\t0-5,8\n")]);
+        let machine = Machine {
+            root: root.path().to_owned(),
+            batch: false,
+            parallelism: 1,
+        };
+        let check = |cpus: Option<&str>, threads, expected: (&str, usize)| {
+            let cpus = cpus.map(|cpus| cpus.parse().unwrap());
+            let plan = CorePlan::background(&machine, cpus.as_ref(), threads).unwrap();
+            assert!(plan.background && plan.pin && plan.blocks.len() == 1);
+            let block = &plan.blocks[0];
+            assert_eq!((&*block.cpus.to_string(), block.threads), expected);
+        };
+        check(None, 0, ("8", 1));
+        check(None, 1, ("8", 1));
+        check(None, 3, ("4-5,8", 3));
+        check(None, 20, ("0-5,8", 20));
+        check(Some("1-2"), 1, ("1-2", 1));
+    }
 
     #[test]
     fn quota_and_threads_set_how_many() {

@@ -39,6 +39,9 @@ impl Pools {
                     .into_iter()
                     .all(|done| done);
             }
+            if plan.background {
+                pool.broadcast(|_| step_back());
+            }
             let threads = pool.current_num_threads();
             let cpus = block.cpus.clone();
             pools.push((CoreBlock { cpus, threads }, pool));
@@ -166,6 +169,17 @@ fn pin(_: &CpuList) -> bool {
     false
 }
 
+/// Gives the calling thread the lowest priority. On Linux it is a thread's own; elsewhere the process's, which has more
+/// to do than this.
+#[cfg(target_os = "linux")]
+fn step_back() {
+    // Refused, it is as it was.
+    let _ = rustix::process::setpriority_process(None, 19);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn step_back() {}
+
 #[cfg(test)]
 mod tests {
     use super::super::{CoreRequest, Machine};
@@ -221,6 +235,20 @@ mod tests {
             assert_eq!(mask, plan.blocks[block].cpus);
         }
         assert_eq!(mask(), before);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_background_steps_back_alone() {
+        use rustix::process::getpriority_process;
+        let before = getpriority_process(None).unwrap();
+        let plan = CorePlan {
+            background: true,
+            ..CorePlan::unpinned(2)
+        };
+        let pools = Pools::new(&plan).unwrap();
+        pools.on_every_thread(&|_| assert_eq!(getpriority_process(None).unwrap(), 19));
+        assert_eq!(getpriority_process(None).unwrap(), before);
     }
 
     #[cfg(target_os = "linux")]

@@ -101,6 +101,11 @@ impl Mapping {
     }
 }
 
+/// Whether this machine alone keeps a file.
+pub(super) fn is_local(file: &File) -> bool {
+    filesystem(file).is_ok_and(|kind| LOCAL_FILESYSTEMS.contains(&kind))
+}
+
 #[cfg(target_os = "linux")]
 fn filesystem(file: &File) -> io::Result<u32> {
     let kind = rustix::fs::fstatfs(file)?.f_type;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 mod batch;
 mod gone;
+mod growing;
 mod mapped;
 mod sizes;
 mod source;
@@ -18,6 +19,7 @@ mod tests;
 mod unpack;
 
 pub use batch::{Batch, Line, Lines, Piece};
+pub use growing::{Extent, Growing, Name, Pieces};
 pub use sizes::{BatchSizes, LINE_BYTES};
 pub use source::{Batches, Format, Log};
 
@@ -69,6 +71,20 @@ pub enum LogError {
         was_bytes: u64,
         /// Size now.
         is_bytes: u64,
+    },
+    /// It cannot be followed: it is a pipe, a directory, or compressed, and so does not grow line by line.
+    #[error("cannot follow {}, a {found}; expected a plain file that grows; without --follow it is read to its end", path.display())]
+    NotGrowing {
+        /// As given.
+        path: PathBuf,
+        /// `pipe`, `gzip file` and the like.
+        found: &'static str,
+    },
+    /// A file that was only to grow was cut or written anew.
+    #[error("{} was cut or written anew while it was followed", path.display())]
+    Rewritten {
+        /// As given.
+        path: PathBuf,
     },
     /// A part of the mapped file was not there when it was looked at, though the file is as long as it was.
     #[error("cannot read {} at byte {offset}: that part was gone while it was mapped: the file was cut meanwhile, or its disk is failing", path.display())]

@@ -45,7 +45,7 @@ enum Bytes {
 
 impl Format {
     /// Of a log that starts with `head`; four bytes tell.
-    fn of(head: &[u8]) -> Self {
+    pub(super) fn of(head: &[u8]) -> Self {
         match head {
             [0x1F, 0x8B, ..] => Self::Gzip,
             [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Self::Zstd,
@@ -287,7 +287,7 @@ fn first_byte(mut pipe: &File, patience: Duration) -> io::Result<Vec<u8>> {
 }
 
 /// What it is that holds no log.
-fn not_a_log(kind: FileType) -> Option<&'static str> {
+pub(super) fn not_a_log(kind: FileType) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;
     if kind.is_dir() {
         Some("directory")

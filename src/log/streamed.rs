@@ -25,12 +25,17 @@ pub(super) struct StreamedBatches<R> {
 
 impl<R: Read> StreamedBatches<R> {
     pub fn new(reader: R, len: Option<u64>, sizes: BatchSizes) -> Self {
+        Self::starting_at(0, reader, len, sizes)
+    }
+
+    /// A reader whose first byte is at `offset` of the log, which is `len` bytes long.
+    pub fn starting_at(offset: u64, reader: R, len: Option<u64>, sizes: BatchSizes) -> Self {
         let (carry, spare) = (Vec::new(), Arc::default());
         Self {
             reader,
             sizes,
             len,
-            offset: 0,
+            offset,
             carry,
             spare,
             ended: false,

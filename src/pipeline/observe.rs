@@ -20,21 +20,41 @@ use crate::watch::Watched;
 pub(super) struct Observer<'a> {
     decoder: Decoder,
     counter: Counter<'a>,
-    watched: Watched,
+    watched: Option<Watched>,
+}
+
+/// What is done with texts.
+#[derive(Clone, Copy)]
+pub(super) enum Means<'a> {
+    /// They are counted.
+    Tokenizer(&'a Tokenizer),
+    /// They are noticed, and counted another time.
+    Later,
+    /// There is nothing to count them with.
+    Nothing,
 }
 
 impl<'a> Observer<'a> {
     /// `after_first_chunk`: whether TPOT may be needed.
-    pub(super) fn new(tokenizer: Option<&'a Tokenizer>, after_first_chunk: bool) -> Self {
+    pub(super) fn new(means: Means<'a>, after_first_chunk: bool) -> Self {
         let counter = Counter {
-            tokenizer,
+            means,
             after_first_chunk,
             text: String::new(),
         };
         Self {
             decoder: Decoder::default(),
             counter,
-            watched: Watched::new(|offset| format!("counting the line at byte {offset}")),
+            watched: None,
+        }
+    }
+
+    /// The same, for work that must not go on for ever.
+    pub(super) fn watched(self) -> Self {
+        let watched = Watched::new(|offset| format!("counting the line at byte {offset}"));
+        Self {
+            watched: Some(watched),
+            ..self
         }
     }
 
@@ -46,7 +66,9 @@ impl<'a> Observer<'a> {
         };
         for line in batch.lines() {
             outcome.lines += 1;
-            self.watched.begin(line.offset, line.bytes.len());
+            if let Some(watched) = &self.watched {
+                watched.begin(line.offset, line.bytes.len());
+            }
             self.decoder.decode(line.bytes, |event| {
                 match event {
                     Ok(event) => outcome
@@ -57,13 +79,53 @@ impl<'a> Observer<'a> {
                 Ok::<_, PipelineError>(())
             })?;
         }
-        self.watched.end();
+        if let Some(watched) = &self.watched {
+            watched.end();
+        }
         Ok(outcome)
     }
 }
 
+impl<'a> From<Option<&'a Tokenizer>> for Means<'a> {
+    fn from(tokenizer: Option<&'a Tokenizer>) -> Self {
+        tokenizer.map_or(Self::Nothing, Self::Tokenizer)
+    }
+}
+
+impl<'a> Means<'a> {
+    fn one(
+        self,
+        count: impl FnOnce(&'a Tokenizer) -> Result<Counted, EngineError>,
+    ) -> Result<TokenCount, EngineError> {
+        match self {
+            Self::Tokenizer(tokenizer) => Ok(count(tokenizer)?.into()),
+            Self::Later => Ok(TokenCount::Pending),
+            Self::Nothing => Ok(TokenCount::Nothing),
+        }
+    }
+
+    /// A text and the part of it after the first chunk.
+    fn both(
+        self,
+        count: impl FnOnce(&'a Tokenizer) -> Result<(Counted, Counted), EngineError>,
+    ) -> Result<Tokens, EngineError> {
+        let (whole, after_first_chunk) = match self {
+            Self::Tokenizer(tokenizer) => {
+                let (whole, after) = count(tokenizer)?;
+                (whole.into(), after.into())
+            }
+            Self::Later => (TokenCount::Pending, TokenCount::Pending),
+            Self::Nothing => (TokenCount::Nothing, TokenCount::Nothing),
+        };
+        Ok(Tokens {
+            whole,
+            after_first_chunk,
+        })
+    }
+}
+
 struct Counter<'a> {
-    tokenizer: Option<&'a Tokenizer>,
+    means: Means<'a>,
     after_first_chunk: bool,
     /// A sample's output, its chunks joined.
     text: String,
@@ -92,45 +154,44 @@ impl Counter<'_> {
     fn tokens(&mut self, event: &Event) -> Result<Tokens, EngineError> {
         match &event.data {
             Data::Prompt(prompt) if event.kind.is_issued() => {
-                let _ = fault::point("count.text");
+                self.reached();
                 self.isl(prompt, event.conversation_id)
             }
             Data::Output(output) if event.kind.is_complete() => {
-                let _ = fault::point("count.text");
+                self.reached();
                 self.osl(output)
             }
             _ => Ok(Tokens::default()),
         }
     }
 
+    /// A text is about to be counted.
+    fn reached(&self) {
+        if !matches!(self.means, Means::Later) {
+            let _ = fault::point("count.text");
+        }
+    }
+
     /// Token ids, else text, else messages (`metrics_table.py`, `IslTrigger`).
     fn isl(&mut self, prompt: &Prompt, conversation_id: &str) -> Result<Tokens, EngineError> {
-        let whole = match (prompt, self.tokenizer) {
-            (
-                Prompt {
-                    token_ids: Some(ids),
-                    ..
-                },
-                _,
-            ) => TokenCount::Counted {
+        let conversation = conversation(conversation_id);
+        let whole = match prompt {
+            Prompt {
+                token_ids: Some(ids),
+                ..
+            } => TokenCount::Counted {
                 tokens: *ids as u64,
                 fallback: None,
             },
-            (
-                Prompt {
-                    text: Some(text), ..
-                },
-                Some(tokenizer),
-            ) if !text.is_empty() => tokenizer
-                .conversation_text(conversation(conversation_id), text)?
-                .into(),
-            (
-                Prompt {
-                    messages: Some(messages),
-                    ..
-                },
-                Some(tokenizer),
-            ) => {
+            Prompt {
+                text: Some(text), ..
+            } if !text.is_empty() => self
+                .means
+                .one(|tokenizer| tokenizer.conversation_text(conversation, text))?,
+            Prompt {
+                messages: Some(messages),
+                ..
+            } => self.means.one(|tokenizer| {
                 let parts = PromptParts {
                     messages: messages.to_value(),
                     tools: prompt.tools.map(|tools| tools.to_value()),
@@ -140,10 +201,8 @@ impl Counter<'_> {
                     chat_template: prompt.chat_template,
                     tool_choice: prompt.tool_choice.map(|choice| choice.to_value()),
                 };
-                tokenizer
-                    .prompt(conversation(conversation_id), &parts)?
-                    .into()
-            }
+                tokenizer.prompt(conversation, &parts)
+            })?,
             _ => TokenCount::Nothing,
         };
         Ok(Tokens {
@@ -155,30 +214,28 @@ impl Counter<'_> {
     /// All parts and the parts after the first chunk, through the template when there is more
     /// than text (`metrics_table.py`, `OslTrigger` and `TpotTrigger`).
     fn osl(&mut self, output: &Output) -> Result<Tokens, EngineError> {
-        let Some(tokenizer) = self.tokenizer else {
+        if matches!(self.means, Means::Nothing) {
             return Ok(Tokens::default());
-        };
+        }
         self.text.clear();
         let second = output.output.join_into(&mut self.text);
         if output.is_structured() {
-            return self.message(tokenizer, output);
+            return self.message(output);
         }
         let text = self.text.as_str();
-        let (whole, rest) = match text.len() {
-            0 => return Ok(Tokens::default()),
-            len if !self.after_first_chunk || second == len => (tokenizer.text(text)?, None),
-            _ => {
-                let (whole, rest) = tokenizer.text_with_tail(text, second)?;
-                (whole, Some(rest))
-            }
-        };
-        Ok(Tokens {
-            whole: whole.into(),
-            after_first_chunk: rest.map(Into::into).unwrap_or_default(),
-        })
+        match text.len() {
+            0 => Ok(Tokens::default()),
+            len if !self.after_first_chunk || second == len => Ok(Tokens {
+                whole: self.means.one(|tokenizer| tokenizer.text(text))?,
+                ..Tokens::default()
+            }),
+            _ => self
+                .means
+                .both(|tokenizer| tokenizer.text_with_tail(text, second)),
+        }
     }
 
-    fn message(&self, tokenizer: &Tokenizer, output: &Output) -> Result<Tokens, EngineError> {
+    fn message(&self, output: &Output) -> Result<Tokens, EngineError> {
         let mut reasoning = String::new();
         let second = output
             .reasoning()
@@ -195,7 +252,7 @@ impl Counter<'_> {
         };
         if !self.after_first_chunk {
             return Ok(Tokens {
-                whole: tokenizer.message(&whole)?.into(),
+                whole: self.means.one(|tokenizer| tokenizer.message(&whole))?,
                 ..Tokens::default()
             });
         }
@@ -205,11 +262,8 @@ impl Counter<'_> {
             skip_first_tool_chunk: output.starts_with_tool_call(),
             ..whole
         };
-        let (whole, after) = tokenizer.message_pair(&whole, &after)?;
-        Ok(Tokens {
-            whole: whole.into(),
-            after_first_chunk: after.into(),
-        })
+        self.means
+            .both(|tokenizer| tokenizer.message_pair(&whole, &after))
     }
 }
 

@@ -38,9 +38,23 @@ const SHOWN_DAMAGED_LINES: usize = 10;
 /// Lost samples that are named.
 const NAMED_LOST_SAMPLES: usize = 10;
 
+/// What of a log a record keeps. A log that is followed has two: what its events say at once, and what its texts come
+/// to when they are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// Everything.
+    #[default]
+    Whole,
+    /// Everything but the series of tokens.
+    Timing,
+    /// The series of tokens.
+    Tokens,
+}
+
 /// Everything that grows while a log is read, in log order.
 #[derive(Debug, Default)]
 pub struct Record {
+    part: Part,
     table: Table,
     latency_ns: Series<i64>,
     isl: Series<i64>,
@@ -58,7 +72,23 @@ pub struct Record {
     damaged_lines: Vec<DamagedLine>,
     fallbacks: BTreeMap<u16, Occurrences>,
     failures: BTreeMap<u16, Occurrences>,
+    /// Texts that a report needs, counted or not.
+    texts: u64,
     pending: u64,
+    /// Texts that nobody came to count.
+    uncounted: u64,
+}
+
+/// The series of a record.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the report's names say it")]
+pub struct AllSeries<'a> {
+    pub latency_ns: &'a Series<i64>,
+    pub isl: &'a Series<i64>,
+    pub osl: &'a Series<i64>,
+    pub ttft_ns: &'a Series<i64>,
+    pub chunk_delta_ns: &'a Series<i64>,
+    pub tpot_ns: &'a Series<f64>,
 }
 
 /// What a record says once the log is at its end.
@@ -84,6 +114,8 @@ pub struct Finished {
     pub fallbacks: BTreeMap<u16, Occurrences>,
     /// Texts without a count, likewise.
     pub failures: BTreeMap<u16, Occurrences>,
+    /// Texts that nobody came to count: the work was stopped before.
+    pub uncounted: u64,
     /// What else is odd.
     pub anomalies: Anomalies,
     /// Tracked samples that never completed.
@@ -133,23 +165,94 @@ impl Record {
             after_first_chunk,
             tpot_ns,
         } = self.table.apply(seen);
-        self.ttft_ns.extend(ttft_ns);
-        self.chunk_delta_ns.extend(chunk_delta_ns);
-        self.latency_ns.extend(latency_ns);
-        self.tpot_ns.extend(tpot_ns);
-        if let Some(tokens) = self.counted(isl, offset) {
-            self.isl.push(tokens);
-        }
-        if let Some(tokens) = self.counted(osl, offset) {
-            self.osl.push(tokens);
-        }
+        let (isl, osl) = (self.counted(isl, offset), self.counted(osl, offset));
         self.counted(after_first_chunk, offset);
+        if self.part != Part::Tokens {
+            self.ttft_ns.extend(ttft_ns);
+            self.chunk_delta_ns.extend(chunk_delta_ns);
+            self.latency_ns.extend(latency_ns);
+        }
+        if self.part != Part::Timing {
+            self.tpot_ns.extend(tpot_ns);
+            self.isl.extend(isl);
+            self.osl.extend(osl);
+        }
+    }
+
+    /// A record with nothing in it.
+    pub fn of(part: Part) -> Self {
+        Self {
+            part,
+            ..Self::default()
+        }
+    }
+
+    /// The whole of a log from its parts. Where fewer texts are counted than were seen, the others are pending.
+    pub fn join(timing: Self, tokens: Self) -> Self {
+        let uncounted = timing.texts.saturating_sub(tokens.texts);
+        Self {
+            part: Part::Whole,
+            isl: tokens.isl,
+            osl: tokens.osl,
+            tpot_ns: tokens.tpot_ns,
+            tokens: tokens.tokens,
+            fallbacks: tokens.fallbacks,
+            failures: tokens.failures,
+            pending: tokens.pending + uncounted,
+            uncounted,
+            ..timing
+        }
+    }
+
+    /// The counters as of now.
+    pub fn counters(&self) -> Counters {
+        counters(&self.table)
+    }
+
+    /// The series as of now.
+    pub fn series(&self) -> AllSeries<'_> {
+        AllSeries {
+            latency_ns: &self.latency_ns,
+            isl: &self.isl,
+            osl: &self.osl,
+            ttft_ns: &self.ttft_ns,
+            chunk_delta_ns: &self.chunk_delta_ns,
+            tpot_ns: &self.tpot_ns,
+        }
+    }
+
+    /// Tracked samples in flight.
+    pub fn in_flight(&self) -> u64 {
+        self.table.in_flight() as u64
+    }
+
+    /// Texts that a report needs, counted or not.
+    pub fn texts(&self) -> u64 {
+        self.texts
+    }
+
+    /// Events so far.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Whether `session.started` was seen.
+    pub fn started(&self) -> bool {
+        self.table.started()
+    }
+
+    /// Whether `session.ended` was seen.
+    pub fn ended(&self) -> bool {
+        self.table.ended()
     }
 
     /// The tokens to record for `count`, if any; tallies fallbacks and failures.
     fn counted(&mut self, count: TokenCount, offset: u64) -> Option<i64> {
+        if count != TokenCount::Nothing {
+            self.texts += 1;
+        }
         match count {
-            TokenCount::Nothing => None,
+            TokenCount::Nothing | TokenCount::Pending => None,
             TokenCount::Failed(reason) => {
                 self.failures.entry(reason).or_default().add(offset);
                 self.pending += 1;
@@ -222,6 +325,7 @@ impl Record {
             damaged_lines: self.damaged_lines,
             fallbacks: self.fallbacks,
             failures: self.failures,
+            uncounted: self.uncounted,
             anomalies,
             lost: self.table.in_flight() as u64,
             lost_samples: self.table.oldest_in_flight(NAMED_LOST_SAMPLES),

@@ -1,14 +1,11 @@
 //! The date that chat templates see. The client renders at the end of a run, so a recount on another
 //! day must not show today's.
 
-use std::fs;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-
-use super::Log;
 
 /// A run's date, in local time as Python's `datetime.now()`, and where it was taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,21 +17,15 @@ pub struct RunDate {
 }
 
 impl RunDate {
-    /// `given`, else when the log was last written: the client writes it until the run ends. Event
+    /// `given`, else when the log was last written, `modified`: the client writes it until the run ends. Event
     /// timestamps are of a clock that knows no date.
-    pub fn resolve(given: Option<DateTime>, log: &Log) -> Self {
+    pub fn resolve(given: Option<DateTime>, modified: Option<SystemTime>) -> Self {
         if let Some(now) = given {
             return Self {
                 now,
                 source: "given by --date",
             };
         }
-        let modified = match log {
-            Log::Path(path) => fs::metadata(path)
-                .and_then(|metadata| metadata.modified())
-                .ok(),
-            Log::Stdin => None,
-        };
         match modified.and_then(local) {
             Some(now) => Self {
                 now,

@@ -13,6 +13,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -34,6 +35,20 @@ const CREATIONS: usize = 4;
 
 /// Links followed before a path is taken for a loop; the kernel's own limit.
 const MAX_LINKS: usize = 40;
+
+/// Temporary files that this process may have at the moment.
+static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes the temporary files of this process, for one that is about to end without dropping anything. While the
+/// result lives none is made.
+#[must_use]
+pub fn remove_temporaries() -> impl Sized {
+    let temporaries = TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in &*temporaries {
+        let _ = fs::remove_file(path);
+    }
+    temporaries
+}
 
 /// A file could not be written; what it held is still there, but where the action says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -339,11 +354,17 @@ fn write_temporary(
 /// A new temporary file for `target`, locked where there are locks.
 fn create_locked(target: &Path, mode: &Permissions) -> io::Result<NamedTempFile> {
     for _ in 0..CREATIONS {
-        let temporary = tempfile::Builder::new()
-            .prefix(&temporary_prefix(target))
-            .suffix(".tmp")
-            .permissions(mode.clone())
-            .tempfile_in(folder_of(target))?;
+        let temporary = {
+            let mut known = TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|path| path.exists());
+            let made = tempfile::Builder::new()
+                .prefix(&temporary_prefix(target))
+                .suffix(".tmp")
+                .permissions(mode.clone())
+                .tempfile_in(folder_of(target))?;
+            known.push(made.path().to_owned());
+            made
+        };
         let locked = temporary.as_file().try_lock();
         // Between creation and lock it looks left behind: somebody who tidies up may be at it, or be done with it.
         let taken = matches!(locked, Err(TryLockError::WouldBlock));
@@ -573,6 +594,30 @@ mod tests {
         assert_eq!(fs::read(&backup).unwrap(), b"first");
         assert_eq!(fs::metadata(&backup).unwrap().mode() & 0o777, 0o600);
         assert_eq!(names(&folder), ["a.json", "a.orig.json"]);
+    }
+
+    #[test]
+    fn temporary_files_go_on_request() {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("a");
+        let prepared = prepare(&path, b"new").unwrap().unwrap();
+        prepare(&folder.path().join("b"), b"new")
+            .unwrap()
+            .unwrap()
+            .put()
+            .unwrap()
+            .sync()
+            .unwrap();
+        assert_eq!(names(&folder).len(), 2);
+        // Only this test's: others make theirs at the same time.
+        let mine: Vec<_> = TEMPORARIES
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|path| path.starts_with(folder.path()) && path.exists())
+            .cloned()
+            .collect();
+        assert_eq!(mine, [prepared.temporary.path()]);
     }
 
     #[test]

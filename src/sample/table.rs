@@ -23,6 +23,8 @@ pub enum TokenCount {
     },
     /// It has no count, for the reason of this number in the same list: it stays pending.
     Failed(u16),
+    /// It was only looked at: it will be counted later, if ever.
+    Pending,
 }
 
 /// The token counts that an event can bring.
@@ -235,6 +237,11 @@ impl Table {
     /// What was odd so far.
     pub fn anomalies(&self) -> &Anomalies {
         &self.anomalies
+    }
+
+    /// Whether `session.started` was seen.
+    pub fn started(&self) -> bool {
+        self.session_started_ns.is_some()
     }
 
     /// Whether `session.ended` was seen.

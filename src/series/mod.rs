@@ -8,9 +8,11 @@
 mod beta;
 mod early_stopping;
 mod histogram;
+mod live;
 mod stat;
 mod values;
 
 pub use histogram::Bucket;
+pub use live::Live;
 pub use stat::{EARLY_STOPPING_LEN, Number, PERCENTILES, Stat};
 pub use values::{FloatSeries, IntSeries, Series};

@@ -41,6 +41,18 @@ pub enum Number {
     Float(f64),
 }
 
+impl From<i64> for Number {
+    fn from(value: i64) -> Self {
+        Self::Int(value.into())
+    }
+}
+
+impl From<f64> for Number {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
 impl Number {
     /// The nearest double.
     pub fn to_f64(self) -> f64 {

@@ -64,6 +64,12 @@ impl<T: Copy> Series<T> {
         self.chunks.iter().flatten().copied()
     }
 
+    /// The values that were recorded after the first `count`, in their order.
+    pub fn iter_from(&self, count: usize) -> impl Iterator<Item = T> + '_ {
+        let chunks = self.chunks.iter().skip(count / CHUNK_LEN);
+        chunks.flatten().skip(count % CHUNK_LEN).copied()
+    }
+
     /// All values in one piece, sorted. A chunk is let go as soon as it is copied.
     fn into_sorted(self, order: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
         let mut sorted = Vec::with_capacity(self.len());

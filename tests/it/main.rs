@@ -7,6 +7,7 @@ mod cli;
 mod docs;
 #[cfg(all(target_os = "linux", debug_assertions))]
 mod faults;
+mod follow;
 #[path = "../fuzz/bodies/mod.rs"]
 mod fuzz;
 mod fuzz_replay;

@@ -174,6 +174,7 @@ impl Run {
             streaming: self.options.streaming,
             early_stopping: self.options.early_stopping,
             most_bytes: None,
+            watched: true,
             sizes: BatchSizes {
                 batch_bytes: 10_000,
                 ..BatchSizes::new(2)

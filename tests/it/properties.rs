@@ -37,6 +37,7 @@ fn figures(sizes: BatchSizes) -> String {
         early_stopping: true,
         sizes,
         most_bytes: None,
+        watched: true,
     };
     let log = Log::open(&fixture("run_chat/events.jsonl")).unwrap();
     let finished = pipeline::run(log, &job, |_, _| {}).unwrap();

@@ -1,0 +1,113 @@
+//! A series that still grows, at a glance: exact sums and extremes, percentiles within three significant digits.
+
+use hdrhistogram::Histogram;
+
+use super::stat::Number;
+use super::values::Series;
+
+/// An hour in nanoseconds: the reference's bounds (`aggregator.py`, `_NS_HDR_HIGH`); what is beyond counts as that.
+const MOST: u64 = 3_600_000_000_000;
+const DIGITS: u8 = 3;
+
+/// What is known of a series so far.
+#[derive(Clone, Debug)]
+pub struct Live {
+    spread: Histogram<u64>,
+    taken: usize,
+    total: Number,
+}
+
+impl Default for Live {
+    #[allow(clippy::expect_used, reason = "the bounds are constants")]
+    fn default() -> Self {
+        Self {
+            spread: Histogram::new_with_bounds(1, MOST, DIGITS).expect("the bounds are in order"),
+            taken: 0,
+            total: Number::Int(0),
+        }
+    }
+}
+
+impl Live {
+    /// Takes what was recorded since. A series that is shorter than it was has started again.
+    pub fn catch_up<T: Copy + Into<Number>>(&mut self, series: &Series<T>) {
+        if series.len() < self.taken {
+            *self = Self::default();
+        }
+        for value in series.iter_from(self.taken) {
+            let value: Number = value.into();
+            self.total = match (self.total, value) {
+                (Number::Int(total), Number::Int(value)) => Number::Int(total + value),
+                (total, value) => Number::Float(total.to_f64() + value.to_f64()),
+            };
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it saturates"
+            )]
+            self.spread
+                .saturating_record((value.to_f64() as u64).max(1));
+        }
+        self.taken = series.len();
+    }
+
+    /// Values so far.
+    pub fn count(&self) -> u64 {
+        self.taken as u64
+    }
+
+    /// Their sum.
+    pub fn total(&self) -> f64 {
+        self.total.to_f64()
+    }
+
+    /// Their mean; 0 of none.
+    pub fn mean(&self) -> f64 {
+        self.total() / self.count().max(1) as f64
+    }
+
+    /// A percentile, from 0 to 100.
+    pub fn percentile(&self, percent: f64) -> f64 {
+        self.spread.value_at_quantile(percent / 100.0) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_near_and_the_mean_is_exact() {
+        let mut live = Live::default();
+        let mut series = Series::<i64>::new();
+        for n in 0..200_000_i64 {
+            series.push(n * 1000);
+            if n % 70_001 == 0 {
+                live.catch_up(&series);
+            }
+        }
+        live.catch_up(&series);
+        assert_eq!(live.count(), 200_000);
+        assert!((live.mean() - 99_999_500.0).abs() < 1e-3, "{}", live.mean());
+        for percent in [1.0, 50.0, 90.0, 99.9] {
+            let exact = percent / 100.0 * 200_000_000.0;
+            let got = live.percentile(percent);
+            assert!((got / exact - 1.0).abs() < 2e-3, "p{percent}: {got}");
+        }
+    }
+
+    #[test]
+    fn odd_values_and_new_starts_are_taken() {
+        let mut live = Live::default();
+        let check = |live: &mut Live, values: &[f64], count, mean: f64| {
+            let series: Series<f64> = values.iter().copied().collect();
+            live.catch_up(&series);
+            assert_eq!(live.count(), count);
+            assert!((live.mean() - mean).abs() < 1e-9, "{}", live.mean());
+        };
+        check(&mut live, &[], 0, 0.0);
+        check(&mut live, &[-5.0, 0.0, 1e30], 3, (1e30 - 5.0) / 3.0);
+        check(&mut live, &[2.0], 1, 2.0);
+        assert!((live.percentile(50.0) - 2.0).abs() < 1e-9);
+    }
+}
