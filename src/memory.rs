@@ -1,60 +1,37 @@
 //! Memory that the process has, and what happens when there is none.
 
-use std::alloc::{GlobalAlloc, Layout};
 use std::fs;
 use std::io::{Write, stderr};
+use std::thread;
 
-/// An allocator that ends the process with one line and exit code 2 when `A` has no memory, where the standard library
-/// would abort it. Nothing is half written, so it may end anywhere.
-pub struct OrExit<A>(
-    /// Where memory comes from.
-    pub A,
-);
+use crate::exit;
 
-// SAFETY: every call is passed on as it came; what is returned is never null, or what `A` returned.
-unsafe impl<A: GlobalAlloc> GlobalAlloc for OrExit<A> {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the contract, which is the same one.
-        got(unsafe { self.0.alloc(layout) }, layout.size())
-    }
+/// As much as the first thread of a process commonly has.
+const STACK_BYTES: usize = 8 << 20;
 
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
-        got(unsafe { self.0.alloc_zeroed(layout) }, layout.size())
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above.
-        got(unsafe { self.0.realloc(at, layout, size) }, size)
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { self.0.dealloc(at, layout) }
-    }
-}
-
-#[inline]
-fn got(memory: *mut u8, bytes: usize) -> *mut u8 {
-    if memory.is_null() {
-        no_memory(bytes);
-    }
-    memory
-}
-
-/// Says so without asking for memory.
+/// Ends the process with a line and an exit code where memory cannot be had, without asking for any. Nothing is half
+/// written, so it may end anywhere.
 #[cold]
-#[allow(clippy::exit, reason = "there is no way to go on")]
-fn no_memory(bytes: usize) -> ! {
-    let mut line = [0; 160];
-    let mut rest = &mut line[..];
-    let _ = writeln!(
-        rest,
-        "error: the system refuses {bytes} more bytes of memory; raise its limit, or use fewer --threads or --max-memory"
-    );
-    let left = rest.len();
-    let _ = stderr().write_all(&line[..line.len() - left]);
-    signal_hook::low_level::exit(crate::exit::FAILED.into())
+pub fn exit_without() -> ! {
+    let line = b"error: the system has no more memory for this; raise its limit, or use fewer --threads or --max-memory\n";
+    let _ = stderr().write_all(line);
+    signal_hook::low_level::exit(exit::FAILED.into())
+}
+
+/// Runs a command on a thread whose stack is there as a whole, and returns its exit code. The stack of a process's first
+/// thread grows when it is touched, and where the system has no memory for that, it ends the process with a signal.
+pub fn on_whole_stack(command: impl FnOnce() -> u8 + Send + 'static) -> u8 {
+    let thread = thread::Builder::new()
+        .name("main".into())
+        .stack_size(STACK_BYTES)
+        .spawn(command);
+    let (what, why) = match thread.map(thread::JoinHandle::join) {
+        Ok(Ok(code)) => return code,
+        Ok(Err(_)) => ("internal error, please report it", "it panicked".into()),
+        Err(error) => ("the system refuses even one thread", error.to_string()),
+    };
+    let _ = writeln!(stderr(), "error: {what}: {why}");
+    exit::FAILED
 }
 
 /// The process's own memory, without pages of files, which the kernel may take back.
@@ -91,22 +68,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_that_of_the_allocator_within() {
-        use std::alloc::System;
-        let allocator = OrExit(System);
-        let layout = |bytes| Layout::from_size_align(bytes, 16).unwrap();
-        // SAFETY: layouts are not empty, every pointer is freed once and with the layout it has by then, and what is read
-        // was written, by us or as zeros.
-        unsafe {
-            let zeros = allocator.alloc_zeroed(layout(48));
-            assert_eq!(std::slice::from_raw_parts(zeros, 48), [0; 48]);
-            allocator.dealloc(zeros, layout(48));
-            let bytes = allocator.alloc(layout(16));
-            bytes.write_bytes(7, 16);
-            let more = allocator.realloc(bytes, layout(16), 1 << 16);
-            assert_eq!(std::slice::from_raw_parts(more, 16), [7; 16]);
-            allocator.dealloc(more, layout(1 << 16));
-        }
+    fn a_command_gives_its_code_and_a_panic_is_a_failure() {
+        assert_eq!(on_whole_stack(|| 3), 3);
+        assert_eq!(on_whole_stack(|| panic!("of a test")), exit::FAILED);
     }
 
     #[test]

@@ -189,16 +189,20 @@ impl Engine {
         expected_text_bytes: u64,
     ) -> Result<Self, EngineError> {
         // The referee is needed in any case: it loads while this thread reads the rules and loads the fast engine.
+        // Where the system refuses the thread, it loads afterwards.
         std::thread::scope(|scope| {
-            let referee = scope.spawn(|| Referee::load(json));
+            let referee = std::thread::Builder::new().spawn_scoped(scope, || Referee::load(json));
             let shape = Shape::read(json).map_err(EngineError::Json)?;
             let fast = match unfit(&shape, choice, expected_text_bytes) {
                 Some(reason) if choice == Choice::Fast => return Err(EngineError::Refused(reason)),
                 Some(reason) => Err(reason.to_owned()),
                 None => Ok(Fast::load(json)),
             };
+            let referee = match referee {
+                Ok(loading) => loading.join(),
+                Err(_) => Ok(Referee::load(json)),
+            };
             let referee = referee
-                .join()
                 .unwrap_or_else(|payload| Err(EngineError::panicked("tokenizers", &*payload)))?;
             let checked = fast.map(|fast| {
                 let fast = fast?;

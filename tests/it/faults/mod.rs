@@ -50,7 +50,12 @@ pub fn skip(why: &str) {
 
 /// One line of the table.
 pub fn row(fault: &str, outcome: &Outcome, state: &str) {
-    println!("| {fault} | {} | {state} |", outcome.ended);
+    say(fault, &outcome.ended, state);
+}
+
+/// The same, of many runs.
+pub fn say(fault: &str, ended: &str, state: &str) {
+    println!("| {fault} | {ended} | {state} |");
 }
 
 /// One run of the binary, to be started.
