@@ -46,7 +46,7 @@ fn a_lock_ends_with_its_process() {
 }
 
 #[test]
-fn a_signal_ends_it_with_its_code_and_the_old_summary() {
+fn a_signal_ends_it_with_its_code_and_a_whole_summary() {
     use rustix::process::Signal;
     let expected = Expected::with(&[]);
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
@@ -58,8 +58,9 @@ fn a_signal_ends_it_with_its_code_and_the_old_summary() {
             trial.go_on();
             let outcome = trial.finish();
             assert_eq!(outcome.code, Some(code), "{outcome:?}");
-            assert_eq!(expected.check_whole(&run, point), "old");
-            row(&format!("{signal:?} at {point}"), &outcome, "old summary");
+            // Another thread takes the signal, so the one that writes may come a step further.
+            let state = format!("{} summary", expected.check_whole(&run, point));
+            row(&format!("{signal:?} at {point}"), &outcome, &state);
             expected.check_mended(&run, &[], point);
         }
     }
