@@ -39,7 +39,8 @@ mod armed {
         }
         match fault.what.as_str() {
             "kill" => Ok(kill_process(getpid(), Signal::KILL)?),
-            "stop" => Ok(kill_process(getpid(), Signal::STOP)?),
+            // Sent to this thread: no other takes it, while this one goes on.
+            "stop" => signal_hook::low_level::raise(signal_hook::consts::SIGSTOP),
             "hang" => loop {
                 std::thread::park();
             },
