@@ -262,7 +262,8 @@ pub struct Following {
     /// Follow a run while it goes on, and write its exact report when it ends
     ///
     /// RUN is a log, or a run directory, whose log the client keeps in memory until the run ends; without RUN it is the
-    /// newest live log. The report is written into the run directory, or where --output says.
+    /// newest live log. The report is written into the run directory, or where --output says. Meanwhile a table on the
+    /// terminal shows how the run stands; its percentiles are within 3 digits, those of the report are exact.
     #[arg(long, visible_alias = "tail", conflicts_with = "check")]
     pub follow: bool,
 
@@ -275,7 +276,7 @@ pub struct Following {
     #[arg(long, value_name = "N", default_value = "1", requires = "follow")]
     pub live_threads: usize,
 
-    /// Say so often how the run stands, where stderr is no terminal
+    /// Say so often how the run stands: in a line where stderr is no terminal, or as JSON with --format json
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, requires = "follow")]
     pub interval: Duration,
 

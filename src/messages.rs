@@ -4,6 +4,8 @@
 //! terminal; elsewhere there are plain lines. Colours go through `anstream`, which respects
 //! `NO_COLOR` and what the terminal can do.
 
+mod screen;
+
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write, stderr};
@@ -13,6 +15,8 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::cli::{Color, Display as DisplayFlags};
+
+pub use screen::{Screen, leave};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +82,21 @@ impl Messages {
         }
     }
 
+    /// How things stand, for those who do not look at a terminal.
+    pub fn status(&self, text: impl Display) {
+        if self.verbosity >= Verbosity::Normal {
+            let text = harmless(&text.to_string());
+            let _ = screen::instead(|| writeln!(anstream::stderr(), "{text}"));
+        }
+    }
+
+    /// Lines that are drawn again and again; `None` where that is not wanted or not possible.
+    pub fn screen(&self) -> Option<Screen> {
+        (self.verbosity >= Verbosity::Normal)
+            .then(Screen::on_stderr)
+            .flatten()
+    }
+
     /// A progress display over `total_bytes` of log, if known.
     pub fn progress(&self, total_bytes: Option<u64>) -> Progress {
         let shown = self.verbosity >= Verbosity::Normal && stderr().is_terminal();
@@ -120,12 +139,12 @@ fn rate(tokens: u64, elapsed: Duration) -> String {
 /// A line on stderr; a closed stderr is no reason to stop.
 fn print(style: Style, label: &str, text: &str) {
     let text = harmless(text);
-    let _ = writeln!(anstream::stderr(), "{style}{label}{style:#} {text}");
+    let _ = screen::instead(|| writeln!(anstream::stderr(), "{style}{label}{style:#} {text}"));
 }
 
 /// Names come from files that anybody may have written: their control characters are shown, not sent to a terminal,
 /// and of a very long text the middle is left out.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let count = text.chars().count();
     let left_out = MOST_SHOWN / 2..count.saturating_sub(MOST_SHOWN / 2);
     let mut shown = String::with_capacity(text.len().min(4 * MOST_SHOWN));

@@ -4,11 +4,11 @@
 //! the log has ended ([`drain`]), and the one here waits for them, shows how the run stands and minds the clock. When it
 //! has waited long enough, or a signal comes, it takes what is recorded by then; whoever is still at work is left alone.
 
+mod display;
 mod drain;
 mod figures;
 mod gather;
 mod lane;
-mod lines;
 mod signals;
 mod watcher;
 
@@ -32,10 +32,10 @@ use crate::messages::Messages;
 use crate::pipeline::{Following, Job};
 use crate::plan::{Live, RunPlan};
 use crate::report::State;
+use display::Display;
 use figures::Phase;
 use gather::Gather;
 use lane::{End, Lane};
-use lines::Lines;
 use signals::{Signal, Signals};
 
 /// So often it is looked how the run stands.
@@ -214,17 +214,21 @@ impl<'a> Follow<'a> {
         Self: 'a,
     {
         let mut gather = Gather::default();
-        let mut lines = Lines::new(self.messages, self.cli.following.interval);
+        let mut display = Display::new(
+            &self.cli.display,
+            self.messages,
+            self.cli.following.interval,
+            &self.live.log().display().to_string(),
+        );
         let mut look = |phase| {
             let length_bytes = self.length_bytes.load(SeqCst);
             gather.look(&self.following, phase, length_bytes)
         };
-        let (why, end) = self.wait(threads, inbox, |phase| lines.show(&look(phase)))?;
+        let (why, end) = self.wait(threads, inbox, |phase| display.show(&look(phase)))?;
         self.stop.store(true, SeqCst);
-        lines.finish(&look(match why {
-            Why::Signal(_) => Phase::Interrupted,
-            _ if end != Some(End::Ended) => Phase::Interrupted,
-            _ => Phase::Complete,
+        display.finish(&look(match why {
+            Why::Counted(_) if end == Some(End::Ended) => Phase::Complete,
+            _ => Phase::Interrupted,
         }));
         self.report(why, end, started)
     }

@@ -324,7 +324,7 @@ fn a_signal_while_the_run_is_live_leaves_a_report_of_what_there_is() {
             let args = ["--interval", "0.02", "--live-threads", threads];
             let mut followed = Followed::start(&run, "run/events.jsonl", &args, &[]);
             followed.until("completed");
-            let pending = if threads == "0" { "," } else { " 0 pending" };
+            let pending = if threads == "0" { "," } else { " pending 0" };
             followed.until(pending);
             followed.signal(signal);
             let outcome = followed.finish();

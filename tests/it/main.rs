@@ -19,4 +19,5 @@ mod recompute;
 mod slow;
 mod structured;
 mod support;
+mod terminal;
 mod tidy;

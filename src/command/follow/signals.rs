@@ -1,14 +1,15 @@
-//! SIGINT and SIGTERM: the first asks for a report of what there is, the second ends the process at once.
+//! SIGINT and SIGTERM: the first asks for a report of what there is, the second ends the process at once. SIGTSTP, which
+//! stops it for a while, finds the terminal in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::iterator;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGTSTP, SIGXFSZ};
+use signal_hook::{iterator, low_level};
 
-use crate::exit;
 use crate::report::atomic;
+use crate::{exit, messages};
 
 /// A signal that asks to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +33,14 @@ impl Signals {
         signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let signals = Self::default();
         let reported = Arc::clone(&signals.reported);
-        let mut stream = iterator::Signals::new([SIGINT, SIGTERM])?;
+        let mut stream = iterator::Signals::new([SIGINT, SIGTERM, SIGTSTP])?;
         let take = move || {
             for number in stream.forever() {
+                if number == SIGTSTP {
+                    messages::leave();
+                    let _stopped_meanwhile = low_level::emulate_default_handler(number);
+                    continue;
+                }
                 let signal = Signal::of(number);
                 if reported.swap(false, SeqCst) {
                     tell(signal);
@@ -71,6 +77,7 @@ impl Signal {
 /// Ends the process without waiting for anybody; no temporary file is left.
 #[allow(clippy::exit, reason = "the threads at work are not waited for")]
 pub(super) fn leave(code: u8) -> ! {
+    messages::leave();
     let _none_is_made = atomic::remove_temporaries();
     std::process::exit(code.into())
 }

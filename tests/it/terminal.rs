@@ -1,0 +1,355 @@
+//! The live table of a followed run on a pseudo-terminal.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::Run;
+
+/// A machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A run whose log is written by the test, followed on a terminal.
+struct Terminal {
+    /// Kept as long as its files are needed.
+    _run: Run,
+    log: File,
+    /// What is not written yet.
+    rest: Vec<u8>,
+    master: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What the terminal received.
+struct Seen {
+    screen: vt100::Parser,
+    bytes: Vec<u8>,
+}
+
+impl Terminal {
+    fn follow(size: (u16, u16), arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let run = Run::text();
+        let rest = run.bytes("events.jsonl");
+        let log = File::create(run.path("events.jsonl")).unwrap();
+        let pair = native_pty_system().openpty(pty(size)).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tok-recompute"));
+        command.args(["--follow", "run", "--tokenizer"]);
+        command.arg(run.tokenizer());
+        command.args(arguments);
+        command.cwd(run.around());
+        command.env("TERM", "xterm-256color");
+        command.env_remove("NO_COLOR");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        let seen = Arc::new(Mutex::new(Seen {
+            screen: vt100::Parser::new(size.1, size.0, 1000),
+            bytes: Vec::new(),
+        }));
+        let mut output = pair.master.try_clone_reader().unwrap();
+        let read = Arc::clone(&seen);
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // Once the other side is closed reading is an error.
+            while let Ok(count @ 1..) = output.read(&mut bytes) {
+                let mut seen = read.lock().unwrap();
+                seen.screen.process(&bytes[..count]);
+                seen.bytes.extend_from_slice(&bytes[..count]);
+            }
+        });
+        Self {
+            _run: run,
+            log,
+            rest,
+            master: pair.master,
+            child,
+            seen,
+        }
+    }
+
+    /// Writes so many more lines of the log.
+    fn write(&mut self, lines: usize) {
+        let ends = self
+            .rest
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'\n');
+        let end = ends.map(|(at, _)| at + 1).take(lines).last().unwrap();
+        self.log.write_all(&self.rest[..end]).unwrap();
+        self.rest.drain(..end);
+    }
+
+    fn resize(&self, size: (u16, u16)) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.screen.screen_mut().set_size(size.1, size.0);
+        self.master.resize(pty(size)).unwrap();
+    }
+
+    fn rows(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        let contents = seen.screen.screen().contents();
+        contents
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.seen.lock().unwrap().bytes.clone()
+    }
+
+    /// The rows of the screen as soon as they are as wanted.
+    #[track_caller]
+    fn wait(&self, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let rows = self.rows();
+            if wanted(&rows) {
+                return rows;
+            }
+            assert!(Instant::now() < until, "{}", rows.join("\n"));
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Presses keys.
+    fn press(&self, keys: &[u8]) {
+        self.master.take_writer().unwrap().write_all(keys).unwrap();
+    }
+
+    /// Waits until what was received ends so.
+    #[track_caller]
+    fn wait_for_bytes(&self, end: &[u8]) {
+        let until = Instant::now() + PATIENCE;
+        while !self.bytes().ends_with(end) {
+            assert!(Instant::now() < until);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Writes what is left; the exit code, and the screen at the end.
+    fn finish(&mut self) -> (u32, Vec<String>) {
+        self.log.write_all(&self.rest).unwrap();
+        self.end()
+    }
+
+    /// The exit code, and the screen at the end.
+    fn end(&mut self) -> (u32, Vec<String>) {
+        let until = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < until, "{}", self.rows().join("\n"));
+            thread::sleep(Duration::from_millis(20));
+        };
+        let rows = self.wait(|rows| count(rows, "written: ") == 1);
+        (status.exit_code(), rows)
+    }
+
+    /// Nothing is left behind: the cursor is there, on a line of its own, and what the next one writes is as ever.
+    #[track_caller]
+    fn is_clean(&self) {
+        let seen = self.seen.lock().unwrap();
+        let screen = seen.screen.screen();
+        assert!(!screen.hide_cursor() && !screen.alternate_screen());
+        let (row, column) = screen.cursor_position();
+        let rows: Vec<String> = screen.rows(0, screen.size().1).collect();
+        let (above, below) = rows.split_at(row.into());
+        assert!(above.last().is_some_and(|row| !row.is_empty()));
+        assert!(below.iter().all(String::is_empty) && column == 0);
+        assert!(seen.bytes.ends_with(b"\n"));
+        let mode = |what: &[u8]| {
+            seen.bytes
+                .windows(what.len())
+                .filter(|at| *at == what)
+                .count()
+        };
+        assert_eq!(mode(b"\x1b[?7l"), mode(b"\x1b[?7h"));
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pty((cols, rows): (u16, u16)) -> PtySize {
+    PtySize {
+        rows,
+        cols,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
+}
+
+fn count(rows: &[String], start: &str) -> usize {
+    rows.iter().filter(|row| row.starts_with(start)).count()
+}
+
+fn has(rows: &[String], text: &str) -> bool {
+    rows.iter().any(|row| row.contains(text))
+}
+
+/// Whether text was styled.
+fn styled(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let ends = |part: &str| {
+        part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';')
+            .starts_with('m')
+    };
+    text.split("\u{1b}[").skip(1).any(ends)
+}
+
+#[test]
+fn the_table_fits_the_terminal_at_all_times() {
+    let mut terminal = Terminal::follow((100, 40), &[], &[]);
+    terminal.write(60);
+    let rows = terminal.wait(|rows| count(rows, "live") == 1 && has(rows, "run  "));
+    assert!(has(
+        &rows,
+        "issued   completed      failed   in flight     counted     pending"
+    ));
+    assert!(has(
+        &rows,
+        "count        mean         p50         p90         p99"
+    ));
+    for metric in ["TTFT", "TPOT", "latency", "ISL", "OSL"] {
+        assert_eq!(count(&rows, metric), 1, "{metric}");
+    }
+    let header = |rows: &[String]| {
+        let header = rows.iter().find(|row| row.ends_with("p99"));
+        header.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    for (width, expected) in [
+        (60, Some("count mean p50 p90 p99")),
+        (59, Some("count mean p50 p99")),
+        (45, Some("count p50 p99")),
+        (31, Some("p50 p99")),
+        (25, None),
+        (9, None),
+        (120, Some("count mean p50 p90 p99")),
+    ] {
+        terminal.resize((width, 40));
+        terminal.write(5);
+        let rows =
+            terminal.wait(|rows| header(rows).as_deref() == expected && count(rows, "live") == 1);
+        assert!(rows.len() <= 40, "{width}");
+    }
+    terminal.resize((100, 8));
+    terminal.wait(|rows| rows.len() == 8 && count(rows, "live") == 1 && !has(rows, "OSL"));
+    terminal.resize((100, 40));
+    terminal.wait(|rows| count(rows, "live") == 1 && count(rows, "OSL") == 1);
+    let (code, rows) = terminal.finish();
+    assert_eq!(
+        (code, count(&rows, "complete"), count(&rows, "live")),
+        (0, 1, 0)
+    );
+    terminal.is_clean();
+    assert!(styled(&terminal.bytes()));
+}
+
+#[test]
+fn colour_is_left_out_where_it_is_not_wanted() {
+    let check = |arguments: &[&str], variables: &[(&str, &str)], colour: bool| {
+        let mut terminal = Terminal::follow((80, 40), arguments, variables);
+        terminal.write(60);
+        terminal.wait(|rows| count(rows, "live") == 1);
+        assert_eq!(terminal.finish().0, 0);
+        assert_eq!(styled(&terminal.bytes()), colour, "{arguments:?}");
+        terminal.is_clean();
+    };
+    check(&[], &[("NO_COLOR", "1")], false);
+    check(&["--color", "never"], &[], false);
+    check(&["--color", "always"], &[("NO_COLOR", "1")], true);
+}
+
+#[test]
+fn a_terminal_whose_cursor_does_not_move_gets_lines() {
+    let mut terminal = Terminal::follow((300, 40), &["--interval", "1"], &[("TERM", "dumb")]);
+    terminal.write(60);
+    terminal.wait(|rows| has(rows, "live 0:00:0") && has(rows, " · issued "));
+    let (code, rows) = terminal.finish();
+    assert_eq!((code, count(&rows, "complete 0:00:0")), (0, 1));
+    assert!(!terminal.bytes().contains(&0x1b));
+}
+
+#[test]
+fn quiet_shows_no_table() {
+    let mut terminal = Terminal::follow((100, 40), &["--quiet"], &[]);
+    terminal.write(60);
+    thread::sleep(Duration::from_millis(500));
+    let (code, rows) = terminal.finish();
+    assert_eq!(
+        (code, count(&rows, "live"), count(&rows, "complete")),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn an_interrupt_leaves_a_clean_terminal() {
+    let mut terminal = Terminal::follow((100, 40), &[], &[]);
+    terminal.write(100);
+    terminal.wait(|rows| count(rows, "live") == 1);
+    terminal.press(b"\x03");
+    let (code, rows) = terminal.end();
+    assert_eq!(
+        (code, count(&rows, "interrupted"), count(&rows, "live")),
+        (130, 1, 0)
+    );
+    terminal.is_clean();
+}
+
+#[test]
+fn a_stop_leaves_a_clean_terminal_too() {
+    let mut terminal = Terminal::follow((100, 60), &[], &[]);
+    terminal.write(60);
+    terminal.wait(|rows| count(rows, "live") == 1);
+    terminal.press(b"\x1a");
+    terminal.wait_for_bytes(b"h\r\r\n");
+    terminal.is_clean();
+    terminal.write(60);
+    let pid = terminal
+        .child
+        .process_id()
+        .and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+    thread::sleep(Duration::from_millis(100));
+    kill_process(pid.unwrap(), Signal::CONT).unwrap();
+    terminal.wait(|rows| count(rows, "live") == 2);
+    let (code, rows) = terminal.finish();
+    assert_eq!(
+        (code, count(&rows, "live"), count(&rows, "complete")),
+        (0, 1, 1)
+    );
+    terminal.is_clean();
+}
+
+#[test]
+fn json_is_one_object_a_moment_and_then_the_record() {
+    let run = Run::text();
+    let outcome = run.recompute(&["--follow", "--format", "json"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let lines = outcome.stdout.lines();
+    let objects: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [moments @ .., record] = objects.as_slice() else {
+        panic!("nothing on stdout");
+    };
+    assert_eq!(record["tool"], "tok-recompute");
+    let last = moments.last().unwrap();
+    assert_eq!(last["phase"], "complete");
+    assert_eq!(last["pending"], 0);
+    assert!(last["time"].is_string());
+    assert!(last["osl"]["p99"].is_number());
+}
