@@ -1,9 +1,11 @@
 //! The command line as typed: flags, their help, and nothing that depends on a run.
 
+use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, ValueEnum, ValueHint};
 use jiff::civil::DateTime;
 
@@ -73,6 +75,7 @@ Examples:
   tok-recompute results/run_17
   tok-recompute results/run_17 --tokenizer ~/models/Llama-3.1-8B-Instruct --dry-run
   tok-recompute results/*/ --write summary,report,snapshot
+  tok-recompute results/run_17 --samples rows.parquet
   tok-recompute results/run_17 --check
   tok-recompute --follow results/run_18 --output report.json
   tok-recompute 'results/*' --check --against baseline --tolerance '*=5%,tps>=-2%' --junit check.xml";
@@ -189,6 +192,10 @@ pub struct Writing {
     #[arg(long)]
     pub dry_run: bool,
 
+    /// Write a row for every tracked sample to PATH.csv or PATH.parquet, also with --dry-run and --check
+    #[arg(long, value_name = "PATH", value_parser = table_path(), conflicts_with = "follow", value_hint = ValueHint::FilePath)]
+    pub samples: Option<PathBuf>,
+
     /// Which files: `summary`, `report` (report.txt), `snapshot` (metrics/final_snapshot.json)
     #[arg(
         long,
@@ -198,6 +205,17 @@ pub struct Writing {
         value_name = "FILES"
     )]
     pub write: Vec<Artifact>,
+}
+
+/// A path whose name says in which form a table is to be written.
+fn table_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        let form = path.extension().map(OsStr::to_ascii_lowercase);
+        match form.as_deref().and_then(OsStr::to_str) {
+            Some("csv" | "parquet") => Ok(path),
+            _ => Err("expected a name that ends in .csv or .parquet"),
+        }
+    })
 }
 
 /// A file that a recompute can write.

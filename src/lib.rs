@@ -16,6 +16,7 @@ pub mod count;
 pub mod cores;
 pub mod series;
 pub mod report;
+pub mod export;
 
 mod double;
 mod exact;

@@ -4,6 +4,7 @@
 mod following;
 mod observe;
 mod record;
+mod rows;
 
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
@@ -14,10 +15,12 @@ use crate::event::Damage;
 use crate::fault;
 use crate::log::{BatchSizes, LINE_BYTES, Log, LogError, Piece};
 use crate::memory::Usage;
+use crate::report::atomic::WriteError;
 
 pub use following::{Following, Stop};
 use observe::{Means, Observer};
 pub use record::{AllSeries, BatchOutcome, DamagedLine, Finished, Part, Record};
+pub use rows::{RowMaker, RowSink};
 
 /// What a run's log is turned into figures with.
 #[derive(Clone, Copy)]
@@ -78,6 +81,9 @@ pub enum PipelineError {
         /// Its length.
         len_bytes: u64,
     },
+    /// Rows cannot be written.
+    #[error(transparent)]
+    Rows(#[from] WriteError),
     /// A defect of ours: caught, and reported instead of a number.
     #[error("internal error at batch {} of the log", .0.index)]
     Panicked(#[source] OrderedError),
@@ -94,16 +100,32 @@ const LONG_BATCHES: usize = 8;
 pub fn run(
     log: Log,
     job: &Job,
-    mut progress: impl FnMut(u64, u64) + Send,
+    progress: impl FnMut(u64, u64) + Send,
 ) -> Result<Finished, PipelineError> {
+    run_with_rows(log, job, progress, None)
+}
+
+/// As [`run`]; if there is a sink, it gets a [`Row`](crate::sample::Row) for every tracked sample.
+pub fn run_with_rows(
+    log: Log,
+    job: &Job,
+    mut progress: impl FnMut(u64, u64) + Send,
+    sink: Option<&mut dyn RowSink>,
+) -> Result<Finished, PipelineError> {
+    let labelled = sink.is_some();
+    let streamed = job.streaming != Some(false);
+    let mut rows = match sink {
+        Some(sink) => Some(RowMaker::begin(sink, streamed)?),
+        None => None,
+    };
     let mut record = Record::default();
     let mut cut = None;
     let mut batches = log.batches(job.sizes);
-    let observer = || job.observer(job.tokenizer.into());
+    let observer = || job.observer(job.tokenizer.into()).labelled(labelled);
     let ended = extend(&mut batches, job, observer, |outcome| match outcome {
         Ok(batch) => {
             let (bytes, tokens) = record.so_far();
-            job.take(&mut record, batch)?;
+            job.take(&mut record, batch, rows.as_mut())?;
             let (bytes_now, tokens_now) = record.so_far();
             progress(bytes_now - bytes, tokens_now - tokens);
             ControlFlow::Continue(())
@@ -118,6 +140,7 @@ pub fn run(
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => {
             batches.still_whole()?;
+            rows.map_or(Ok(()), RowMaker::finish)?;
             let finished = record.finish(job.streaming, job.early_stopping, cut);
             job.within_memory(0, finished.bytes).map(|()| finished)
         }
@@ -159,14 +182,23 @@ impl Job<'_> {
     }
 
     /// Records a batch, if there is room for it.
-    fn take(&self, record: &mut Record, batch: BatchOutcome) -> ControlFlow<PipelineError> {
+    fn take(
+        &self,
+        record: &mut Record,
+        batch: BatchOutcome,
+        rows: Option<&mut RowMaker>,
+    ) -> ControlFlow<PipelineError> {
         let _ = fault::point("pipeline.record");
-        let growth_bytes = record.growth_bytes(batch.observations.len());
+        let samples = batch.observations.len();
+        let of_rows = rows.as_ref().map_or(0, |rows| rows.growth_bytes(samples));
+        let growth_bytes = record.growth_bytes(samples) + of_rows;
         if let Err(error) = self.within_memory(growth_bytes, record.so_far().0) {
             return ControlFlow::Break(error);
         }
-        record.take(batch);
-        ControlFlow::Continue(())
+        match record.take(batch, rows) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error.into()),
+        }
     }
 
     /// That there is room for `growth_bytes` more than what is in use.

@@ -209,6 +209,7 @@ pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, Unresolved>>, PlanError>
         for (flag, path) in [
             ("--summary", &cli.writing.summary),
             ("--output", &cli.writing.output),
+            ("--samples", &cli.writing.samples),
         ] {
             if path.is_some() {
                 return Err(PlanError::OneFileForSeveralRuns(flag));

@@ -18,12 +18,14 @@ use self::checked::{Checked, Document};
 use self::diagnosis::Diagnosis;
 use self::rules::Rules;
 use super::count::{self, Counted, Counter};
+use super::samples::Samples;
 use super::tokenizer::Loaded;
 use super::verdict::Verdict;
 use super::{caught, show};
 use crate::cli::{Cli, Format};
 use crate::cores::Pools;
 use crate::messages::Messages;
+use crate::pipeline::RowSink;
 use crate::plan::{RunPlan, Unresolved};
 use crate::report::check::{Comparison, Fields, Kind, Tolerances, compare};
 use crate::{exit, report};
@@ -96,7 +98,12 @@ impl Check<'_> {
         let before = baseline.as_ref().map(|baseline| &baseline.fields);
         self.rules.must_match(&[&own, before.unwrap_or(&own)])?;
 
-        let counted = self.counter.count(plan)?;
+        let mut samples = Samples::asked(self.cli);
+        let rows = samples.as_mut().map(|samples| samples as &mut dyn RowSink);
+        let counted = self.counter.count(plan, rows)?;
+        if let Some(samples) = samples.map(Samples::finish).transpose()?.flatten() {
+            samples.put()?.sync()?;
+        }
         let verdict = Verdict::of(&counted.finished);
         for line in &verdict.damaged_lines {
             self.messages.note(format!("{}: {line}", plan.name));

@@ -14,7 +14,7 @@ use crate::cores::Pools;
 use crate::log::{BatchSizes, Log};
 use crate::memory::Usage;
 use crate::messages::Messages;
-use crate::pipeline::{self, Finished, Job, PipelineError};
+use crate::pipeline::{self, Finished, Job, PipelineError, RowSink};
 use crate::plan::RunPlan;
 use crate::report::{self, RunFacts};
 
@@ -54,8 +54,12 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// Counts everything with the tokenizer that the plan asks for.
-    pub fn count(&mut self, plan: &RunPlan) -> anyhow::Result<Counted> {
+    /// Counts everything with the tokenizer that the plan asks for; if there is a sink, rows go into it.
+    pub fn count(
+        &mut self,
+        plan: &RunPlan,
+        rows: Option<&mut dyn RowSink>,
+    ) -> anyhow::Result<Counted> {
         for warning in &plan.warnings {
             self.messages.warn(warning);
         }
@@ -71,14 +75,14 @@ impl<'a> Counter<'a> {
             .tokenizers
             .get(plan, &self.cli.counting, text_bytes, self.messages)?;
         let load_tokenizer = started.elapsed().as_secs_f64();
-        let mut counted = self.settle(plan, log, loaded)?;
+        let mut counted = self.settle(plan, log, loaded, rows)?;
         counted.seconds.load_tokenizer = load_tokenizer;
         Ok(counted)
     }
 
     /// Counts everything with another tokenizer.
     pub fn count_with(&mut self, plan: &RunPlan, loaded: Loaded) -> anyhow::Result<Counted> {
-        self.settle(plan, open(plan)?, Some(loaded))
+        self.settle(plan, open(plan)?, Some(loaded), None)
     }
 
     /// Counts everything; once more with the referee when the engines disagree.
@@ -87,10 +91,12 @@ impl<'a> Counter<'a> {
         plan: &RunPlan,
         log: Log,
         loaded: Option<Loaded>,
+        mut rows: Option<&mut dyn RowSink>,
     ) -> anyhow::Result<Counted> {
         let means = means(self.cli, self.messages, self.pools)?;
         let started = Instant::now();
-        let first = self.pass(plan, log, loaded.as_ref(), &means);
+        let first_rows = rows.as_mut().map(|rows| &mut **rows as &mut dyn RowSink);
+        let first = self.pass(plan, log, loaded.as_ref(), &means, first_rows);
         let (finished, loaded, recounted_because) = match (first, loaded) {
             (Err(error @ PipelineError::Count { .. }), Some(fast))
                 if !fast.is_referee() && plan.log.is_file() =>
@@ -99,7 +105,7 @@ impl<'a> Counter<'a> {
                 self.messages
                     .warn(format!("recounting everything with the referee: {why}"));
                 let referee = self.tokenizers.referee(&fast)?;
-                let finished = self.pass(plan, open(plan)?, Some(&referee), &means)?;
+                let finished = self.pass(plan, open(plan)?, Some(&referee), &means, rows)?;
                 (finished, Some(referee), Some(why))
             }
             (finished, loaded) => (finished?, loaded, None),
@@ -123,6 +129,7 @@ impl<'a> Counter<'a> {
         log: Log,
         loaded: Option<&Loaded>,
         means: &Means,
+        rows: Option<&mut dyn RowSink>,
     ) -> Result<Finished, PipelineError> {
         let job = Job {
             pools: means.fewer.as_ref().unwrap_or(self.pools),
@@ -134,7 +141,8 @@ impl<'a> Counter<'a> {
             watched: true,
         };
         let progress = self.messages.progress(log.len_bytes());
-        pipeline::run(log, &job, |bytes, tokens| progress.advance(bytes, tokens))
+        let advance = |bytes, tokens| progress.advance(bytes, tokens);
+        pipeline::run_with_rows(log, &job, advance, rows)
     }
 }
 

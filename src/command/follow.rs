@@ -318,7 +318,7 @@ impl<'a> Follow<'a> {
             stopped,
             seconds: means.seconds,
         };
-        let code = outcome::conclude(self.cli, self.messages, &plan, counted, started)?;
+        let code = outcome::conclude(self.cli, self.messages, &plan, counted, None, started)?;
         Ok(signal.map_or(code, |signal| signal.code))
     }
 

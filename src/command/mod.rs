@@ -9,6 +9,7 @@ mod outcome;
 mod record;
 mod recompute;
 mod rewrite;
+mod samples;
 mod table;
 mod tokenizer;
 mod verdict;

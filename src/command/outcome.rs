@@ -18,6 +18,7 @@ use crate::exit;
 use crate::messages::Messages;
 use crate::pipeline::Finished;
 use crate::plan::{self, RunPlan};
+use crate::report::atomic::Prepared;
 use crate::report::lock::RunLock;
 use crate::report::{self, Attachments};
 
@@ -44,20 +45,21 @@ pub(super) fn lock(plan: &RunPlan, messages: Messages) -> anyhow::Result<RunLock
     Ok(lock)
 }
 
-/// Writes and shows what was counted since `started`; the exit code. The run is locked.
+/// Writes and shows what was counted since `started`, with the `samples`; the exit code. The run is locked.
 pub(super) fn conclude(
     cli: &Cli,
     messages: Messages,
     plan: &RunPlan,
     mut counted: Counted,
+    samples: Option<Prepared>,
     started: Instant,
 ) -> anyhow::Result<u8> {
     let files = render(plan, &counted.finished)?;
     counted.seconds.total = started.elapsed().as_secs_f64();
-    let record = record(plan, counted, &files)?;
+    let record = record(plan, counted, &files, samples.as_ref())?;
     let mut json = serde_json::to_string_pretty(&record)?;
     json.push('\n');
-    if let Some(error) = rewrite::write(plan, &files, json.as_bytes())? {
+    if let Some(error) = rewrite::write(plan, &files, json.as_bytes(), samples)? {
         let why = chain(&error);
         messages.warn(format!(
             "a power cut may bring old files back: {why}; run it again"
@@ -71,7 +73,12 @@ pub(super) fn conclude(
     })
 }
 
-fn record(plan: &RunPlan, counted: Counted, files: &Files) -> anyhow::Result<Record> {
+fn record(
+    plan: &RunPlan,
+    counted: Counted,
+    files: &Files,
+    samples: Option<&Prepared>,
+) -> anyhow::Result<Record> {
     let Counted {
         finished,
         loaded,
@@ -97,7 +104,7 @@ fn record(plan: &RunPlan, counted: Counted, files: &Files) -> anyhow::Result<Rec
         version: env!("CARGO_PKG_VERSION"),
         run: plan.name.clone(),
         verdict,
-        written: rewrite::names(plan),
+        written: rewrite::names(plan, samples.map(Prepared::path)),
         log: LogRecord {
             path: plan.log.to_string(),
             bytes: finished.bytes,

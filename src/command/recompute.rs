@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use super::count::Counter;
 use super::outcome;
+use super::samples::Samples;
 use crate::cli::Cli;
 use crate::cores::Pools;
 use crate::messages::Messages;
+use crate::pipeline::RowSink;
 use crate::plan::RunPlan;
 
 /// Recomputes runs, one after the other.
@@ -29,7 +31,10 @@ impl<'a> Recompute<'a> {
     pub fn run(&mut self, plan: &RunPlan) -> anyhow::Result<u8> {
         let started = Instant::now();
         let _lock = outcome::lock(plan, self.messages)?;
-        let counted = self.counter.count(plan)?;
-        outcome::conclude(self.cli, self.messages, plan, counted, started)
+        let mut samples = Samples::asked(self.cli);
+        let rows = samples.as_mut().map(|samples| samples as &mut dyn RowSink);
+        let counted = self.counter.count(plan, rows)?;
+        let samples = samples.map(Samples::finish).transpose()?.flatten();
+        outcome::conclude(self.cli, self.messages, plan, counted, samples, started)
     }
 }

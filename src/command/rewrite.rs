@@ -16,12 +16,13 @@ pub(super) struct Files {
     pub snapshot: Vec<u8>,
 }
 
-/// What will be written of the report, for the record.
-pub(super) fn names(plan: &RunPlan) -> Vec<String> {
+/// What will be written of the report, and the `samples`, for the record.
+pub(super) fn names(plan: &RunPlan, samples: Option<&Path>) -> Vec<String> {
     let targets = &plan.targets;
     [&targets.report, &targets.snapshot, &targets.summary]
         .into_iter()
-        .flatten()
+        .filter_map(Option::as_deref)
+        .chain(samples)
         .map(|path| path.display().to_string())
         .collect()
 }
@@ -32,6 +33,7 @@ pub(super) fn write(
     plan: &RunPlan,
     files: &Files,
     record: &[u8],
+    samples: Option<Prepared>,
 ) -> anyhow::Result<Option<WriteError>> {
     let targets = &plan.targets;
     let mut original = None;
@@ -48,7 +50,7 @@ pub(super) fn write(
         None => Ok(None),
     };
     let summary = ready(&targets.summary, &files.summary)?;
-    let mut prepared = Vec::new();
+    let mut prepared = Vec::from_iter(samples);
     prepared.extend(ready(&targets.report, files.report.as_bytes())?);
     prepared.extend(ready(&targets.snapshot, &files.snapshot)?);
     prepared.extend(ready(&targets.record, record)?);

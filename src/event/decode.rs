@@ -88,8 +88,10 @@ fn event<'t, 'l>(tape: &'t [Node<'l>], shortened: bool) -> Result<Event<'t, 'l>,
         timestamp_ns: 0,
         sample_uuid: "",
         conversation_id: "",
+        turn: None,
         data: Data::None,
         finish_reason: None,
+        worker_id: None,
     };
     for (key, value) in root.members() {
         match key {
@@ -100,10 +102,11 @@ fn event<'t, 'l>(tape: &'t [Node<'l>], shortened: bool) -> Result<Event<'t, 'l>,
             "timestamp_ns" => timestamp_ns = Some(timestamp(value)?),
             "sample_uuid" => event.sample_uuid = string(value)?,
             "conversation_id" => event.conversation_id = string(value)?,
-            "turn" if !value.is_null() => integer(value)?,
+            "turn" if value.is_null() => event.turn = None,
+            "turn" => event.turn = integer(value)?,
             "data" => event.data = data(value, shortened)?,
             "finish_reason" => event.finish_reason = Some(string(value)?),
-            "worker_id" => integer(value)?,
+            "worker_id" => event.worker_id = integer(value)?,
             _ => {}
         }
     }
@@ -124,11 +127,12 @@ fn string<'l>(value: Json<'_, 'l>) -> Result<&'l str, Damage> {
     value.as_str().ok_or(Damage::BadField)
 }
 
-fn integer(value: Json<'_, '_>) -> Result<(), Damage> {
-    if value.is_integer() {
-        Ok(())
-    } else {
-        Err(Damage::BadField)
+/// An integer of any size; `None` if it needs more than 64 bits.
+fn integer(value: Json<'_, '_>) -> Result<Option<i64>, Damage> {
+    match value.node() {
+        Node::Static(StaticNode::I64(n)) => Ok(Some(n)),
+        Node::Static(StaticNode::U64(n)) => Ok(i64::try_from(n).ok()),
+        _ => Err(Damage::BadField),
     }
 }
 

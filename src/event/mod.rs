@@ -83,10 +83,14 @@ pub struct Event<'t, 'l> {
     pub sample_uuid: &'l str,
     /// Which conversation; `""` outside multi-turn runs.
     pub conversation_id: &'l str,
+    /// Which turn of it; `None` as well for one beyond 64 bits.
+    pub turn: Option<i64>,
     /// The payload.
     pub data: Data<'t, 'l>,
     /// Why generation stopped, when the server said.
     pub finish_reason: Option<&'l str>,
+    /// Which of the client's workers saw it; `None` as well for one beyond 64 bits.
+    pub worker_id: Option<i64>,
 }
 
 /// The payload of an event.

@@ -210,7 +210,8 @@ impl Share {
             Err(error) => return ControlFlow::Break(Break::Failed(error)),
         };
         let bytes = batch.bytes;
-        job.take(&mut self.record, batch).map_break(Break::Failed)?;
+        job.take(&mut self.record, batch, None)
+            .map_break(Break::Failed)?;
         self.offset += bytes;
         ControlFlow::Continue(())
     }

@@ -10,16 +10,17 @@ use super::PipelineError;
 use super::record::BatchOutcome;
 use crate::cores::panic_message;
 use crate::count::{Counted, EngineError, MessageParts, PromptParts, Tokenizer};
-use crate::event::{Data, Decoder, Event, Output, Prompt};
+use crate::event::{Data, Decoder, Event, Json, Output, Prompt};
 use crate::fault;
 use crate::log::Batch;
-use crate::sample::{Observation, SampleId, TokenCount, Tokens};
+use crate::sample::{Form, Labels, Observation, SampleId, TokenCount, Tokens};
 use crate::watch::Watched;
 
 /// One thread's decoder and buffers.
 pub(super) struct Observer<'a> {
     decoder: Decoder,
     counter: Counter<'a>,
+    labelled: bool,
     watched: Option<Watched>,
 }
 
@@ -45,8 +46,14 @@ impl<'a> Observer<'a> {
         Self {
             decoder: Decoder::default(),
             counter,
+            labelled: false,
             watched: None,
         }
+    }
+
+    /// The same, for rows, which take labels.
+    pub(super) fn labelled(self, labelled: bool) -> Self {
+        Self { labelled, ..self }
     }
 
     /// The same, for work that must not go on for ever.
@@ -71,9 +78,13 @@ impl<'a> Observer<'a> {
             }
             self.decoder.decode(line.bytes, |event| {
                 match event {
-                    Ok(event) => outcome
-                        .observations
-                        .push(self.counter.observe(event, line.offset)?),
+                    Ok(event) => {
+                        let seen = self.counter.observe(event, line.offset)?;
+                        outcome.observations.push(seen);
+                        if self.labelled {
+                            outcome.labels.push(labels(event));
+                        }
+                    }
                     Err(damage) => outcome.damaged.push((outcome.lines, line.offset, damage)),
                 }
                 Ok::<_, PipelineError>(())
@@ -107,6 +118,7 @@ impl<'a> Means<'a> {
     /// A text and the part of it after the first chunk.
     fn both(
         self,
+        form: Form,
         count: impl FnOnce(&'a Tokenizer) -> Result<(Counted, Counted), EngineError>,
     ) -> Result<Tokens, EngineError> {
         let (whole, after_first_chunk) = match self {
@@ -120,6 +132,7 @@ impl<'a> Means<'a> {
         Ok(Tokens {
             whole,
             after_first_chunk,
+            form: Some(form),
         })
     }
 }
@@ -175,39 +188,38 @@ impl Counter<'_> {
     /// Token ids, else text, else messages (`metrics_table.py`, `IslTrigger`).
     fn isl(&mut self, prompt: &Prompt, conversation_id: &str) -> Result<Tokens, EngineError> {
         let conversation = conversation(conversation_id);
-        let whole = match prompt {
+        let (whole, form) = match prompt {
             Prompt {
                 token_ids: Some(ids),
                 ..
-            } => TokenCount::Counted {
-                tokens: *ids as u64,
-                fallback: None,
-            },
+            } => {
+                let count = TokenCount::Counted {
+                    tokens: *ids as u64,
+                    fallback: None,
+                };
+                (count, Form::Ids)
+            }
             Prompt {
                 text: Some(text), ..
-            } if !text.is_empty() => self
-                .means
-                .one(|tokenizer| tokenizer.conversation_text(conversation, text))?,
+            } if !text.is_empty() => {
+                let count = |tokenizer: &Tokenizer| tokenizer.conversation_text(conversation, text);
+                (self.means.one(count)?, Form::Text)
+            }
             Prompt {
                 messages: Some(messages),
                 ..
-            } => self.means.one(|tokenizer| {
-                let parts = PromptParts {
-                    messages: messages.to_value(),
-                    tools: prompt.tools.map(|tools| tools.to_value()),
-                    chat_template_kwargs: prompt
-                        .chat_template_kwargs
-                        .map(|kwargs| kwargs.to_value()),
-                    chat_template: prompt.chat_template,
-                    tool_choice: prompt.tool_choice.map(|choice| choice.to_value()),
+            } => {
+                let count = |tokenizer: &Tokenizer| {
+                    tokenizer.prompt(conversation, &prompt_parts(prompt, messages))
                 };
-                tokenizer.prompt(conversation, &parts)
-            })?,
-            _ => TokenCount::Nothing,
+                (self.means.one(count)?, Form::Prompt)
+            }
+            _ => return Ok(Tokens::default()),
         };
         Ok(Tokens {
             whole,
             after_first_chunk: TokenCount::Nothing,
+            form: Some(form),
         })
     }
 
@@ -227,11 +239,12 @@ impl Counter<'_> {
             0 => Ok(Tokens::default()),
             len if !self.after_first_chunk || second == len => Ok(Tokens {
                 whole: self.means.one(|tokenizer| tokenizer.text(text))?,
-                ..Tokens::default()
+                after_first_chunk: TokenCount::Nothing,
+                form: Some(Form::Text),
             }),
-            _ => self
-                .means
-                .both(|tokenizer| tokenizer.text_with_tail(text, second)),
+            _ => self.means.both(Form::Text, |tokenizer| {
+                tokenizer.text_with_tail(text, second)
+            }),
         }
     }
 
@@ -253,7 +266,8 @@ impl Counter<'_> {
         if !self.after_first_chunk {
             return Ok(Tokens {
                 whole: self.means.one(|tokenizer| tokenizer.message(&whole))?,
-                ..Tokens::default()
+                after_first_chunk: TokenCount::Nothing,
+                form: Some(Form::Message),
             });
         }
         let after = MessageParts {
@@ -262,8 +276,9 @@ impl Counter<'_> {
             skip_first_tool_chunk: output.starts_with_tool_call(),
             ..whole
         };
-        self.means
-            .both(|tokenizer| tokenizer.message_pair(&whole, &after))
+        self.means.both(Form::Message, |tokenizer| {
+            tokenizer.message_pair(&whole, &after)
+        })
     }
 }
 
@@ -273,6 +288,27 @@ impl From<Counted> for TokenCount {
             Counted::Tokens { tokens, fallback } => Self::Counted { tokens, fallback },
             Counted::Failed(reason) => Self::Failed(reason),
         }
+    }
+}
+
+fn prompt_parts<'a>(prompt: &Prompt<'_, 'a>, messages: &Json) -> PromptParts<'a> {
+    PromptParts {
+        messages: messages.to_value(),
+        tools: prompt.tools.map(|tools| tools.to_value()),
+        chat_template_kwargs: prompt.chat_template_kwargs.map(|kwargs| kwargs.to_value()),
+        chat_template: prompt.chat_template,
+        tool_choice: prompt.tool_choice.map(|choice| choice.to_value()),
+    }
+}
+
+fn labels(event: &Event) -> Labels {
+    let conversation = event.conversation_id;
+    Labels {
+        // Once a sample is enough.
+        conversation: (event.kind.is_issued() && !conversation.is_empty())
+            .then(|| conversation.into()),
+        turn: event.turn,
+        worker: event.worker_id,
     }
 }
 

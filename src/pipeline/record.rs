@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use super::rows::RowMaker;
 use crate::event::{Damage, EventKind};
 use crate::log::LogError;
+use crate::report::atomic::WriteError;
 use crate::report::{Counters, Snapshot, State};
-use crate::sample::{Anomalies, Emissions, Observation, Occurrences, Table, TokenCount};
+use crate::sample::{Anomalies, Emissions, Labels, Observation, Occurrences, Table, TokenCount};
 use crate::series::Series;
 
 /// What one batch of lines came to.
@@ -18,6 +20,8 @@ pub struct BatchOutcome {
     pub lines: u64,
     /// Its events, in order.
     pub observations: Vec<Observation>,
+    /// What they say besides, one each, if rows are wanted.
+    pub labels: Vec<Labels>,
     /// Its damaged lines: line number within the batch, byte offset in the log, reason.
     pub damaged: Vec<(u64, u64, Damage)>,
 }
@@ -129,8 +133,12 @@ pub struct Finished {
 }
 
 impl Record {
-    /// Takes the next batch of the log.
-    pub fn take(&mut self, batch: BatchOutcome) {
+    /// Takes the next batch of the log; fails only if a row cannot be handed on.
+    pub fn take(
+        &mut self,
+        batch: BatchOutcome,
+        mut rows: Option<&mut RowMaker>,
+    ) -> Result<(), WriteError> {
         for (line, offset, damage) in batch.damaged {
             self.damage.entry(damage).or_default().add(offset);
             if self.damaged_lines.len() < SHOWN_DAMAGED_LINES {
@@ -144,18 +152,29 @@ impl Record {
         self.lines += batch.lines;
         self.events += batch.observations.len() as u64;
         self.bytes += batch.bytes;
+        let mut labels = batch.labels.into_iter();
         for seen in batch.observations {
-            self.observe(seen);
+            match (&mut rows, labels.next()) {
+                (Some(rows), Some(labels)) if !self.table.ended() => {
+                    let emitted = self.observe(seen.clone());
+                    rows.apply(&seen, labels, &emitted, self.table.window())?;
+                }
+                _ => {
+                    self.observe(seen);
+                }
+            }
         }
+        Ok(())
     }
 
-    fn observe(&mut self, seen: Observation) {
+    fn observe(&mut self, seen: Observation) -> Emissions {
         if self.table.ended() {
-            return;
+            return Emissions::default();
         }
         let offset = seen.offset;
         self.last_timestamp_ns = seen.timestamp_ns;
         self.saw_first_chunk |= seen.kind == EventKind::RecvFirst;
+        let emitted = self.table.apply(seen);
         let Emissions {
             ttft_ns,
             chunk_delta_ns,
@@ -164,7 +183,7 @@ impl Record {
             osl,
             after_first_chunk,
             tpot_ns,
-        } = self.table.apply(seen);
+        } = emitted;
         let (isl, osl) = (self.counted(isl, offset), self.counted(osl, offset));
         self.counted(after_first_chunk, offset);
         if self.part != Part::Tokens {
@@ -177,6 +196,7 @@ impl Record {
             self.isl.extend(isl);
             self.osl.extend(osl);
         }
+        emitted
     }
 
     /// A record with nothing in it.

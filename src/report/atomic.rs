@@ -9,7 +9,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -60,6 +60,11 @@ pub struct WriteError {
 }
 
 impl WriteError {
+    /// That the file at `path` could not be written.
+    pub fn writing(path: &Path, source: io::Error) -> Self {
+        Self::new("write", path, source)
+    }
+
     fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         Self {
@@ -73,14 +78,14 @@ impl WriteError {
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; make its folder writable, or write elsewhere with --output"
+            "; make its folder writable, or write elsewhere"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; make room, or write elsewhere with --output"
+            "; make room, or write elsewhere"
         }
         io::ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)",
         io::ErrorKind::CrossesDevices => {
-            "; a file is replaced by renaming, which does not work there: write elsewhere with --output"
+            "; a file is replaced by renaming, which does not work there: write elsewhere"
         }
         _ => "",
     }
@@ -132,7 +137,7 @@ pub fn prepare(path: &Path, bytes: &[u8]) -> Result<Option<Prepared>, WriteError
         return Ok(None);
     }
     let made = MadeFolder::of(&target).map_err(fail)?;
-    Prepared::new(path, target, bytes, old.as_ref(), made)
+    Prepared::new(path, target, |file| halves(file, bytes), old.as_ref(), made)
         .map(Some)
         .map_err(fail)
 }
@@ -152,7 +157,8 @@ pub fn prepare_original(path: &Path, backup: &Path) -> Result<Option<Prepared>, 
         Err(error) => return Err(fail(error)),
     };
     let target = backup.to_owned();
-    let prepared = Prepared::new(backup, target, &bytes, Some(&metadata), MadeFolder(None));
+    let write = |file: &mut File| halves(file, &bytes);
+    let prepared = Prepared::new(backup, target, write, Some(&metadata), MadeFolder(None));
     prepared
         .map(|prepared| {
             Some(Prepared {
@@ -182,13 +188,13 @@ impl Prepared {
     fn new(
         path: &Path,
         target: PathBuf,
-        bytes: &[u8],
+        write: impl FnOnce(&mut File) -> io::Result<()>,
         like: Option<&Metadata>,
         made: MadeFolder,
     ) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
-            temporary: write_temporary(&target, bytes, like)?,
+            temporary: write_temporary(&target, write, like)?,
             made,
             folder: File::open(folder_of(&target))?,
             target,
@@ -211,6 +217,68 @@ impl Prepared {
             path: self.path,
             folder: self.folder,
         })
+    }
+}
+
+/// New content that comes piece by piece, too much to keep in memory. It is in a file without a name, so that nothing
+/// is left of it however the process ends, until [`Draft::finish`] copies it to where [`prepare`] would have written it.
+#[derive(Debug)]
+pub struct Draft {
+    path: PathBuf,
+    target: PathBuf,
+    old: Option<Metadata>,
+    made: MadeFolder,
+    content: BufWriter<File>,
+}
+
+impl Draft {
+    /// No content yet, for the file at `path`.
+    pub fn begin(path: &Path) -> Result<Self, WriteError> {
+        let begin = || {
+            let target = resolve(path)?;
+            let old = metadata(&target)?;
+            let made = MadeFolder::of(&target)?;
+            let content = tempfile::tempfile_in(folder_of(&target))?;
+            Ok(Self {
+                path: path.to_owned(),
+                target,
+                old,
+                made,
+                content: BufWriter::new(content),
+            })
+        };
+        begin().map_err(|source| WriteError::writing(path, source))
+    }
+
+    /// All of the content, ready to be put in its place.
+    pub fn finish(self) -> Result<Prepared, WriteError> {
+        let Self {
+            path,
+            target,
+            old,
+            made,
+            content,
+        } = self;
+        let finish = || {
+            let mut content = content
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)?;
+            content.rewind()?;
+            let copy = |file: &mut File| io::copy(&mut content, file).map(|_| ());
+            Prepared::new(&path, target, copy, old.as_ref(), made)
+        };
+        finish().map_err(|source| WriteError::writing(&path, source))
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        fault::point("write.draft")?;
+        self.content.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.content.flush()
     }
 }
 
@@ -322,10 +390,18 @@ fn remove_left_behind(path: &Path) -> io::Result<bool> {
     Ok(left)
 }
 
-/// A synced temporary file beside `target` with the content `bytes` and mode and owner of `like`.
+/// Writes `bytes`, with a point where only half of them are.
+fn halves(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    file.write_all(first)?;
+    fault::point("write.more-bytes")?;
+    file.write_all(rest)
+}
+
+/// A synced temporary file beside `target` with what `write` makes its content, and mode and owner of `like`.
 fn write_temporary(
     target: &Path,
-    bytes: &[u8],
+    write: impl FnOnce(&mut File) -> io::Result<()>,
     like: Option<&Metadata>,
 ) -> io::Result<NamedTempFile> {
     fault::point("write.create")?;
@@ -334,10 +410,7 @@ fn write_temporary(
     let mut temporary = create_locked(target, &mode)?;
     let file = temporary.as_file_mut();
     fault::point("write.bytes")?;
-    let (first, rest) = bytes.split_at(bytes.len() / 2);
-    file.write_all(first)?;
-    fault::point("write.more-bytes")?;
-    file.write_all(rest)?;
+    write(file)?;
     fault::point("write.mode")?;
     if let Some(like) = like {
         // Only root can give a file away; a member of the group can keep the group.
@@ -446,220 +519,4 @@ fn sync(file: &File) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use tempfile::{TempDir, tempdir};
-
-    use super::*;
-
-    fn names(folder: &TempDir) -> Vec<String> {
-        let entries = fs::read_dir(folder.path()).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn replacing_keeps_the_mode_and_leaves_nothing_else() {
-        let folder = tempdir().unwrap();
-        let path = folder.path().join("a.json");
-        assert!(replace(&path, b"one").unwrap());
-        let umask_mode = fs::metadata(&path).unwrap().mode();
-        assert_ne!(umask_mode & 0o444, 0);
-        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
-        assert!(replace(&path, b"two").unwrap());
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o666);
-        assert_eq!(names(&folder), ["a.json"]);
-    }
-
-    #[test]
-    fn what_is_appended_leaves_what_was_there() {
-        let folder = tempdir().unwrap();
-        let path = folder.path().join("summary.md");
-        append(&path, b"one\n").unwrap();
-        append(&path, b"two\n").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
-        let error = append(folder.path(), b"x").unwrap_err();
-        assert!(error.to_string().starts_with("cannot add to "), "{error}");
-    }
-
-    #[test]
-    fn equal_bytes_are_not_written() {
-        let folder = tempdir().unwrap();
-        let path = folder.path().join("a.json");
-        replace(&path, b"same").unwrap();
-        let inode = fs::metadata(&path).unwrap().ino();
-        assert!(!replace(&path, b"same").unwrap());
-        assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
-        assert!(replace(&path, b"some").unwrap());
-        assert_ne!(fs::metadata(&path).unwrap().ino(), inode);
-    }
-
-    #[test]
-    fn links_stay_and_what_they_point_at_is_replaced() {
-        let folder = tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        fs::create_dir(at("data")).unwrap();
-        symlink("data/file", at("inner")).unwrap();
-        symlink("inner", at("outer")).unwrap();
-        for content in [b"one", b"two"] {
-            replace(&at("outer"), content).unwrap();
-            assert_eq!(fs::read(at("data/file")).unwrap(), content);
-            assert!(at("outer").is_symlink() && at("inner").is_symlink());
-        }
-        symlink("loop", at("loop")).unwrap();
-        assert!(
-            replace(&at("loop"), b"x")
-                .unwrap_err()
-                .to_string()
-                .starts_with("cannot write /")
-        );
-    }
-
-    #[test]
-    fn one_missing_folder_is_made_but_not_two() {
-        let folder = tempdir().unwrap();
-        assert!(replace(&folder.path().join("a/b"), b"x").unwrap());
-        assert!(replace(&folder.path().join("c/d/e"), b"x").is_err());
-        assert_eq!(names(&folder), ["a"]);
-    }
-
-    #[test]
-    fn what_is_prepared_and_not_put_leaves_nothing() {
-        let folder = tempdir().unwrap();
-        let (path, backup) = (folder.path().join("a"), folder.path().join("a.orig"));
-        fs::write(&path, "old").unwrap();
-        let prepared = prepare(&path, b"new").unwrap().unwrap();
-        let inside = prepare(&folder.path().join("made/b"), b"new").unwrap();
-        let original = prepare_original(&path, &backup).unwrap().unwrap();
-        assert_eq!(names(&folder).len(), 4);
-        drop((prepared, inside, original));
-        assert_eq!(names(&folder), ["a"]);
-        assert_eq!(fs::read(&path).unwrap(), b"old");
-    }
-
-    #[test]
-    fn a_backup_that_somebody_made_meanwhile_is_kept() {
-        let folder = tempdir().unwrap();
-        let (path, backup) = (folder.path().join("a"), folder.path().join("a.orig"));
-        fs::write(&path, "second").unwrap();
-        let original = prepare_original(&path, &backup).unwrap().unwrap();
-        fs::write(&backup, "first").unwrap();
-        original.put().unwrap().sync().unwrap();
-        assert_eq!(fs::read(&backup).unwrap(), b"first");
-        assert_eq!(names(&folder), ["a", "a.orig"]);
-        // What is no file keeps nothing.
-        fs::remove_file(&backup).unwrap();
-        fs::create_dir(&backup).unwrap();
-        let error = keep_original(&path, &backup).unwrap_err();
-        assert_eq!(error.source.kind(), io::ErrorKind::IsADirectory);
-    }
-
-    #[test]
-    fn what_is_no_file_is_left_alone() {
-        let folder = tempdir().unwrap();
-        let error = replace(folder.path(), b"x").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("cannot write {}", folder.path().display())
-        );
-        assert_eq!(error.source.kind(), io::ErrorKind::IsADirectory);
-        assert_eq!(
-            replace(Path::new("/dev/null"), b"x")
-                .unwrap_err()
-                .source
-                .kind(),
-            io::ErrorKind::InvalidInput
-        );
-    }
-
-    #[test]
-    fn the_first_original_is_kept() {
-        let folder = tempdir().unwrap();
-        let (path, backup) = (
-            folder.path().join("a.json"),
-            folder.path().join("a.orig.json"),
-        );
-        assert!(!keep_original(&path, &backup).unwrap());
-        fs::write(&path, "first").unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        assert!(keep_original(&path, &backup).unwrap());
-        // In place, as the reference writes: the backup is no link to the same file.
-        fs::write(&path, "second").unwrap();
-        assert!(!keep_original(&path, &backup).unwrap());
-        assert_eq!(fs::read(&backup).unwrap(), b"first");
-        assert_eq!(fs::metadata(&backup).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(names(&folder), ["a.json", "a.orig.json"]);
-    }
-
-    #[test]
-    fn temporary_files_go_on_request() {
-        let folder = tempdir().unwrap();
-        let path = folder.path().join("a");
-        let prepared = prepare(&path, b"new").unwrap().unwrap();
-        prepare(&folder.path().join("b"), b"new")
-            .unwrap()
-            .unwrap()
-            .put()
-            .unwrap()
-            .sync()
-            .unwrap();
-        assert_eq!(names(&folder).len(), 2);
-        // Only this test's: others make theirs at the same time.
-        let mine: Vec<_> = TEMPORARIES
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|path| path.starts_with(folder.path()) && path.exists())
-            .cloned()
-            .collect();
-        assert_eq!(mine, [prepared.temporary.path()]);
-    }
-
-    #[test]
-    fn only_unlocked_leftovers_of_the_same_file_are_removed() {
-        let folder = tempdir().unwrap();
-        let path = folder.path().join("a.json");
-        let make = |name: &str| File::create(folder.path().join(name)).unwrap();
-        make(".a.json.tok-recompute-1.tmp");
-        let locked = make(".a.json.tok-recompute-3.tmp");
-        locked.lock().unwrap();
-        make(".b.json.tok-recompute-4.tmp");
-        make("a.json");
-        fs::create_dir(folder.path().join(".a.json.tok-recompute-5.tmp")).unwrap();
-        assert_eq!(remove_leftovers(&path), 1);
-        assert_eq!(
-            names(&folder),
-            [
-                ".a.json.tok-recompute-3.tmp",
-                ".a.json.tok-recompute-5.tmp",
-                ".b.json.tok-recompute-4.tmp",
-                "a.json"
-            ]
-        );
-        drop(locked);
-        assert_eq!(remove_leftovers(&path), 1);
-    }
-
-    #[test]
-    fn a_name_shows_what_a_temporary_file_is_for() {
-        let folder = tempdir().unwrap();
-        let long = folder.path().join("n".repeat(255));
-        assert!(replace(&long, b"x").unwrap());
-        assert!(replace(&long, b"y").unwrap());
-        assert_eq!(fs::read(&long).unwrap(), b"y");
-        let temporary = write_temporary(&folder.path().join("a.json"), b"x", None).unwrap();
-        let name = temporary.path().file_name().unwrap().to_str().unwrap();
-        assert!(name.starts_with(".a.json.tok-recompute-"), "{name}");
-        assert!(
-            Path::new(name)
-                .extension()
-                .is_some_and(|extension| extension == "tmp"),
-            "{name}"
-        );
-    }
-}
+mod tests;

@@ -18,6 +18,20 @@ pub enum FinishReason {
     Other,
 }
 
+impl FinishReason {
+    /// As the reference names its class.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::FunctionCall => "function_call",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl From<&str> for FinishReason {
     fn from(reason: &str) -> Self {
         match reason {

@@ -8,11 +8,15 @@
 mod anomalies;
 mod counters;
 mod id;
+mod row;
+mod rows;
 mod table;
 mod window;
 
 pub use anomalies::{Anomalies, Occurrences};
 pub use counters::{Counters, FinishReason};
 pub use id::SampleId;
-pub use table::{Emissions, Observation, Table, TokenCount, Tokens};
+pub use row::{ChunkDeltas, Labels, Length, Row};
+pub use rows::Rows;
+pub use table::{Emissions, Form, Observation, Table, TokenCount, Tokens};
 pub use window::{LoadgenWindow, TrackingWindow};

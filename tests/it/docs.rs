@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::Parser;
 use tok_recompute::cli::Cli;
+use tok_recompute::export::{COLUMNS, Type};
 use tok_recompute::report::check::{Expectations, Tolerances};
 
 fn document(name: &str) -> String {
@@ -43,7 +44,7 @@ fn words(command: &str) -> Vec<String> {
 #[test]
 fn commands_are_accepted() {
     let mut seen = 0;
-    for name in ["README.md", "docs/CI.md"] {
+    for name in ["README.md", "docs/CI.md", "docs/OUTPUT.md"] {
         let text = document(name).replace("\\\n", " ");
         let lines = text
             .lines()
@@ -59,6 +60,33 @@ fn commands_are_accepted() {
         }
     }
     assert!(seen > 6, "the commands were not found");
+}
+
+#[test]
+fn every_column_is_described() {
+    let text = document("docs/OUTPUT.md");
+    let described: Vec<(&str, &str, bool)> = text
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [_, name, kind @ ("text" | "integer" | "double"), _, none, _] = cells[..] else {
+                return None;
+            };
+            Some((name.trim_matches('`'), kind, !none.is_empty()))
+        })
+        .collect();
+    let columns: Vec<_> = COLUMNS
+        .iter()
+        .map(|column| {
+            let kind = match column.kind {
+                Type::Integer => "integer",
+                Type::Double => "double",
+                Type::Text => "text",
+            };
+            (column.name, kind, column.nullable)
+        })
+        .collect();
+    assert_eq!(described, columns);
 }
 
 #[test]

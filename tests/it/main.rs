@@ -15,6 +15,7 @@ mod hostile;
 mod mutations;
 mod properties;
 mod recompute;
+mod samples;
 #[path = "../slow/mod.rs"]
 mod slow;
 mod structured;

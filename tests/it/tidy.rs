@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cores", &["fault"]),
     ("series", &["exact"]),
     ("report", &["series", "double", "fault"]),
+    ("export", &["sample", "report", "double"]),
     (
         "pipeline",
         &[

@@ -50,7 +50,7 @@ impl Baseline {
             (None, None) => bail!("{name} has no summary"),
         };
         messages.note(format!("the summary of {name} {why}: its recount is taken"));
-        let counted = counter.count(run)?;
+        let counted = counter.count(run, None)?;
         for reason in Verdict::of(&counted.finished).reasons {
             messages.warn(format!("{name}: {reason}"));
         }

@@ -106,6 +106,7 @@ fn observation(event: &Event, offset: u64) -> Observation {
         Data::Output(output) => Tokens {
             whole: counted(&output.output.joined()),
             after_first_chunk: counted(&output.after_first_chunk().0),
+            ..Tokens::default()
         },
         _ => Tokens::default(),
     };
