@@ -11,10 +11,12 @@ mod live;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use rustix::fs::{Mode, OFlags};
 use serde_json::Value;
 
 use crate::cli::{Artifact, Cli, QpsWindow};
@@ -369,12 +371,19 @@ fn folder_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// A small file's bytes.
+/// A small file's bytes; a pipe's, if somebody writes into it.
 pub fn read_small(path: &Path) -> Result<Vec<u8>, PlanError> {
     let read = || -> io::Result<Vec<u8>> {
+        // Opening a pipe that nobody writes into would wait for ever. So opened, it is empty.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
+        let kind = file.metadata()?.file_type();
+        if !kind.is_file() && !kind.is_fifo() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
         let mut bytes = Vec::new();
-        fs::File::open(path)?
-            .take(MAX_SMALL_FILE_BYTES + 1)
+        file.take(MAX_SMALL_FILE_BYTES + 1)
             .read_to_end(&mut bytes)?;
         Ok(bytes)
     };
@@ -430,7 +439,7 @@ fn summary_in(dir: &Path) -> Option<PathBuf> {
         dir.join("performance/result_summary.json"),
         dir.join("result_summary.json"),
     ];
-    candidates.into_iter().find(|path| path.is_file())
+    candidates.into_iter().find(|path| path.exists())
 }
 
 fn summary_facts(path: &Path, bytes: &[u8]) -> Result<Value, PlanError> {

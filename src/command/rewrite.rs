@@ -1,12 +1,11 @@
 //! The files of a run, rewritten together: all are ready before the first is put in its place.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::plan::RunPlan;
+use crate::plan::{self, PlanError, RunPlan};
 use crate::report::atomic::{Placed, Prepared, WriteError, prepare, prepare_original};
 
 /// The files of a report, in full.
@@ -79,12 +78,10 @@ fn put(prepared: Vec<Prepared>) -> anyhow::Result<Vec<Placed>> {
 
 /// That the summary is what the new one was made from: somebody may have written it while the log was read.
 fn unchanged(summary: &Path, previous: Option<&[u8]>) -> anyhow::Result<()> {
-    let now = match fs::read(summary) {
+    let now = match plan::read_small(summary) {
         Ok(bytes) => Some(bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot read {}", summary.display()));
-        }
+        Err(PlanError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error.into()),
     };
     if now.as_deref() != previous {
         bail!(

@@ -22,3 +22,4 @@ mod structured;
 mod support;
 mod terminal;
 mod tidy;
+mod trial;

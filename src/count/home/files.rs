@@ -110,7 +110,7 @@ fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> 
     Ok(Some(bytes))
 }
 
-fn text(path: &Path) -> Result<Option<String>, HomeError> {
+pub(super) fn text(path: &Path) -> Result<Option<String>, HomeError> {
     read_if_there(path, OTHER_LIMIT_BYTES)?
         .map(|bytes| String::from_utf8(bytes).map_err(|_| HomeError::NotUtf8(path.to_owned())))
         .transpose()

@@ -185,7 +185,7 @@ fn in_cache(repo_id: &str, repo_dir: PathBuf) -> Result<TokenizerHome, HomeError
             what: what.to_owned(),
         })
     };
-    let Some(commit) = std::fs::read_to_string(repo_dir.join("refs/main")).ok() else {
+    let Some(commit) = files::text(&repo_dir.join("refs/main"))? else {
         return missing(repo_dir, "no refs/main");
     };
     let commit = commit.trim();

@@ -5,24 +5,14 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{Case, chat, prompt, session};
+use super::{prompt, session};
 use crate::support::Run;
 
 #[track_caller]
 fn check(name: &str, file: &str, bytes: Vec<u8>, code: i32, says: &str) {
     let run = Run::empty();
     run.write(file, bytes);
-    let chat = chat();
-    let (args, tokenizer) = (&["run"], Some(chat.as_str()));
-    Case {
-        name,
-        run: &run,
-        args,
-        tokenizer,
-        code,
-        says,
-    }
-    .check();
+    super::check(name, &run, code, says);
 }
 
 fn log() -> String {

@@ -1,6 +1,6 @@
 //! config.yaml and summaries: a run is told about, and is told lies.
 
-use super::{Case, bare, chat, prompt, session};
+use super::{bare, check_args, prompt, session};
 use crate::support::Run;
 
 fn run() -> Run {
@@ -11,17 +11,7 @@ fn run() -> Run {
 fn check(name: &str, yaml: impl AsRef<[u8]>, code: i32, says: &str) {
     let run = run();
     run.write("config.yaml", yaml);
-    let chat = chat();
-    let (args, tokenizer) = (&["run"], Some(chat.as_str()));
-    Case {
-        name,
-        run: &run,
-        args,
-        tokenizer,
-        code,
-        says,
-    }
-    .check();
+    super::check(name, &run, code, says);
 }
 
 #[test]
@@ -110,28 +100,13 @@ fn a_tokenizer_s_name_is_only_a_place_to_read() {
             format!("model_params: {{name: \"{name}\"}}\n"),
         );
         let case = format!("the tokenizer {name:?} in config.yaml");
-        Case {
-            name: &case,
-            run: &run,
-            args: &["run"],
-            tokenizer: None,
-            code: 2,
-            says,
-        }
-        .check();
+        check_args(&case, &run, &["run"], 2, says);
     }
     let long = "x".repeat(100_000);
     let run = run();
     run.write("config.yaml", format!("model_params: {{name: {long}}}\n"));
-    Case {
-        name: "a tokenizer's name of 100,000 bytes",
-        run: &run,
-        args: &["run"],
-        tokenizer: None,
-        code: 2,
-        says: "cannot load the tokenizer",
-    }
-    .check();
+    let case = "a tokenizer's name of 100,000 bytes";
+    check_args(case, &run, &["run"], 2, "cannot load the tokenizer");
 }
 
 #[test]
@@ -139,17 +114,7 @@ fn summaries_that_are_none_are_left_alone() {
     let check = |name: &str, summary: Vec<u8>, code: i32, says: &str| {
         let run = run();
         run.write("result_summary.json", summary);
-        let chat = chat();
-        let (args, tokenizer) = (&["run"], Some(chat.as_str()));
-        Case {
-            name,
-            run: &run,
-            args,
-            tokenizer,
-            code,
-            says,
-        }
-        .check();
+        super::check(name, &run, code, says);
     };
     let none = "is not a summary";
     check(

@@ -5,30 +5,14 @@ use std::io::{BufWriter, Seek, SeekFrom, Write};
 
 use serde_json::json;
 
-use super::{Case, bare, chat, event, prompt, raw, session};
-use crate::support::Run;
+use super::{bare, event, prompt, raw, session};
 
 const DEEP: usize = 100_000;
 const TOO_LONG: &str = "line too long (more than 64 MiB)";
 
 #[track_caller]
 fn check(name: &str, log: impl AsRef<[u8]>, code: i32, says: &str) -> serde_json::Value {
-    check_run(name, &bare(log), code, says)
-}
-
-#[track_caller]
-fn check_run(name: &str, run: &Run, code: i32, says: &str) -> serde_json::Value {
-    let chat = chat();
-    let (args, tokenizer) = (&["run"], Some(chat.as_str()));
-    Case {
-        name,
-        run,
-        args,
-        tokenizer,
-        code,
-        says,
-    }
-    .check()
+    super::check(name, &bare(log), code, says)
 }
 
 fn nested(open: &str, close: &str, depth: usize) -> String {
@@ -385,7 +369,7 @@ fn a_million_unfinished_samples() {
     }
     writeln!(file, "{tail}").unwrap();
     drop(file);
-    let summary = check_run(
+    let summary = super::check(
         "a million unfinished samples",
         &run,
         0,
@@ -407,7 +391,7 @@ fn check_line(name: &str, bytes: u64, says: &str) {
     file.seek(SeekFrom::End(0)).unwrap();
     write!(file, "\n{tail}").unwrap();
     drop(file);
-    check_run(name, &run, 3, &format!("line 2, byte {at}: {says}"));
+    super::check(name, &run, 3, &format!("line 2, byte {at}: {says}"));
 }
 
 #[test]

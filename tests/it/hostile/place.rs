@@ -3,21 +3,15 @@
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 
-use super::{Case, bare, chat, session};
-use crate::support::Run;
+use rustix::fs::Mode;
+use serde_json::json;
+
+use super::{CHAT, TOK, add_tokenizer, bare, check_args, session};
+use crate::support::{Run, read};
 
 #[track_caller]
 fn check(name: &str, run: &Run, arg: &str, code: i32, says: &str) {
-    let chat = chat();
-    Case {
-        name,
-        run,
-        args: &[arg],
-        tokenizer: Some(&chat),
-        code,
-        says,
-    }
-    .check();
+    check_args(name, run, &[arg, "--tokenizer", &CHAT], code, says);
 }
 
 #[test]
@@ -105,6 +99,26 @@ fn links_that_loop() {
 }
 
 #[test]
+fn devices_where_files_should_be() {
+    for (name, code, says) in [
+        ("config.yaml", 0, ""),
+        (
+            "result_summary.json",
+            2,
+            "cannot read run/result_summary.json",
+        ),
+        ("recompute.json", 2, "leads out of the run"),
+    ] {
+        for device in ["/dev/zero", "/dev/tty", "/dev/null"] {
+            let run = bare(session(&[]));
+            symlink(device, run.path(name)).unwrap();
+            let case = format!("{name} leads to {device}");
+            check(&case, &run, "run", code, says);
+        }
+    }
+}
+
+#[test]
 fn folders_where_files_should_be() {
     for name in [
         "events.jsonl",
@@ -117,5 +131,41 @@ fn folders_where_files_should_be() {
         run.make_folder(name);
         let code = if name == "config.yaml" { 0 } else { 2 };
         check(&format!("a folder named {name}"), &run, "run", code, "");
+    }
+}
+
+/// Nobody writes into them; opening one the ordinary way would wait for ever.
+#[test]
+fn pipes_where_files_should_be() {
+    let pipe = |run: &Run, name: &str| {
+        let _ = std::fs::remove_file(run.path(name));
+        rustix::fs::mkfifoat(rustix::fs::CWD, run.path(name), Mode::RUSR | Mode::WUSR).unwrap();
+    };
+    for (name, code, says) in [
+        ("events.jsonl", 2, "no event log in run"),
+        ("config.yaml", 0, ""),
+        ("result_summary.json", 2, "is not a summary"),
+        ("recompute.json", 2, "not a regular file"),
+        (
+            "../tok/tokenizer.json",
+            2,
+            "tokenizer.json is not a regular file",
+        ),
+        (
+            "../tok/tokenizer_config.json",
+            2,
+            "tokenizer_config.json is not a regular file",
+        ),
+    ] {
+        let run = bare(session(&[]));
+        add_tokenizer(&run, read("tokenizers/chat/tokenizer.json"), &json!({}));
+        pipe(&run, name);
+        check_args(&format!("a pipe named {name}"), &run, &TOK, code, says);
+    }
+    for option in ["--expect", "--against"] {
+        let run = bare(session(&[]));
+        pipe(&run, "../pipe");
+        let args = ["run", "--tokenizer", &CHAT, "--check", option, "pipe"];
+        check_args(&format!("{option} a pipe"), &run, &args, 2, "pipe");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Case, bare, chat, event, session};
+use super::{TOK, add_tokenizer, bare, check, check_args, event, session};
 use crate::support::read;
 
 const TEMPLATES: [(&str, &str, &str); 11] = [
@@ -62,16 +62,7 @@ fn a_prompt_s_own_template() {
         let data = json!(["PromptData", null, null, messages, null, null, template]);
         let run = bare(session(&[event("sample.issued", 10, "s", &data)]));
         let code = if says == "could not be counted" { 3 } else { 0 };
-        let (case, chat) = (format!("a prompt's template: {name}"), chat());
-        Case {
-            name: &case,
-            run: &run,
-            args: &["run"],
-            tokenizer: Some(&chat),
-            code,
-            says,
-        }
-        .check();
+        check(&format!("a prompt's template: {name}"), &run, code, says);
     }
 }
 
@@ -90,25 +81,11 @@ fn the_tokenizer_s_template() {
             })
             .collect();
         let run = bare(session(&lines));
-        run.make_folder("../tok");
-        run.write(
-            "../tok/tokenizer.json",
-            read("tokenizers/chat/tokenizer.json"),
-        );
-        let config =
-            json!({"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": template});
-        run.write("../tok/tokenizer_config.json", config.to_string());
+        let json = read("tokenizers/chat/tokenizer.json");
+        add_tokenizer(&run, json, &json!({"chat_template": template}));
         let code = if says == "could not be counted" { 3 } else { 0 };
         let case = format!("a tokenizer's template: {name}");
-        Case {
-            name: &case,
-            run: &run,
-            args: &["run"],
-            tokenizer: Some("./tok"),
-            code,
-            says,
-        }
-        .check();
+        check_args(&case, &run, &TOK, code, says);
     }
 }
 
@@ -118,14 +95,10 @@ fn a_text_too_long_to_count_in_one_piece() {
     let template = "{% for i in range(100) %}{{ 'a' * 100000 }}{% endfor %}";
     let data = json!(["PromptData", null, null, [{"role": "user"}], null, null, template]);
     let run = bare(session(&[event("sample.issued", 10, "s", &data)]));
-    let chat = chat();
-    Case {
-        name: "a rendering of 10 MB in one word",
-        run: &run,
-        args: &["run"],
-        tokenizer: Some(&chat),
-        code: 2,
-        says: "sample s in the line at byte 177: a text of 9 MiB without a place where it may be cut",
-    }
-    .check();
+    check(
+        "a rendering of 10 MB in one word",
+        &run,
+        2,
+        "sample s in the line at byte 177: a text of 9 MiB without a place where it may be cut",
+    );
 }

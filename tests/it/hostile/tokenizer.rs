@@ -2,15 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Case, bare, event, prompt, session};
+use super::{TOK, add_tokenizer, bare, check_args, event, prompt, session};
 use crate::support::{Run, read};
 
 fn run_with(tokenizer: impl AsRef<[u8]>, text: &str) -> Run {
     let run = bare(session(&[prompt("s", text)]));
-    run.make_folder("../tok");
-    run.write("../tok/tokenizer.json", tokenizer);
-    let config = json!({"tokenizer_class": "PreTrainedTokenizerFast"});
-    run.write("../tok/tokenizer_config.json", config.to_string());
+    add_tokenizer(&run, tokenizer, &json!({}));
     run
 }
 
@@ -23,16 +20,7 @@ fn check_bytes(
     says: &str,
 ) -> Value {
     let run = run_with(tokenizer, text);
-    let (args, tokenizer) = (&["run"], Some("./tok"));
-    Case {
-        name,
-        run: &run,
-        args,
-        tokenizer,
-        code,
-        says,
-    }
-    .check()
+    check_args(name, &run, &TOK, code, says)
 }
 
 /// The llama3 fixture with `change` made.
@@ -320,27 +308,13 @@ fn files_that_are_no_tokenizer() {
         .unwrap()
         .set_len(600 << 20)
         .unwrap();
-    Case {
-        name: "a tokenizer.json of 600 MiB",
-        run: &run,
-        args: &["run"],
-        tokenizer: Some("./tok"),
-        code: 2,
-        says: "tokenizer.json",
-    }
-    .check();
+    let name = "a tokenizer.json of 600 MiB";
+    check_args(name, &run, &TOK, 2, "tokenizer.json");
     let run = run_with("", "aa");
     std::fs::remove_file(run.path("../tok/tokenizer.json")).unwrap();
     std::os::unix::fs::symlink("tokenizer.json", run.path("../tok/tokenizer.json")).unwrap();
-    Case {
-        name: "a tokenizer.json that links to itself",
-        run: &run,
-        args: &["run"],
-        tokenizer: Some("./tok"),
-        code: 2,
-        says: "tokenizer.json",
-    }
-    .check();
+    let name = "a tokenizer.json that links to itself";
+    check_args(name, &run, &TOK, 2, "tokenizer.json");
 }
 
 /// The vocabulary of a tokenizer is written by whoever wrote the log, too.
@@ -356,16 +330,7 @@ fn a_long_word() {
             &json!(["TextModelOutput", ["a", text]]),
         ),
     ]));
-    let chat = super::chat();
-    let summary = Case {
-        name: "a word of two megabytes",
-        run: &run,
-        args: &["run"],
-        tokenizer: Some(&chat),
-        code: 0,
-        says: "",
-    }
-    .check();
+    let summary = super::check("a word of two megabytes", &run, 0, "");
     assert!(
         summary["input_sequence_lengths"]["total"]
             .as_u64()
