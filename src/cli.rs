@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::{Args, Parser, ValueEnum, ValueHint};
+use clap::{ArgGroup, Args, Parser, ValueEnum, ValueHint};
 use jiff::civil::DateTime;
 
 /// What a person typed.
@@ -16,6 +16,7 @@ use jiff::civil::DateTime;
     max_term_width = 100,
     override_usage = "tok-recompute [OPTIONS] <RUN>...\n       tok-recompute --follow [OPTIONS] [RUN]"
 )]
+#[command(group(ArgGroup::new("compared").args(["check", "html"]).multiple(true)))]
 pub struct Cli {
     /// Run directories, or their `events.jsonl` (`.gz` and `.zst` too; `-` reads stdin); patterns too
     #[arg(value_name = "RUN", required_unless_present_any = ["completions", "follow"], value_hint = ValueHint::AnyPath)]
@@ -76,6 +77,7 @@ Examples:
   tok-recompute results/run_17 --tokenizer ~/models/Llama-3.1-8B-Instruct --dry-run
   tok-recompute results/*/ --write summary,report,snapshot
   tok-recompute results/run_17 --samples rows.parquet
+  tok-recompute results/run_17 --html page.html
   tok-recompute results/run_17 --check
   tok-recompute --follow results/run_18 --output report.json
   tok-recompute 'results/*' --check --against baseline --tolerance '*=5%,tps>=-2%' --junit check.xml";
@@ -205,6 +207,14 @@ pub struct Writing {
         value_name = "FILES"
     )]
     pub write: Vec<Artifact>,
+
+    /// Write a page that shows the run: figures, distributions, what happened when; also with --dry-run and --check
+    ///
+    /// One HTML file that needs nothing but itself. With several RUNs it is an index of them, and their pages are in the
+    /// folder beside it that is called like it, but `.runs`. With --against two runs are shown together. Only a page is
+    /// ever overwritten.
+    #[arg(long, value_name = "PATH", conflicts_with = "follow", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
 }
 
 /// A path whose name says in which form a table is to be written.
@@ -241,8 +251,8 @@ pub struct Checking {
 
     /// Compare with another summary, or with another run's
     ///
-    /// Of a run whose summary is missing or incomplete the recount is taken.
-    #[arg(long, value_name = "SUMMARY|RUN", requires = "check", value_hint = ValueHint::AnyPath)]
+    /// Of a run whose summary is missing or incomplete the recount is taken. With --html it is shown beside the RUN.
+    #[arg(long, value_name = "SUMMARY|RUN", requires = "compared", value_hint = ValueHint::AnyPath)]
     pub against: Option<PathBuf>,
 
     /// What may differ: `'tpot.percentiles.99.0=5%'`, `'ttft.*=2ms'`, `'*=0.1%'`, `'tps>=-2%'`

@@ -17,6 +17,7 @@ pub mod cores;
 pub mod series;
 pub mod report;
 pub mod export;
+pub mod page;
 
 mod double;
 mod exact;

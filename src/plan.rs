@@ -7,6 +7,7 @@ pub mod config;
 mod date;
 mod inside;
 mod live;
+mod page;
 
 use std::fmt;
 use std::fs;
@@ -24,6 +25,7 @@ pub use against::Against;
 use config::RunConfig;
 pub use date::RunDate;
 pub use live::Live;
+pub use page::PageTarget;
 
 /// Names a log can have in a run directory, the preferred first.
 const LOG_NAMES: [&str; 3] = ["events.jsonl", "events.jsonl.zst", "events.jsonl.gz"];
@@ -189,6 +191,8 @@ pub struct RunPlan {
     pub folders: Vec<PathBuf>,
     /// What it is compared with instead of its own summary.
     pub against: Option<Arc<Against>>,
+    /// Where its page goes, if there is to be one.
+    pub page: Option<PageTarget>,
     /// What could not be read though it is there; one line each.
     pub warnings: Vec<String>,
     /// What had to be assumed; one line each.
@@ -219,13 +223,24 @@ pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, Unresolved>>, PlanError>
         }
     }
     let against = Against::resolve(cli)?.map(Arc::new);
-    let resolve = |run: &PathBuf| {
-        RunPlan::resolve(run, cli, against.clone()).map_err(|error| Unresolved {
-            run: run.display().to_string(),
-            error,
+    let page = |number: usize, run: &Path| {
+        let html = cli.writing.html.as_deref()?;
+        Some(match runs.len() {
+            1 => PageTarget::alone(html),
+            _ => PageTarget::of_several(html, number, run),
         })
     };
-    Ok(runs.iter().map(resolve).collect())
+    let resolve = |(number, run): (usize, &PathBuf)| {
+        let plan = RunPlan::resolve(run, cli, against.clone()).map_err(|error| Unresolved {
+            run: run.display().to_string(),
+            error,
+        })?;
+        Ok(RunPlan {
+            page: page(number, run),
+            ..plan
+        })
+    };
+    Ok((1..).zip(&runs).map(resolve).collect())
 }
 
 /// The runs that a pattern names, in alphabetical order; what is there, or matches nothing, is taken as it is.
@@ -292,8 +307,10 @@ impl RunPlan {
         let previous = existing.as_deref().map(read_small).transpose()?;
         let facts = match (&existing, &previous) {
             (Some(path), Some(bytes)) => summary_facts(path, bytes)?,
+            // Another run's page has no say in what is written.
             _ => against
                 .as_ref()
+                .filter(|_| cli.checking.check)
                 .map_or(Value::Null, |against| against.facts()),
         };
         let targets = targets(dir.as_deref(), existing, cli)?;
@@ -325,6 +342,7 @@ impl RunPlan {
         Ok(Self {
             name,
             date: RunDate::resolve(cli.counting.date, modified),
+            page: None,
             log,
             streaming: streaming(cli, &config, &facts, &mut assumed),
             early_stopping: early_stopping(cli, &config, &facts, &mut assumed),

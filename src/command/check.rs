@@ -1,6 +1,5 @@
 //! `--check`: recount runs, write nothing into them, say what differs and of which kind it is.
 
-mod baseline;
 mod checked;
 mod diagnosis;
 mod github;
@@ -13,19 +12,21 @@ use std::rc::Rc;
 
 use anyhow::Context;
 
-use self::baseline::Baseline;
 use self::checked::{Checked, Document};
 use self::diagnosis::Diagnosis;
 use self::rules::Rules;
+use super::baseline::Baseline;
 use super::count::{self, Counted, Counter};
-use super::samples::Samples;
+use super::pages::{Besides, Pages, page};
+use super::record::Record;
 use super::tokenizer::Loaded;
 use super::verdict::Verdict;
+use super::wanted::Wanted;
 use super::{caught, show};
 use crate::cli::{Cli, Format};
 use crate::cores::Pools;
 use crate::messages::Messages;
-use crate::pipeline::RowSink;
+use crate::page::{Gather, Page};
 use crate::plan::{RunPlan, Unresolved};
 use crate::report::check::{Comparison, Fields, Kind, Tolerances, compare};
 use crate::{exit, report};
@@ -37,6 +38,7 @@ struct Check<'a> {
     rules: Rules,
     /// What `--against` names, once it is known.
     against: Option<Rc<Baseline>>,
+    pages: Pages<'a>,
 }
 
 /// Checks every run; the exit code.
@@ -52,12 +54,14 @@ pub(super) fn run(
         counter: Counter::new(cli, messages, pools),
         rules: Rules::read(&cli.checking)?,
         against: None,
+        pages: Pages::new(cli),
     };
     let runs: Vec<Checked> = plans.into_iter().map(|plan| check.run(plan)).collect();
     let exit_code = exit::worst(runs.iter().map(|run| run.exit_code));
     if let Some(path) = &cli.checking.junit {
         report::atomic::replace(path, junit::render(&runs)?.as_bytes())?;
     }
+    check.pages.finish()?;
     github::tell(&runs, cli.display.format, messages)?;
     let shown = match cli.display.format {
         Format::Json => {
@@ -86,7 +90,9 @@ impl Check<'_> {
             .and_then(|plan| caught(|| self.check(&plan)));
         checked.unwrap_or_else(|error| {
             self.messages.error(error.as_ref());
-            Checked::failed(name, format!("{error:#}"))
+            let why = format!("{error:#}");
+            self.pages.list_failed(&name, why.clone());
+            Checked::failed(name, why)
         })
     }
 
@@ -98,10 +104,10 @@ impl Check<'_> {
         let before = baseline.as_ref().map(|baseline| &baseline.fields);
         self.rules.must_match(&[&own, before.unwrap_or(&own)])?;
 
-        let mut samples = Samples::asked(self.cli);
-        let rows = samples.as_mut().map(|samples| samples as &mut dyn RowSink);
-        let counted = self.counter.count(plan, rows)?;
-        if let Some(samples) = samples.map(Samples::finish).transpose()?.flatten() {
+        let mut wanted = Wanted::of(self.cli, plan);
+        let counted = self.counter.count(plan, wanted.sink())?;
+        let (samples, gathered) = wanted.finish()?;
+        if let Some(samples) = samples {
             samples.put()?.sync()?;
         }
         let verdict = Verdict::of(&counted.finished);
@@ -122,8 +128,8 @@ impl Check<'_> {
         };
         let expectations = self.rules.expectations.as_ref();
         let expectations = expectations.map(|all| all.judge(&after));
-        Ok(Checked {
-            against: baseline.map(|baseline| baseline.name.clone()),
+        let checked = Checked {
+            against: baseline.as_ref().map(|baseline| baseline.name.clone()),
             diagnosis,
             ..Checked::new(
                 plan.name.clone(),
@@ -131,14 +137,51 @@ impl Check<'_> {
                 comparison,
                 expectations.unwrap_or_default(),
             )
-        })
+        };
+        self.page(plan, &checked, (counted, gathered), baseline.as_deref())?;
+        Ok(checked)
+    }
+
+    /// Writes the run's page, if there is to be one.
+    fn page(
+        &mut self,
+        plan: &RunPlan,
+        checked: &Checked,
+        (counted, gathered): (Counted, Option<Gather>),
+        baseline: Option<&Baseline>,
+    ) -> anyhow::Result<()> {
+        let Some(target) = &plan.page else {
+            return Ok(());
+        };
+        let bytes = baseline.map(|baseline| &*baseline.bytes);
+        let summary = count::summary(plan, plan.previous.as_deref().or(bytes), &counted.finished)?;
+        let record = Record::of(plan, counted, &summary, None)?;
+        let against = baseline.filter(|_| plan.against.is_some());
+        let besides = Besides {
+            gathered,
+            against: against.map(|baseline| baseline.side.clone()),
+        };
+        let page = Page {
+            check: Some(text::for_page(checked)),
+            ..page(plan, &record, &summary, besides)?
+        };
+        if let Some(prepared) = Pages::prepare(target, &page)? {
+            prepared.put()?.sync()?;
+        }
+        self.pages.list(target, page, text::verdict(checked));
+        Ok(())
     }
 
     /// What `plan` is to be compared with, if anything is to be.
     fn baseline(&mut self, plan: &RunPlan) -> anyhow::Result<Option<Rc<Baseline>>> {
         if let Some(against) = &plan.against {
             if self.against.is_none() {
-                let baseline = Baseline::against(against, &mut self.counter, self.messages)?;
+                let baseline = Baseline::against(
+                    against,
+                    &mut self.counter,
+                    self.messages,
+                    plan.page.is_some(),
+                )?;
                 self.against = Some(Rc::new(baseline));
             }
             return Ok(self.against.clone());

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use super::count::{Counted, refuse_nothing};
+use super::pages::Besides;
 use super::record::Seconds;
 use super::tokenizer::{Loaded, Tokenizers};
 use super::{caught, outcome};
@@ -318,8 +319,10 @@ impl<'a> Follow<'a> {
             stopped,
             seconds: means.seconds,
         };
-        let code = outcome::conclude(self.cli, self.messages, &plan, counted, None, started)?;
-        Ok(signal.map_or(code, |signal| signal.code))
+        let besides = (None, Besides::default());
+        let concluded =
+            outcome::conclude(self.cli, self.messages, &plan, counted, besides, started)?;
+        Ok(signal.map_or(concluded.exit_code, |signal| signal.code))
     }
 
     /// The run as it is now; as it was, when its directory is gone.

@@ -1,11 +1,13 @@
 //! What a person asked for: each command takes a resolved plan and the pipeline's figures, and
 //! decides what is written, shown and returned.
 
+mod baseline;
 mod check;
 mod count;
 mod follow;
 mod memory;
 mod outcome;
+mod pages;
 mod record;
 mod recompute;
 mod rewrite;
@@ -13,6 +15,7 @@ mod samples;
 mod table;
 mod tokenizer;
 mod verdict;
+mod wanted;
 
 use std::io::{self, Write as _, stdout};
 use std::num::NonZeroUsize;
@@ -59,18 +62,7 @@ fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
     if cli.checking.check {
         return check::run(cli, messages, &pools, plans);
     }
-    let mut recompute = recompute::Recompute::new(cli, messages, &pools);
-    let mut codes = Vec::new();
-    for plan in plans {
-        let done = plan
-            .map_err(|unresolved| unresolved.error.into())
-            .and_then(|plan| caught(|| recompute.run(&plan)));
-        codes.push(done.unwrap_or_else(|error| {
-            messages.error(error.as_ref());
-            exit::FAILED
-        }));
-    }
-    Ok(exit::worst(codes))
+    recompute::Recompute::new(cli, messages, &pools).all(plans)
 }
 
 /// Ends the process when work does not end.

@@ -8,7 +8,8 @@ use anyhow::Context;
 use serde_json::Value;
 
 use super::count::{self, Counted, chain};
-use super::record::{Anomalies, LogRecord, Record, TemplateDate};
+use super::pages::{Besides, Pages, page};
+use super::record::{Record, TemplateDate};
 use super::rewrite::{self, Files};
 use super::show;
 use super::table::before_and_after;
@@ -16,6 +17,7 @@ use super::verdict::{Verdict, plural};
 use crate::cli::{Cli, Format};
 use crate::exit;
 use crate::messages::Messages;
+use crate::page::Page;
 use crate::pipeline::Finished;
 use crate::plan::{self, RunPlan};
 use crate::report::atomic::Prepared;
@@ -45,85 +47,54 @@ pub(super) fn lock(plan: &RunPlan, messages: Messages) -> anyhow::Result<RunLock
     Ok(lock)
 }
 
-/// Writes and shows what was counted since `started`, with the `samples`; the exit code. The run is locked.
+/// What came of a run.
+pub(super) struct Concluded {
+    pub exit_code: u8,
+    pub verdict: Verdict,
+    /// Its page, if it has one.
+    pub page: Option<Page>,
+}
+
+/// Writes and shows what was counted since `started`, with the table of samples and the page. The run is locked.
 pub(super) fn conclude(
     cli: &Cli,
     messages: Messages,
     plan: &RunPlan,
     mut counted: Counted,
-    samples: Option<Prepared>,
+    (samples, besides): (Option<Prepared>, Besides),
     started: Instant,
-) -> anyhow::Result<u8> {
+) -> anyhow::Result<Concluded> {
     let files = render(plan, &counted.finished)?;
     counted.seconds.total = started.elapsed().as_secs_f64();
-    let record = record(plan, counted, &files, samples.as_ref())?;
+    let samples_path = samples.as_ref().map(Prepared::path);
+    let record = Record::of(plan, counted, &files.summary, samples_path)?;
     let mut json = serde_json::to_string_pretty(&record)?;
     json.push('\n');
-    if let Some(error) = rewrite::write(plan, &files, json.as_bytes(), samples)? {
+    let (page, prepared) = match &plan.page {
+        Some(target) => {
+            let page = page(plan, &record, &files.summary, besides)?;
+            let prepared = Pages::prepare(target, &page)?;
+            (Some(page), prepared)
+        }
+        None => (None, None),
+    };
+    let prepared = samples.into_iter().chain(prepared);
+    if let Some(error) = rewrite::write(plan, &files, json.as_bytes(), prepared)? {
         let why = chain(&error);
         messages.warn(format!(
             "a power cut may bring old files back: {why}; run it again"
         ));
     }
     show_record(cli, messages, &record)?;
-    Ok(if record.verdict.complete {
+    let exit_code = if record.verdict.complete {
         exit::COMPLETE
     } else {
         exit::INCOMPLETE
-    })
-}
-
-fn record(
-    plan: &RunPlan,
-    counted: Counted,
-    files: &Files,
-    samples: Option<&Prepared>,
-) -> anyhow::Result<Record> {
-    let Counted {
-        finished,
-        loaded,
-        recounted_because,
-        stopped,
-        seconds,
-    } = counted;
-    let mut verdict = Verdict::of(&finished);
-    verdict.reasons.splice(0..0, stopped);
-    let reasons = loaded
-        .as_ref()
-        .map(|loaded| loaded.tokenizer.reasons())
-        .unwrap_or_default();
-    let dated = loaded
-        .as_ref()
-        .is_some_and(|loaded| loaded.tokenizer.date_matters());
-    let template_date = dated.then(|| TemplateDate {
-        date: plan.date.now.to_string(),
-        source: plan.date.source,
-    });
-    Ok(Record {
-        tool: "tok-recompute",
-        version: env!("CARGO_PKG_VERSION"),
-        run: plan.name.clone(),
-        verdict,
-        written: rewrite::names(plan, samples.map(Prepared::path)),
-        log: LogRecord {
-            path: plan.log.to_string(),
-            bytes: finished.bytes,
-            lines: finished.lines,
-        },
-        tokenizer: loaded.map(|loaded| loaded.record(recounted_because)),
-        template_date,
-        streaming: finished.streaming,
-        early_stopping: plan.early_stopping,
-        qps_window: if plan.legacy_window {
-            "legacy"
-        } else {
-            "native"
-        },
-        assumed: plan.assumed.clone(),
-        before: plan.previous.as_deref().map(report::headline).transpose()?,
-        after: report::headline(&files.summary)?,
-        anomalies: Anomalies::of(&finished, &reasons),
-        seconds,
+    };
+    Ok(Concluded {
+        exit_code,
+        verdict: record.verdict,
+        page,
     })
 }
 
@@ -167,10 +138,7 @@ fn text(record: &Record) -> String {
     let mut text = before_and_after(record.before.as_ref(), &record.after);
     let verdict = &record.verdict;
     let samples = record.after.n_samples_completed.unwrap_or_default();
-    let complete = match (verdict.complete, verdict.state) {
-        (true, _) => "complete".to_owned(),
-        (false, state) => format!("incomplete ({state})"),
-    };
+    let complete = verdict.outcome();
     let _ = writeln!(
         text,
         "\n{}: {complete}, {samples} samples completed",

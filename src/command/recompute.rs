@@ -1,21 +1,28 @@
 //! The main job: a run's log → its report.
 
+use std::rc::Rc;
 use std::time::Instant;
 
-use super::count::Counter;
-use super::outcome;
-use super::samples::Samples;
+use super::baseline::Baseline;
+use super::count::{Counter, chain};
+use super::pages::{Besides, Pages};
+use super::wanted::Wanted;
+use super::{caught, outcome};
 use crate::cli::Cli;
 use crate::cores::Pools;
+use crate::exit;
 use crate::messages::Messages;
-use crate::pipeline::RowSink;
-use crate::plan::RunPlan;
+use crate::page::Side;
+use crate::plan::{RunPlan, Unresolved};
 
 /// Recomputes runs, one after the other.
 pub(super) struct Recompute<'a> {
     cli: &'a Cli,
     messages: Messages,
     counter: Counter<'a>,
+    pages: Pages<'a>,
+    /// What `--against` names, once it is known.
+    against: Option<Rc<Side>>,
 }
 
 impl<'a> Recompute<'a> {
@@ -24,17 +31,61 @@ impl<'a> Recompute<'a> {
             cli,
             messages,
             counter: Counter::new(cli, messages, pools),
+            pages: Pages::new(cli),
+            against: None,
         }
     }
 
+    /// Recomputes every run; the exit code.
+    pub fn all(mut self, plans: Vec<Result<RunPlan, Unresolved>>) -> anyhow::Result<u8> {
+        let mut codes = Vec::new();
+        for plan in plans {
+            let name = match &plan {
+                Ok(plan) => plan.name.clone(),
+                Err(unresolved) => unresolved.run.clone(),
+            };
+            let done = plan
+                .map_err(|unresolved| unresolved.error.into())
+                .and_then(|plan| caught(|| self.run(&plan)));
+            codes.push(done.unwrap_or_else(|error| {
+                self.messages.error(error.as_ref());
+                self.pages.list_failed(&name, chain(error.as_ref()));
+                exit::FAILED
+            }));
+        }
+        self.pages.finish()?;
+        Ok(exit::worst(codes))
+    }
+
     /// Recomputes one run; the exit code.
-    pub fn run(&mut self, plan: &RunPlan) -> anyhow::Result<u8> {
+    fn run(&mut self, plan: &RunPlan) -> anyhow::Result<u8> {
         let started = Instant::now();
         let _lock = outcome::lock(plan, self.messages)?;
-        let mut samples = Samples::asked(self.cli);
-        let rows = samples.as_mut().map(|samples| samples as &mut dyn RowSink);
-        let counted = self.counter.count(plan, rows)?;
-        let samples = samples.map(Samples::finish).transpose()?.flatten();
-        outcome::conclude(self.cli, self.messages, plan, counted, samples, started)
+        let against = self.against(plan)?;
+        let mut wanted = Wanted::of(self.cli, plan);
+        let counted = self.counter.count(plan, wanted.sink())?;
+        let (samples, gathered) = wanted.finish()?;
+        let besides = Besides { gathered, against };
+        let concluded = outcome::conclude(
+            self.cli,
+            self.messages,
+            plan,
+            counted,
+            (samples, besides),
+            started,
+        )?;
+        if let (Some(target), Some(page)) = (&plan.page, concluded.page) {
+            self.pages.list(target, page, concluded.verdict.outcome());
+        }
+        Ok(concluded.exit_code)
+    }
+
+    /// What a page shows beside the run, if there is to be one.
+    fn against(&mut self, plan: &RunPlan) -> anyhow::Result<Option<Rc<Side>>> {
+        if let (Some(against), None) = (&plan.against, &self.against) {
+            let baseline = Baseline::against(against, &mut self.counter, self.messages, true)?;
+            self.against = Some(baseline.side);
+        }
+        Ok(self.against.clone())
     }
 }

@@ -3,13 +3,18 @@
 //! Reports are deterministic; only this record carries times.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
+use super::count::Counted;
+use super::rewrite;
 use super::tokenizer::TokenizerRecord;
 use super::verdict::Verdict;
+use crate::page::Odd;
 use crate::pipeline::Finished;
-use crate::report::Headline;
+use crate::plan::RunPlan;
+use crate::report::{self, Headline};
 use crate::sample::Occurrences;
 
 /// The record of one recompute; the field order is the file's.
@@ -31,6 +36,63 @@ pub(super) struct Record {
     pub after: Headline,
     pub anomalies: Anomalies,
     pub seconds: Seconds,
+}
+
+impl Record {
+    /// Of a run that was counted. `summary`: the bytes of the one that its figures make; `samples`: where its table of samples goes.
+    pub fn of(
+        plan: &RunPlan,
+        counted: Counted,
+        summary: &[u8],
+        samples: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let Counted {
+            finished,
+            loaded,
+            recounted_because,
+            stopped,
+            seconds,
+        } = counted;
+        let mut verdict = Verdict::of(&finished);
+        verdict.reasons.splice(0..0, stopped);
+        let reasons = loaded
+            .as_ref()
+            .map(|loaded| loaded.tokenizer.reasons())
+            .unwrap_or_default();
+        let dated = loaded
+            .as_ref()
+            .is_some_and(|loaded| loaded.tokenizer.date_matters());
+        let template_date = dated.then(|| TemplateDate {
+            date: plan.date.now.to_string(),
+            source: plan.date.source,
+        });
+        Ok(Self {
+            tool: "tok-recompute",
+            version: env!("CARGO_PKG_VERSION"),
+            run: plan.name.clone(),
+            verdict,
+            written: rewrite::names(plan, samples),
+            log: LogRecord {
+                path: plan.log.to_string(),
+                bytes: finished.bytes,
+                lines: finished.lines,
+            },
+            tokenizer: loaded.map(|loaded| loaded.record(recounted_because)),
+            template_date,
+            streaming: finished.streaming,
+            early_stopping: plan.early_stopping,
+            qps_window: if plan.legacy_window {
+                "legacy"
+            } else {
+                "native"
+            },
+            assumed: plan.assumed.clone(),
+            before: plan.previous.as_deref().map(report::headline).transpose()?,
+            after: report::headline(summary)?,
+            anomalies: Anomalies::of(&finished, &reasons),
+            seconds,
+        })
+    }
 }
 
 /// The log as it was read.
@@ -146,6 +208,40 @@ impl Anomalies {
             overflowing_deltas: seen.overflowing_deltas.into(),
             repeated_issues: seen.repeated_issues.into(),
         }
+    }
+
+    /// All that there is of it: what, how often, first where.
+    pub fn list(&self) -> Vec<Odd> {
+        let tallies = [
+            ("damaged lines", &self.damaged_lines),
+            ("texts without a count", &self.uncounted_texts),
+            ("template fallbacks", &self.template_fallbacks),
+        ];
+        let by_reason = tallies.into_iter().flat_map(|(what, tally)| {
+            tally
+                .by_reason
+                .iter()
+                .map(move |(reason, at)| (format!("{what}: {reason}"), at))
+        });
+        let plain = [
+            ("outputs without text", &self.empty_outputs),
+            ("times that run backwards", &self.negative_deltas),
+            ("time differences beyond 64 bits", &self.overflowing_deltas),
+            (
+                "samples issued again while in flight",
+                &self.repeated_issues,
+            ),
+        ];
+        let plain = plain.into_iter().map(|(what, at)| (what.to_owned(), at));
+        by_reason
+            .chain(plain)
+            .filter(|(_, at)| at.count > 0)
+            .map(|(what, at)| Odd {
+                what,
+                count: at.count,
+                first_offset: at.first_offset,
+            })
+            .collect()
     }
 
     /// One line about template fallbacks, if there were any.

@@ -15,24 +15,26 @@ pub(super) struct Files {
     pub snapshot: Vec<u8>,
 }
 
-/// What will be written of the report, and the `samples`, for the record.
+/// What will be written of the report, the page and the `samples`, for the record.
 pub(super) fn names(plan: &RunPlan, samples: Option<&Path>) -> Vec<String> {
     let targets = &plan.targets;
+    let page = plan.page.as_ref().map(|target| &*target.path);
     [&targets.report, &targets.snapshot, &targets.summary]
         .into_iter()
         .filter_map(Option::as_deref)
         .chain(samples)
+        .chain(page)
         .map(|path| path.display().to_string())
         .collect()
 }
 
-/// Writes what the plan wants, the summary last: when it is new, everything else is. Returns what is in its place but
+/// Writes what the plan wants, and what is written `besides`, the summary last: when it is new, everything else is. Returns what is in its place but
 /// could not be made durable.
 pub(super) fn write(
     plan: &RunPlan,
     files: &Files,
     record: &[u8],
-    samples: Option<Prepared>,
+    besides: impl IntoIterator<Item = Prepared>,
 ) -> anyhow::Result<Option<WriteError>> {
     let targets = &plan.targets;
     let mut original = None;
@@ -49,7 +51,7 @@ pub(super) fn write(
         None => Ok(None),
     };
     let summary = ready(&targets.summary, &files.summary)?;
-    let mut prepared = Vec::from_iter(samples);
+    let mut prepared = Vec::from_iter(besides);
     prepared.extend(ready(&targets.report, files.report.as_bytes())?);
     prepared.extend(ready(&targets.snapshot, &files.snapshot)?);
     prepared.extend(ready(&targets.record, record)?);

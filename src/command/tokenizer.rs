@@ -47,6 +47,41 @@ pub(super) struct TokenizerRecord {
     recounted_because: Option<String>,
 }
 
+impl TokenizerRecord {
+    /// What a page says about it: what it is, who counted.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let Self {
+            name,
+            path,
+            sha256,
+            class,
+            rules,
+            replaced,
+            engine,
+            recounted_because,
+        } = self;
+        let mut facts = vec![
+            ("Tokenizer", format!("{name} ({class})")),
+            ("tokenizer.json", format!("{path}, sha256 {sha256}")),
+            ("Loaded by the rules of", (*rules).to_owned()),
+        ];
+        let replaced = replaced
+            .iter()
+            .map(|part| format!("{}: {} instead of {}", part.what, part.to, part.from));
+        let replaced: Vec<String> = replaced.collect();
+        if !replaced.is_empty() {
+            facts.push(("Not as tokenizer.json is written", replaced.join("; ")));
+        }
+        facts.push(("Engine", format!("{}: {}", engine.engine, engine.why)));
+        facts.extend(
+            recounted_because
+                .clone()
+                .map(|why| ("Recounted with the referee because", why)),
+        );
+        facts
+    }
+}
+
 /// A part of tokenizer.json that the client does not take as written.
 #[derive(Debug, Serialize)]
 struct ReplacedRecord {

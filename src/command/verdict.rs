@@ -16,6 +16,15 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    /// In a word or two.
+    pub fn outcome(&self) -> String {
+        if self.complete {
+            "complete".to_owned()
+        } else {
+            format!("incomplete ({})", self.state)
+        }
+    }
+
     pub fn of(finished: &Finished) -> Self {
         let snapshot = &finished.snapshot;
         let damaged: u64 = finished.damage.values().map(|seen| seen.count).sum();

@@ -13,6 +13,7 @@ mod fuzz;
 mod fuzz_replay;
 mod hostile;
 mod mutations;
+mod page;
 mod properties;
 mod recompute;
 mod samples;

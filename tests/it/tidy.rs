@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("series", &["exact"]),
     ("report", &["series", "double", "fault"]),
     ("export", &["sample", "report", "double"]),
+    ("page", &["sample", "series"]),
     (
         "pipeline",
         &[

@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, Table};
 use super::checked::{Checked, Outcome};
 use super::rows::{COLUMNS, rows};
 use crate::command::verdict::plural;
+use crate::page;
 
 /// Everything on stdout.
 pub(super) fn render(runs: &[Checked], all: bool) -> String {
@@ -121,6 +122,19 @@ pub(super) fn remarks(run: &Checked) -> Vec<String> {
         }
     }));
     remarks
+}
+
+/// The outcome as a page shows it.
+pub(super) fn for_page(run: &Checked) -> page::Check {
+    let (rows, left_out) = rows(std::slice::from_ref(run), false);
+    page::Check {
+        outcome: verdict(run),
+        passed: run.result == Outcome::Passed,
+        remarks: remarks(run),
+        columns: COLUMNS.to_vec(),
+        rows: rows.into_iter().map(|row| row.cells.to_vec()).collect(),
+        left_out,
+    }
 }
 
 /// How many runs came out how.

@@ -1,0 +1,318 @@
+//! `--html` on the fixture runs, and in a real browser where there is one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Outcome, Run, copy_folder, read};
+
+const SUMMARY: &str = "performance/result_summary.json";
+
+/// The page that a command line with these arguments writes.
+#[track_caller]
+fn page(run: &Run, args: &[&str], code: i32) -> String {
+    let args = [&["--html", "page.html"], args].concat();
+    let outcome = run.recompute(&args);
+    assert_eq!(outcome.code, code, "{outcome:?}");
+    text(&run.around().join("page.html"))
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// A finished run called `base` beside the run.
+fn with_base(run: Run) -> Run {
+    let base = run.path("../base");
+    copy_folder(&run.dir(), &base);
+    fs::write(base.join(SUMMARY), read("run_expected/result_summary.json")).unwrap();
+    run
+}
+
+fn figures(html: &str) -> usize {
+    html.matches("<figure>").count()
+}
+
+#[test]
+fn a_recompute_writes_its_page_and_the_same_files_as_ever() {
+    let run = Run::text();
+    let html = page(&run, &[], 0);
+    assert_eq!(run.bytes(SUMMARY), read("run_expected/result_summary.json"));
+    assert_eq!(run.record()["written"][1], "page.html");
+    assert_eq!(figures(&html), 10);
+    for shown in [
+        "Complete:",
+        ">before<",
+        "was 1,113",
+        "fixtures",
+        "Finish reasons: stop 28",
+    ] {
+        assert!(html.contains(shown), "{shown}");
+    }
+    // Now there is nothing that was otherwise before.
+    let again = page(&run, &[], 0);
+    assert!(!again.contains(">before<") && !again.contains("was 1,113"));
+}
+
+#[test]
+fn a_page_does_not_depend_on_how_the_run_was_counted() {
+    let pages = [
+        &["--threads", "1"][..],
+        &["--threads", "4", "--block-size", "1"],
+        &["--engine", "referee"],
+    ]
+    .map(|args| {
+        let run = Run::chat();
+        let html = page(&run, &[args, &["--dry-run"]].concat(), 0);
+        // Who counted is said.
+        let (before, after) = html.split_once("<dt>Engine</dt>").unwrap();
+        let page = format!("{before}{}", after.split_once("</dd>").unwrap().1);
+        page.replace(&run.around().display().to_string(), "")
+    });
+    assert!(pages[0] == pages[1] && pages[0] == pages[2]);
+}
+
+#[test]
+fn a_dry_run_writes_only_the_page() {
+    let run = Run::text();
+    let before = run.files();
+    let outcome = run.recompute(&["--dry-run", "--html", "page.html"]);
+    assert_eq!(outcome.code, 0);
+    assert!(run.files() == before);
+    assert!(
+        outcome.stdout.ends_with("written: page.html\n"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn an_incomplete_run_says_so_on_its_page() {
+    let run = Run::text();
+    let log = String::from_utf8(run.bytes("events.jsonl")).unwrap();
+    let half = &log[..log.len() / 2];
+    run.write("events.jsonl", half);
+    let html = page(&run, &["--dry-run"], 3);
+    for shown in [
+        "Incomplete (interrupted)",
+        "no session.ended",
+        "damaged lines: ",
+    ] {
+        assert!(html.contains(shown), "{shown}");
+    }
+}
+
+#[test]
+fn a_check_is_on_its_page() {
+    let run = with_base(Run::text());
+    let html = page(&run, &["--check", "--against", "base"], 0);
+    for shown in [
+        "same as base in all",
+        "<span class=\"swatch b\"></span>baseline: base",
+    ] {
+        assert!(html.contains(shown), "{shown}");
+    }
+    let html = page(&run, &["--check"], 1);
+    for shown in [
+        "<h2>Check</h2>",
+        "fields differ from its own summary",
+        "<td>incomplete</td>",
+    ] {
+        assert!(html.contains(shown), "{shown}");
+    }
+    assert!(!html.contains("swatch b"));
+}
+
+#[test]
+fn two_runs_are_shown_together() {
+    let run = with_base(Run::text());
+    let curves = |html: &str| html.matches("class=\"l b\"").count();
+    let both = page(&run, &["--dry-run", "--against", "base"], 0);
+    assert!(curves(&both) >= 10, "{}", curves(&both));
+    // A summary alone has distributions, but no samples.
+    let summary = page(
+        &run,
+        &["--dry-run", "--against", &format!("base/{SUMMARY}")],
+        0,
+    );
+    assert_eq!(curves(&summary), 5);
+    // A baseline is no source for the run's own settings.
+    let alone = page(&run, &["--dry-run"], 0);
+    let facts = |html: &str| html.split_once("<footer>").unwrap().1.to_owned();
+    assert_eq!(facts(&both), facts(&alone));
+    let refused = run.recompute(&["--dry-run", "--against", "base"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("--html"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_baseline_that_cannot_be_counted_shows_its_summary() {
+    let run = with_base(Run::text());
+    run.write("../base/events.jsonl", "");
+    let outcome = run.recompute(&["--dry-run", "--html", "page.html", "--against", "base"]);
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    assert!(
+        outcome
+            .stderr
+            .contains("only the summary of base is shown: "),
+        "{}",
+        outcome.stderr
+    );
+}
+
+/// Counts all that is around the run.
+fn several(run: &Run, args: &[&str]) -> Outcome {
+    let tokenizer = run.tokenizer();
+    let fixed = [
+        "--tokenizer",
+        tokenizer.to_str().unwrap(),
+        "--html",
+        "all.html",
+    ];
+    run.command(&[&fixed[..], args].concat(), b"")
+}
+
+#[test]
+fn several_runs_have_an_index() {
+    let run = with_base(Run::text());
+    run.make_folder("../empty");
+    let outcome = several(&run, &["run", "base", "empty", "--dry-run"]);
+    assert_eq!(outcome.code, 2);
+    let index = text(&run.around().join("all.html"));
+    for shown in [
+        "<h1>3 runs</h1>",
+        "href=\"all.runs/1-run.html\">run<",
+        "href=\"all.runs/2-base.html\">base<",
+        "✗ no event log in empty",
+    ] {
+        assert!(index.contains(shown), "{shown}");
+    }
+    for page in ["1-run.html", "2-base.html"] {
+        let html = text(&run.around().join("all.runs").join(page));
+        assert_eq!(figures(&html), 10);
+        assert!(html.contains("<a href=\"../all.html\">All runs</a>"));
+    }
+    assert_eq!(several(&run, &["run", "base", "--check"]).code, 1);
+    let index = text(&run.around().join("all.html"));
+    assert!(
+        index.contains("✓ same as its own summary") && index.contains("✗ different (incomplete"),
+        "{index}"
+    );
+}
+
+#[test]
+fn only_pages_are_overwritten() {
+    let run = Run::text();
+    let before = run.files();
+    for foreign in ["run/config.yaml", "run/events.jsonl"] {
+        let outcome = run.recompute(&["--html", foreign]);
+        assert_eq!(outcome.code, 2);
+        assert!(
+            outcome.stderr.contains("is no page of tok-recompute"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    fs::create_dir(run.around().join("all.runs")).unwrap();
+    fs::write(run.around().join("all.runs/1-run.html"), "<h1>mine</h1>").unwrap();
+    assert_eq!(several(&run, &["run", "run"]).code, 2);
+    assert_eq!(
+        text(&run.around().join("all.runs/1-run.html")),
+        "<h1>mine</h1>"
+    );
+    let missing = run.recompute(&["--dry-run", "--html", "no/such/page.html"]);
+    assert_eq!(missing.code, 2);
+    assert!(
+        missing.stderr.contains("cannot write no/such/page.html"),
+        "{}",
+        missing.stderr
+    );
+    let folder = run.recompute(&["--dry-run", "--html", "run"]);
+    assert_eq!(folder.code, 2);
+    fs::write(run.around().join("page.html"), "").unwrap();
+    assert_eq!(figures(&page(&run, &["--dry-run"], 0)), 10);
+    // The one run of the two above whose page was not in the way was rewritten.
+    let own = |path: &PathBuf| path.to_string_lossy().contains("performance");
+    let unchanged = |files: Vec<(PathBuf, Vec<u8>)>| {
+        files
+            .into_iter()
+            .filter(|(path, _)| !own(path))
+            .collect::<Vec<_>>()
+    };
+    assert!(unchanged(run.files()) == unchanged(before));
+}
+
+/// A browser, node and the folder of its packages; or what is missing.
+fn browser() -> Result<(PathBuf, PathBuf), String> {
+    let found = |name: &str| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path)
+            .map(|folder| folder.join(name))
+            .find(|file| file.is_file())
+    };
+    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    let chromium = named.or_else(|| {
+        ["chromium", "chromium-browser", "google-chrome"]
+            .into_iter()
+            .find_map(found)
+    });
+    let chromium = chromium.ok_or("no Chromium (in PATH, or named by CHROMIUM)")?;
+    found("node").ok_or("no node in PATH")?;
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/node_modules");
+    let packages = std::env::var_os("NODE_PATH").map_or(packages, PathBuf::from);
+    for package in ["playwright-core", "axe-core"] {
+        if !packages.join(package).is_dir() {
+            return Err(format!(
+                "no {package} in {} (tests/page/setup installs it)",
+                packages.display()
+            ));
+        }
+    }
+    Ok((chromium, packages))
+}
+
+#[test]
+fn pages_are_fine_in_a_real_browser() {
+    let (chromium, packages) = match browser() {
+        Ok(found) => found,
+        Err(missing) if std::env::var_os("PAGE_CHECK").is_none_or(|how| how != "must") => {
+            eprintln!("skipped: {missing}");
+            return;
+        }
+        Err(missing) => panic!("{missing}"),
+    };
+    let run = with_base(Run::text());
+    page(&run, &["--dry-run"], 0);
+    fs::rename(
+        run.around().join("page.html"),
+        run.around().join("alone.html"),
+    )
+    .unwrap();
+    page(
+        &run,
+        &[
+            "--check",
+            "--against",
+            "base",
+            "--tolerance",
+            "*=0",
+            "--tokenizer-rules",
+            "file",
+        ],
+        0,
+    );
+    several(&run, &["run", "base", "missing", "--dry-run"]);
+    let shots = std::env::var("PAGE_SHOTS").unwrap_or("-".to_owned());
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/check.mjs");
+    let output = Command::new("node")
+        .arg(check)
+        .arg(chromium)
+        .arg(shots)
+        .args(["alone.html", "page.html", "all.html"])
+        .current_dir(run.around())
+        .env("NODE_PATH", packages)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{failed}");
+}
