@@ -291,7 +291,7 @@ pub struct Following {
     ///
     /// RUN is a log, or a run directory, whose log the client keeps in memory until the run ends; without RUN it is the
     /// newest live log. The report is written into the run directory, or where --output says. Meanwhile a table on the
-    /// terminal shows how the run stands; its percentiles are within 3 digits, those of the report are exact.
+    /// terminal shows how the run stands; its percentiles are approximate, those of the report are exact.
     #[arg(long, visible_alias = "tail", conflicts_with = "check")]
     pub follow: bool,
 

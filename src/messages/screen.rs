@@ -2,6 +2,8 @@
 //!
 //! The cursor rests above them, on an empty line. So drawing needs no memory of how many lines there are, which
 //! is what a terminal that was resized meanwhile makes wrong: everything below the cursor is erased and written again.
+//! What cannot be helped: a terminal that wraps its lines anew when it becomes narrower may push the first of them into its
+//! history, where they stay.
 //! The cursor is never hidden and no mode is left behind: whoever is killed leaves a usable terminal.
 
 use std::fmt::Write as _;
