@@ -159,6 +159,91 @@ fn a_baseline_that_cannot_be_counted_shows_its_summary() {
     );
 }
 
+/// The numbers of a page's table of that name, row by row.
+fn numbers(html: &str, table: &str) -> Vec<Vec<f64>> {
+    let (_, rest) = html.split_once(&format!("aria-label=\"{table}\"")).unwrap();
+    let (_, body) = rest.split_once("<tbody>").unwrap();
+    let (body, _) = body.split_once("</tbody>").unwrap();
+    let number = |cell: &str| {
+        let text: String = cell.chars().filter(|c| !", %".contains(*c)).collect();
+        text.parse().unwrap_or(f64::NAN)
+    };
+    let row = |row: &str| {
+        let cells = row.split("</t").filter_map(|cell| cell.rsplit_once('>'));
+        cells
+            .map(|(_, text)| text)
+            .filter(|text| !text.is_empty())
+            .map(number)
+            .collect()
+    };
+    body.lines()
+        .filter(|line| line.starts_with("<tr"))
+        .map(row)
+        .collect()
+}
+
+#[test]
+fn figures_are_those_of_the_samples() {
+    let run = Run::text();
+    let html = page(&run, &["--dry-run", "--samples", "rows.csv"], 0);
+    let mut rows = csv::Reader::from_path(run.around().join("rows.csv")).unwrap();
+    let samples: Vec<std::collections::HashMap<String, String>> =
+        rows.deserialize().map(Result::unwrap).collect();
+    let value = |sample: &std::collections::HashMap<String, String>, column: &str| {
+        sample[column].parse::<f64>().ok()
+    };
+    for (metric, column, per) in [
+        ("TTFT", "ttft_ns", 1e6),
+        ("TPOT", "tpot_ns", 1e3),
+        ("Latency", "latency_ns", 1e6),
+        ("ISL", "isl", 1.0),
+        ("OSL", "osl", 1.0),
+    ] {
+        let values: Vec<f64> = samples
+            .iter()
+            .filter_map(|sample| value(sample, column))
+            .map(|v| v / per)
+            .collect();
+        let bins = numbers(&html, &format!("Histogram of {metric}"));
+        assert!(!bins.is_empty() && values.len() > 50);
+        for bin in &bins {
+            let [from, below, count, _] = bin[..] else {
+                panic!("{bin:?}")
+            };
+            let inside = values.iter().filter(|v| (from..below).contains(*v)).count();
+            assert!(
+                (count - inside as f64).abs() < 0.5,
+                "{metric} from {from} to {below}"
+            );
+        }
+        let total: f64 = bins.iter().map(|bin| bin[2]).sum();
+        assert_eq!(
+            (total, bins.last().unwrap()[3]),
+            (values.len() as f64, 100.0),
+            "{metric}"
+        );
+    }
+    let both = samples
+        .iter()
+        .filter(|s| value(s, "osl").and(value(s, "latency_ns")).is_some())
+        .count();
+    let classes = numbers(&html, "Latency in ms by OSL");
+    let drawn: f64 = classes.iter().map(|class| class[2]).sum();
+    assert!((drawn - both as f64).abs() < 0.5, "{drawn} of {both}");
+    let moments = numbers(&html, "The run over time");
+    let completed = samples
+        .iter()
+        .filter(|s| value(s, "complete_ns").is_some())
+        .count() as f64;
+    let starts: Vec<f64> = moments.iter().map(|moment| moment[0]).collect();
+    let width = (starts[2] - starts[1]).max(0.01);
+    let seen: f64 = moments.iter().map(|moment| moment[2] * width).sum();
+    assert!(
+        (seen / completed - 1.0).abs() < 0.3,
+        "{seen} of {completed}"
+    );
+}
+
 /// Counts all that is around the run.
 fn several(run: &Run, args: &[&str]) -> Outcome {
     let tokenizer = run.tokenizer();

@@ -1,5 +1,5 @@
 // Opens pages in a real browser: nothing may be asked for elsewhere, nothing may be said on the console, axe-core may find
-// nothing serious, nothing may reach beyond a narrow screen.
+// nothing, no label may be cut off or cover another, nothing may reach beyond a narrow screen.
 //
 //   node check.mjs CHROMIUM SCREENSHOTS PAGE...
 //
@@ -16,9 +16,9 @@ const axe = require.resolve("axe-core/axe.min.js");
 
 const WIDTHS = [360, 800, 1400];
 const WAYS = [
-  { name: "light", colorScheme: "light", media: "screen" },
-  { name: "dark", colorScheme: "dark", media: "screen" },
-  { name: "print", colorScheme: "dark", media: "print" },
+  { media: "screen", colorScheme: "light" },
+  { media: "screen", colorScheme: "dark" },
+  { media: "print", colorScheme: "dark" },
 ];
 const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
@@ -26,11 +26,25 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
 const [executablePath, screenshots, ...pages] = process.argv.slice(2);
 const wrong = [];
 
-async function check(browser, path, width, way) {
-  const name = `${basename(path)} at ${width} px, ${way.name}`;
-  const context = await browser.newContext({
-    viewport: { width, height: 900 }, colorScheme: way.colorScheme, bypassCSP: true, deviceScaleFactor: 1,
-  });
+// What of the page as it is now can be measured.
+const measure = () => {
+  const drawn = (svg) => svg.getBoundingClientRect().width > 0;
+  const texts = [...document.querySelectorAll("svg")].filter(drawn)
+    .map((svg) => [svg, [...svg.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()])]);
+  const beyond = (x, y) => x.left < y.left - 1 || x.right > y.right + 1 || x.top < y.top - 1 || x.bottom > y.bottom + 1;
+  const meet = (x, y) => x.left < y.right && y.left < x.right && x.top + 4 < y.bottom && y.top + 4 < x.bottom;
+  return {
+    overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    small: texts.filter(([svg]) => svg.getBoundingClientRect().width < 0.85 * svg.viewBox.baseVal.width).length,
+    cut: texts.flatMap(([svg, boxes]) => boxes.filter(([, box]) => beyond(box, svg.getBoundingClientRect())).map(([text]) => text)),
+    touching: texts.flatMap(([, boxes]) => boxes.flatMap(([a, x], i) =>
+      boxes.slice(i + 1).filter(([, y]) => meet(x, y)).map(([b]) => `${a} and ${b}`))),
+  };
+};
+
+async function check(browser, path) {
+  const name = basename(path, ".html");
+  const context = await browser.newContext({ bypassCSP: true });
   const page = await context.newPage();
   const url = pathToFileURL(path).href;
   page.on("request", (request) => {
@@ -39,48 +53,42 @@ async function check(browser, path, width, way) {
   page.on("console", (message) => wrong.push(`${name}: console: ${message.text()}`));
   page.on("pageerror", (error) => wrong.push(`${name}: ${error.message}`));
   await page.goto(url);
-  await page.emulateMedia({ media: way.media, colorScheme: way.colorScheme });
-  const facts = await page.evaluate(() => ({
-    scripts: document.scripts.length,
-    overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    ids: [...document.querySelectorAll("[id]")].map((element) => element.id),
-    small: [...document.querySelectorAll("svg text")].filter((text) => {
-      const svg = text.ownerSVGElement.getBoundingClientRect();
-      return svg.width > 0 && svg.width / text.ownerSVGElement.viewBox.baseVal.width < 0.85;
-    }).length,
-    cut: [...document.querySelectorAll("svg text")].filter((text) => {
-      const [inner, outer] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
-      return outer.width > 0 && (inner.left < outer.left - 1 || inner.right > outer.right + 1
-        || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1);
-    }).map((text) => text.textContent),
-    touching: [...document.querySelectorAll("svg")].flatMap((svg) => {
-      const boxes = [...svg.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
-      return boxes.flatMap(([a, x], i) => boxes.slice(i + 1)
-        .filter(([, y]) => x.width > 0 && x.left < y.right && y.left < x.right && x.top + 4 < y.bottom && y.top + 4 < x.bottom)
-        .map(([b]) => `${a} and ${b}`));
-    }),
-  }));
-  if (facts.scripts > 0) wrong.push(`${name}: ${facts.scripts} scripts`);
-  if (way.media === "screen" && facts.overflow > 0) wrong.push(`${name}: ${facts.overflow} px too wide`);
-  if (facts.small > 0) wrong.push(`${name}: ${facts.small} labels drawn too small`);
-  facts.cut.forEach((text) => wrong.push(`${name}: label cut off: ${text}`));
-  facts.touching.forEach((texts) => wrong.push(`${name}: labels overlap: ${texts}`));
-  if (new Set(facts.ids).size < facts.ids.length) wrong.push(`${name}: an id is there twice`);
-  if (screenshots !== "-") {
-    await page.screenshot({ path: `${screenshots}/${basename(path, ".html")}-${width}-${way.name}.png`, fullPage: true });
-    if (way.media === "print" && width === WIDTHS[0]) {
-      await page.pdf({ path: `${screenshots}/${basename(path, ".html")}.pdf`, format: "A4", margin: { top: "12mm", bottom: "12mm", left: "12mm", right: "12mm" } });
-    }
+  const scripts = await page.evaluate(() => document.scripts.length);
+  if (scripts > 0) wrong.push(`${name}: ${scripts} scripts`);
+  const ids = await page.evaluate(() => [...document.querySelectorAll("[id]")].map((element) => element.id));
+  if (new Set(ids).size < ids.length) wrong.push(`${name}: an id is there twice`);
+  await page.addScriptTag({ path: axe });
+  for (const width of WIDTHS) for (const way of WAYS) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.emulateMedia(way);
+    await look(page, name, width, way);
   }
-  if (way.media === "screen") {
-    await page.evaluate(() => document.querySelectorAll("details").forEach((details) => { details.open = true; }));
-    await page.addScriptTag({ path: axe });
-    const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
-    for (const { id, impact, help, nodes } of violations) {
-      wrong.push(`${name}: ${impact}: ${id}: ${help}: ${nodes[0].html.slice(0, 200)}`);
-    }
+  if (screenshots !== "-") {
+    const margin = { top: "12mm", bottom: "12mm", left: "12mm", right: "12mm" };
+    await page.pdf({ path: `${screenshots}/${name}.pdf`, format: "A4", margin });
   }
   await context.close();
+}
+
+async function look(page, name, width, { media, colorScheme }) {
+  const view = `${name} at ${width} px, ${media === "print" ? media : colorScheme}`;
+  const { overflow, small, cut, touching } = await page.evaluate(measure);
+  if (media === "screen" && overflow > 0) wrong.push(`${view}: ${overflow} px too wide`);
+  if (small > 0) wrong.push(`${view}: ${small} figures drawn too small`);
+  cut.forEach((text) => wrong.push(`${view}: label cut off: ${text}`));
+  touching.forEach((texts) => wrong.push(`${view}: labels overlap: ${texts}`));
+  if (screenshots !== "-") {
+    await page.screenshot({ path: `${screenshots}/${view.replaceAll(/[ ,]+/g, "-")}.png`, fullPage: true });
+  }
+  if (media === "screen" && width !== WIDTHS[1]) {
+    const open = (open) => document.querySelectorAll("details").forEach((details) => { details.open = open; });
+    await page.evaluate(open, true);
+    const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
+    for (const { id, impact, help, nodes } of violations) {
+      wrong.push(`${view}: ${impact}: ${id}: ${help}: ${nodes[0].html.slice(0, 200)}`);
+    }
+    await page.evaluate(open, false);
+  }
 }
 
 // The policy itself: with it in force, a page that tries to load or to run something gets nothing.
@@ -104,7 +112,7 @@ async function policy(browser, path) {
 const browser = await chromium.launch({ executablePath, args: QUIET });
 try {
   for (const path of pages) {
-    for (const width of WIDTHS) for (const way of WAYS) await check(browser, path, width, way);
+    await check(browser, path);
     await policy(browser, path);
   }
 } finally {

@@ -19,7 +19,9 @@ pub fn check(html: &mut String, page: &Page) {
         "<section class=\"check\">\n<h2>Check</h2>\n<p class=\"{class}\"><span aria-hidden=\"true\">{mark}</span> {}</p>",
         Text(&check.outcome)
     );
-    for remark in &check.remarks {
+    // What the verdict says need not be said twice.
+    let said = &page.verdict.reasons;
+    for remark in check.remarks.iter().filter(|remark| !said.contains(remark)) {
         _ = writeln!(html, "<p class=\"note\">{}</p>", Text(remark));
     }
     let mut table = Table::new("What differs", &check.columns).class("words");
