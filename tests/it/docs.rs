@@ -1,12 +1,16 @@
 //! What the documents show is what the program takes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use clap::Parser;
+use serde_json::Value;
 use tok_recompute::cli::Cli;
 use tok_recompute::export::{COLUMNS, Type};
 use tok_recompute::report::check::{Expectations, Tolerances};
+
+use crate::support::{Run, fixture, read};
 
 fn document(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -65,7 +69,9 @@ fn commands_are_accepted() {
 #[test]
 fn every_column_is_described() {
     let text = document("docs/OUTPUT.md");
-    let described: Vec<(&str, &str, bool)> = text
+    let section = text.split("\n## Samples\n").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let described: Vec<(&str, &str, bool)> = section
         .lines()
         .filter_map(|line| {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -87,6 +93,53 @@ fn every_column_is_described() {
         })
         .collect();
     assert_eq!(described, columns);
+}
+
+/// The names of all fields in a document, but for those that a run makes up.
+fn fields(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| fields(item, found)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                found.insert(name.clone());
+                if !["by_reason", "run_config"].contains(&name.as_str()) {
+                    fields(value, found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_is_described() {
+    let text = document("docs/OUTPUT.md");
+    let mut found = BTreeSet::new();
+    for name in ["result_summary.json", "final_snapshot.json"] {
+        let bytes = read(&format!("run_chat_expected/{name}"));
+        fields(&serde_json::from_slice(&bytes).unwrap(), &mut found);
+    }
+    let expect = fixture("check/expect.toml");
+    let check = [
+        "--check",
+        "--tolerance",
+        "ttft=any",
+        "--expect",
+        expect.to_str().unwrap(),
+    ];
+    for args in [&["--dry-run"][..], &check] {
+        let outcome = Run::chat().recompute(&[args, &["--format", "json"]].concat());
+        fields(&serde_json::from_str(&outcome.stdout).unwrap(), &mut found);
+    }
+    let is_percentile = |name: &str| name.parse::<f64>().is_ok();
+    let all = found.iter().filter(|name| !is_percentile(name));
+    let missing: Vec<&String> = all
+        .filter(|name| {
+            !text.contains(&format!("`{name}`")) && !text.contains(&format!("\"{name}\""))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(found.len() > 80, "{}", found.len());
 }
 
 #[test]
