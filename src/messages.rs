@@ -16,7 +16,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, Prog
 
 use crate::cli::{Color, Display as DisplayFlags};
 
-pub use screen::{Screen, leave};
+pub use screen::{Screen, leave, leave_and};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

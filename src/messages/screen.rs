@@ -8,13 +8,18 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _, stderr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anstream::adapter::strip_str;
 use console::Term;
 
 /// What has drawn the lines below the cursor, if there are any.
 static DRAWN: Mutex<Option<String>> = Mutex::new(None);
+
+/// Longer than drawing takes, unless the terminal is stopped.
+const DRAWING: Duration = Duration::from_millis(100);
 
 /// Back to the first column; erase to the end of the screen. From the second column, since what is erased from the
 /// first one of the first row some terminals take for a screen that is to be kept, and scroll it away.
@@ -78,15 +83,29 @@ impl Drop for Screen {
     }
 }
 
-/// Leaves what is drawn where it is, with the cursor below. Whoever is held up at drawing, as a terminal that is stopped
-/// does, is not waited for.
+/// Leaves what is drawn where it is, with the cursor below.
 pub fn leave() {
-    let Ok(mut drawn) = DRAWN.try_lock() else {
-        return;
+    leave_and(|| ());
+}
+
+/// Does the same, and `then`; nothing is drawn before that is done. Whoever is held up at drawing, as a terminal that is
+/// stopped does, is not waited for.
+pub fn leave_and(then: impl FnOnce()) {
+    let until = Instant::now() + DRAWING;
+    let mut drawn = loop {
+        match DRAWN.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Err(TryLockError::WouldBlock) => break None,
+            Err(TryLockError::Poisoned(drawn)) => break Some(drawn.into_inner()),
+            Ok(drawn) => break Some(drawn),
+        }
     };
-    if let Some(frame) = drawn.take() {
+    if let Some(frame) = drawn.as_mut().and_then(|drawn| drawn.take()) {
         let _ = send(&last(&frame));
     }
+    then();
 }
 
 /// What draws the lines from where the cursor is.

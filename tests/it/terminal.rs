@@ -135,6 +135,21 @@ impl Terminal {
         }
     }
 
+    /// Waits until the process is stopped. A signal to go on that came before would be for nothing.
+    fn wait_for_stop(&self) -> Pid {
+        let pid = self.child.process_id().unwrap();
+        let until = Instant::now() + PATIENCE;
+        let is_stopped = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('T')
+        };
+        while !is_stopped() {
+            assert!(Instant::now() < until);
+            thread::sleep(Duration::from_millis(5));
+        }
+        Pid::from_raw(pid.try_into().unwrap()).unwrap()
+    }
+
     /// Writes what is left; the exit code, and the screen at the end.
     fn finish(&mut self) -> (u32, Vec<String>) {
         self.log.write_all(&self.rest).unwrap();
@@ -317,14 +332,10 @@ fn a_stop_leaves_a_clean_terminal_too() {
     terminal.wait(|rows| count(rows, "live") == 1);
     terminal.press(b"\x1a");
     terminal.wait_for_bytes(b"h\r\r\n");
+    let pid = terminal.wait_for_stop();
     terminal.is_clean();
     terminal.write(60);
-    let pid = terminal
-        .child
-        .process_id()
-        .and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
-    thread::sleep(Duration::from_millis(100));
-    kill_process(pid.unwrap(), Signal::CONT).unwrap();
+    kill_process(pid, Signal::CONT).unwrap();
     terminal.wait(|rows| count(rows, "live") == 2);
     let (code, rows) = terminal.finish();
     assert_eq!(

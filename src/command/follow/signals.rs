@@ -37,8 +37,9 @@ impl Signals {
         let take = move || {
             for number in stream.forever() {
                 if number == SIGTSTP {
-                    messages::leave();
-                    let _stopped_meanwhile = low_level::emulate_default_handler(number);
+                    messages::leave_and(|| {
+                        let _stopped_meanwhile = low_level::emulate_default_handler(number);
+                    });
                     continue;
                 }
                 let signal = Signal::of(number);
