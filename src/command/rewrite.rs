@@ -1,9 +1,11 @@
 //! The files of a run, rewritten together: all are ready before the first is put in its place.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 
 use crate::plan::{self, PlanError, RunPlan};
 use crate::report::atomic::{Placed, Prepared, WriteError, prepare, prepare_original};
@@ -37,10 +39,10 @@ pub(super) fn write(
     besides: impl IntoIterator<Item = Prepared>,
 ) -> anyhow::Result<Option<WriteError>> {
     let targets = &plan.targets;
-    let mut original = None;
+    let (mut looked, mut original) = (None, None);
     if let (Some(summary), Some(backup)) = (&targets.summary, &targets.original) {
         let previous = plan.previous.as_deref();
-        unchanged(summary, previous)?;
+        looked = Some(Looked::at(summary, previous)?);
         if previous.is_some_and(|previous| previous != files.summary) {
             original = prepare_original(summary, backup)?;
         }
@@ -56,6 +58,8 @@ pub(super) fn write(
     prepared.extend(ready(&targets.snapshot, &files.snapshot)?);
     prepared.extend(ready(&targets.record, record)?);
     prepared.extend(summary);
+    // Writing takes its time; nothing is in its place yet.
+    looked.map_or(Ok(()), |summary| summary.is_unchanged())?;
     // Its copy is safe before the original goes.
     if let Some(original) = original {
         original.put()?.sync()?;
@@ -78,19 +82,62 @@ fn put(prepared: Vec<Prepared>) -> anyhow::Result<Vec<Placed>> {
     Ok(placed)
 }
 
-/// That the summary is what the new one was made from: somebody may have written it while the log was read.
-fn unchanged(summary: &Path, previous: Option<&[u8]>) -> anyhow::Result<()> {
-    let now = match plan::read_small(summary) {
-        Ok(bytes) => Some(bytes),
-        Err(PlanError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error.into()),
-    };
-    if now.as_deref() != previous {
-        bail!(
-            "{} was {} while the log was read, and is left as it is now; run it again",
-            summary.display(),
-            if now.is_some() { "written" } else { "removed" }
-        );
+/// The summary when it was last looked at.
+struct Looked<'a> {
+    path: &'a Path,
+    /// Which file it was, how long, and when it was last changed.
+    state: Option<[i64; 7]>,
+}
+
+impl<'a> Looked<'a> {
+    /// Looks whether the summary is what the new one was made from: somebody may have written it while the log was read.
+    fn at(path: &'a Path, previous: Option<&[u8]>) -> anyhow::Result<Self> {
+        let state = state(path)?;
+        let now = match plan::read_small(path) {
+            Ok(bytes) => Some(bytes),
+            Err(PlanError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+        let looked = Self { path, state };
+        if now.as_deref() == previous {
+            Ok(looked)
+        } else {
+            Err(looked.changed(now.is_some()))
+        }
     }
-    Ok(())
+
+    /// That it is the same file still.
+    fn is_unchanged(&self) -> anyhow::Result<()> {
+        let now = state(self.path)?;
+        if now == self.state {
+            Ok(())
+        } else {
+            Err(self.changed(now.is_some()))
+        }
+    }
+
+    fn changed(&self, is_there: bool) -> anyhow::Error {
+        anyhow!(
+            "{} was {} while the log was read, and is left as it is now; run it again",
+            self.path.display(),
+            if is_there { "written" } else { "removed" }
+        )
+    }
+}
+
+/// `None` where no file is.
+fn state(path: &Path) -> anyhow::Result<Option<[i64; 7]>> {
+    match fs::metadata(path) {
+        Ok(of) => Ok(Some([
+            of.dev().cast_signed(),
+            of.ino().cast_signed(),
+            of.size().cast_signed(),
+            of.mtime(),
+            of.mtime_nsec(),
+            of.ctime(),
+            of.ctime_nsec(),
+        ])),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
 }

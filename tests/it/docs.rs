@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use clap::Parser;
 use serde_json::Value;
@@ -64,6 +65,67 @@ fn commands_are_accepted() {
         }
     }
     assert!(seen > 6, "the commands were not found");
+}
+
+/// The lock file's packages that are in the binary go with a release.
+#[test]
+fn release_notes_list_what_is_in_the_binary() {
+    let notes = |version: &str| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/release-notes");
+        let output = Command::new("bash").arg(script).arg(version).output();
+        let output = output.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        output.status.success().then_some(text)
+    };
+    let text = notes("Unreleased").unwrap();
+    let (changes, crates) = text.split_once("### What is in the binary").unwrap();
+    assert!(changes.starts_with("## Unreleased\n") && changes.contains("\n* "));
+    for name in ["fastokens", "tokenizers", "minijinja", "onig_sys"] {
+        let line = format!("\n* {name} v");
+        assert!(crates.contains(&line), "{name} in {crates}");
+    }
+    let lock = document("Cargo.lock");
+    for line in crates.trim().lines() {
+        let [_, name, version, ..] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}");
+        };
+        let version = version.strip_prefix('v').unwrap();
+        let locked = format!("name = \"{name}\"\nversion = \"{version}\"");
+        assert!(lock.contains(&locked) && line.ends_with(')'), "{line}");
+    }
+    assert_eq!(notes("0.0.0"), None);
+}
+
+/// Each file that has unsafe code is in the table that says what reaches it.
+#[test]
+fn unsafe_code_is_where_the_guarantees_say() {
+    fn files_with(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                files_with(&path, found);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let has = ["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"];
+                if has.iter().any(|it| text.contains(it)) && !path.ends_with("docs.rs") {
+                    found.push(path.display().to_string());
+                }
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for folder in ["src", "tests", "benches", "fixtures"] {
+        files_with(&root.join(folder), &mut found);
+    }
+    let text = document("docs/GUARANTEES.md");
+    let (_, table) = text.split_once("### Unsafe code").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let said: Vec<&str> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    assert_eq!(said.len(), found.len(), "{said:?} {found:?}");
+    for path in found {
+        assert!(said.iter().any(|said| path.ends_with(said)), "{path}");
+    }
 }
 
 #[test]

@@ -134,7 +134,12 @@ impl Started {
     }
 
     /// Waits for its end, and fails if that does not come.
-    pub fn finish(mut self) -> Outcome {
+    pub fn finish(self) -> Outcome {
+        self.finish_within(LONGEST)
+    }
+
+    /// The same, for work that takes long in a debug build.
+    pub fn finish_within(mut self, longest: Duration) -> Outcome {
         let stdout = self
             .0
             .stdout
@@ -145,7 +150,7 @@ impl Started {
             .stderr
             .take()
             .map(|pipe| thread::spawn(|| drain(pipe)));
-        let status = self.wait();
+        let status = self.wait(longest);
         let text = |reader: Option<thread::JoinHandle<String>>| {
             reader
                 .map(|reader| reader.join().unwrap())
@@ -162,15 +167,15 @@ impl Started {
         }
     }
 
-    fn wait(&mut self) -> ExitStatus {
-        let until = Instant::now() + LONGEST;
+    fn wait(&mut self, longest: Duration) -> ExitStatus {
+        let until = Instant::now() + longest;
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
                 return status;
             }
             if Instant::now() > until {
                 self.0.kill().unwrap();
-                panic!("it still ran after {LONGEST:?}");
+                panic!("it still ran after {longest:?}");
             }
             thread::sleep(Duration::from_millis(2));
         }

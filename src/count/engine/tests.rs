@@ -337,12 +337,17 @@ fn what_is_no_tokenizer_is_an_error() {
 #[test]
 #[ignore = "reads tokenizers and texts named by environment variables"]
 fn real_tokenizers_count_as_the_referee_does() {
-    let texts = std::fs::read_to_string(std::env::var("ENGINE_TEXTS").unwrap()).unwrap();
+    let named = |variable| std::env::var(variable).ok();
+    let (Some(tokenizers), Some(texts)) = (named("ENGINE_TOKENIZERS"), named("ENGINE_TEXTS"))
+    else {
+        return;
+    };
+    let texts = std::fs::read_to_string(texts).unwrap();
     let texts: Vec<Value> = texts
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    for path in std::env::var("ENGINE_TOKENIZERS").unwrap().split(':') {
+    for path in tokenizers.split(':') {
         let engine = load(&std::fs::read(path).unwrap(), Choice::Fast);
         for (n, text) in texts
             .iter()

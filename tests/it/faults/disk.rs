@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Expected, SUMMARY, Trial, is_root, leftovers, row, skip, trial};
+use super::{Expected, SUMMARY, Trial, check_refused, is_root, leftovers, row, skip, trial};
 use crate::support::Run;
 
 /// A filesystem in memory over a folder, until this is dropped.
@@ -71,31 +71,17 @@ fn a_read_only_filesystem_changes_nothing() {
         return skip("mounting a filesystem needs root");
     };
     mount.read_only();
-    let before = run.files();
-    let outcome = trial(&run, &[]).finish();
-    assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    assert!(
-        outcome.stderr.contains("make its folder writable"),
-        "{outcome:?}"
-    );
-    assert_eq!(run.files(), before);
-    row("a read-only filesystem", &outcome, "left alone");
+    let said = "make its folder writable";
+    check_refused("a read-only filesystem", &run, trial(&run, &[]), said);
 }
 
 #[test]
 fn a_limit_on_file_sizes_is_an_error_and_not_the_end() {
     for blocks in [0, 1, 8, 32] {
         let run = Run::text();
-        let before = run.files();
         let limit = format!("ulimit -f {blocks}");
-        let outcome = Trial::shell(&run, &limit, &["run", "--tokenizer", "none"]).finish();
-        assert_eq!(outcome.code, Some(2), "{outcome:?}");
-        assert!(
-            outcome.stderr.contains("raise the limit on file sizes"),
-            "{outcome:?}"
-        );
-        assert_eq!(run.files(), before);
-        row(&format!("ulimit -f {blocks}"), &outcome, "left alone");
+        let trial = Trial::shell(&run, &limit, &["run", "--tokenizer", "none"]);
+        check_refused(&limit, &run, trial, "raise the limit on file sizes");
     }
 }
 

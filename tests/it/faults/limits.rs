@@ -1,14 +1,20 @@
 //! Limits on memory, files and processes.
 
 use std::fs;
+use std::io::{BufWriter, Write};
+use std::time::Duration;
 
-use super::{ALONE, Expected, Outcome, Trial, is_root, row, say, skip, trial};
+use super::{ALONE, Expected, Outcome, Trial, check_refused, is_root, row, say, skip, trial};
 use crate::support::{Run, read};
 
-fn counted(run: &Run, before: &str, args: &[&str]) -> Outcome {
+fn counting(run: &Run, before: &str, args: &[&str]) -> Trial {
     let tokenizer = run.tokenizer();
     let all = [&["run", "--tokenizer", tokenizer.to_str().unwrap()], args].concat();
-    Trial::shell(run, before, &all).finish()
+    Trial::shell(run, before, &all)
+}
+
+fn counted(run: &Run, before: &str, args: &[&str]) -> Outcome {
+    counting(run, before, args).finish()
 }
 
 #[test]
@@ -20,15 +26,8 @@ fn a_few_open_files_are_enough() {
     assert!(run.bytes(super::SUMMARY) == read("run_expected/result_summary.json"));
     row("16 open files at most", &outcome, "new summary");
     let run = Run::text();
-    let before = run.files();
-    let outcome = counted(&run, "ulimit -n 5", &all);
-    assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    assert!(
-        outcome.stderr.contains("Too many open files"),
-        "{outcome:?}"
-    );
-    assert_eq!(run.files(), before);
-    row("5 open files at most", &outcome, "left alone");
+    let trial = counting(&run, "ulimit -n 5", &all);
+    check_refused("5 open files at most", &run, trial, "Too many open files");
 }
 
 /// Whatever the limit on address space (`-v`) or on writable memory (`-d`): the whole report, or an error with exit
@@ -105,7 +104,7 @@ fn as_many_threads_count_as_the_system_gives() {
     let args = ["-c", "ulimit -u \"$0\" && exec \"$@\""];
     for (most, code) in [("1", 2), ("2", 2), ("3", 0), ("5", 0)] {
         let options = [args[0], args[1], most];
-        let counting = [
+        let wanted = [
             "run",
             "--tokenizer",
             "none",
@@ -114,7 +113,7 @@ fn as_many_threads_count_as_the_system_gives() {
             "9",
             "-v",
         ];
-        let trial = Trial::under("bash", &options, &run, &counting).user(ALONE);
+        let trial = Trial::under("bash", &options, &run, &wanted).user(ALONE);
         let Some(outcome) = trial.finish_if_started() else {
             return skip("bash is not here, or the other account may not run the binary");
         };
@@ -155,6 +154,44 @@ fn a_memory_limit_is_kept_or_refused() {
         "loading the tokenizer alone took",
     );
     check(&["--max-memory", "lots"], 2, "expected a number and a unit");
+}
+
+/// Written and counted once without a limit and twice within one: the reports are the same.
+#[test]
+#[ignore = "millions of lines take minutes in a debug build"]
+fn a_million_samples_fit_a_gigabyte() {
+    let run = Run::text();
+    let mut log = BufWriter::new(fs::File::create(run.path("events.jsonl")).unwrap());
+    let mut write = |kind: &str, at_ns: u64, sample: &str, data: &str| {
+        let line = format!(
+            r#"{{"event_type":"{kind}","timestamp_ns":{at_ns},"sample_uuid":"{sample}","data":{data}}}"#
+        );
+        writeln!(log, "{line}").unwrap();
+    };
+    write("session.started", 1, "", "null");
+    write("session.start_performance_tracking", 2, "", "null");
+    for sample in 0..1_000_000 {
+        let (name, at_ns) = (format!("{sample:032x}"), 10 + sample * 1000);
+        let prompt = format!(r#"["PromptData","tell me of {sample}"]"#);
+        write("sample.issued", at_ns, &name, &prompt);
+        let output = format!(r#"["TextModelOutput",["one","two {sample}","three"]]"#);
+        write("sample.complete", at_ns + 500, &name, &output);
+    }
+    write("session.ended", 2_000_000_000, "", "null");
+    drop(log);
+    let old = run.bytes(super::SUMMARY);
+    let counted = |limit: &str, args: &[&str]| {
+        run.write(super::SUMMARY, &old);
+        let trial = counting(&run, limit, args);
+        let outcome = trial.start().finish_within(Duration::from_secs(1200));
+        assert_eq!(outcome.code, Some(0), "{limit} {args:?}: {outcome:?}");
+        let what = format!("a million samples {limit} {}", args.join(" "));
+        row(&what, &outcome, "exact");
+        run.bytes(super::SUMMARY)
+    };
+    let expected = counted("", &[]);
+    assert!(counted("ulimit -Sv 1000000", &[]) == expected);
+    assert!(counted("", &["--max-memory", "400M"]) == expected);
 }
 
 #[test]

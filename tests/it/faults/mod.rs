@@ -54,6 +54,17 @@ pub fn trial(run: &Run, args: &[&str]) -> Trial {
     Trial::shell(run, "", &[&["run", "--tokenizer", "none"], args].concat())
 }
 
+/// The run is refused: exit code 2, a message, and every file as it was.
+#[track_caller]
+pub fn check_refused(fault: &str, run: &Run, trial: Trial, said: &str) {
+    let before = run.files();
+    let outcome = trial.finish();
+    assert_eq!(outcome.code, Some(2), "{fault}: {outcome:?}");
+    assert!(outcome.stderr.contains(said), "{fault}: {outcome:?}");
+    assert!(run.files() == before, "{fault}");
+    row(fault, &outcome, "left alone");
+}
+
 /// Names of temporary files anywhere below `folder`.
 pub fn leftovers(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::SUMMARY;
-use super::{Trial, row, trial};
+use super::{Trial, check_refused, row, trial};
 use crate::support::Run;
 use crate::support::read;
 
@@ -95,20 +95,10 @@ fn a_panic_anywhere_in_the_pools_ends_the_work() {
         for threads in ["1", "2", "7"] {
             for nth in [1, 2] {
                 let run = Run::text();
-                let before = run.files();
                 let trial = trial(&run, &["--threads", threads, "--block-size", "2"]);
-                let outcome = trial.fault(point, nth, "panic").finish();
-                assert_eq!(outcome.code, Some(2), "{point} {threads}: {outcome:?}");
-                assert!(
-                    outcome.stderr.contains("internal error at batch"),
-                    "{outcome:?}"
-                );
-                assert_eq!(run.files(), before);
-                row(
-                    &format!("a panic at {point} {nth}, {threads} threads"),
-                    &outcome,
-                    "left alone",
-                );
+                let trial = trial.fault(point, nth, "panic");
+                let fault = format!("a panic at {point} {nth}, {threads} threads");
+                check_refused(&fault, &run, trial, "internal error at batch");
             }
         }
     }

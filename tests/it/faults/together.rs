@@ -4,8 +4,10 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::{Expected, NOBODY, SUMMARY, Trial, is_root, row, skip, trial};
-use crate::support::Run;
+use super::{
+    Expected, NOBODY, SUMMARY, Trial, check_refused, is_root, leftovers, row, skip, trial,
+};
+use crate::support::{Run, copy_folder, fixture, read};
 
 #[test]
 fn a_second_process_is_refused_until_the_first_has_ended() {
@@ -124,6 +126,50 @@ fn a_reader_never_sees_a_torn_file() {
     });
 }
 
+type Removal = fn(&Run) -> std::io::Result<()>;
+
+#[test]
+fn a_folder_that_is_removed_meanwhile_is_an_error_and_stays_away() {
+    let removals: [(&str, Removal); 4] = [
+        ("the summary's folder is removed", |run| {
+            fs::remove_dir_all(run.path("performance"))
+        }),
+        ("the run is removed", |run| fs::remove_dir_all(run.dir())),
+        ("the run is moved away", |run| {
+            fs::rename(run.dir(), run.around().join("moved"))
+        }),
+        ("another run takes its place", |run| {
+            fs::rename(run.dir(), run.around().join("moved"))?;
+            copy_folder(&fixture("run_chat"), &run.dir());
+            Ok(())
+        }),
+    ];
+    for (what, remove) in removals {
+        for point in ["pipeline.record", "write"] {
+            let run = Run::text();
+            let mut trial = trial(&run, &[]).fault(point, 1, "stop").start();
+            trial.wait_until_stopped();
+            remove(&run).unwrap();
+            let folders =
+                |run: &Run| ["performance", "../moved", "."].map(|name| run.path(name).is_dir());
+            let left = (folders(&run), leftovers(run.around()));
+            trial.go_on();
+            let outcome = trial.finish();
+            let at = format!("{what}, at {point}");
+            assert_eq!(outcome.code, Some(2), "{at}: {outcome:?}");
+            assert!(outcome.stderr.contains("error: "), "{at}: {outcome:?}");
+            assert_eq!((folders(&run), leftovers(run.around())), left, "{at}");
+            for name in [SUMMARY, "../moved/performance/result_summary.json"] {
+                if let Ok(summary) = fs::read(run.path(name)) {
+                    let of = ["run", "run_chat"].map(|run| read(&format!("{run}/{SUMMARY}")));
+                    assert!(of.contains(&summary), "{at}");
+                }
+            }
+            row(&at, &outcome, "left alone");
+        }
+    }
+}
+
 #[test]
 fn a_run_of_somebody_else_is_left_alone() {
     if !is_root() {
@@ -141,13 +187,11 @@ fn a_run_of_somebody_else_is_left_alone() {
     if outcome.code != Some(0) {
         return skip("the other account cannot read the run");
     }
-    let before = run.files();
-    let outcome = trial(&run, &[]).user(NOBODY).finish();
-    assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    assert!(
-        outcome.stderr.contains("make its folder writable"),
-        "{outcome:?}"
+    let trial = trial(&run, &[]).user(NOBODY);
+    check_refused(
+        "a read-only folder",
+        &run,
+        trial,
+        "make its folder writable",
     );
-    assert_eq!(run.files(), before);
-    row("a read-only folder", &outcome, "left alone");
 }

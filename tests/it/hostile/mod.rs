@@ -14,11 +14,12 @@ mod template;
 mod tokenizer;
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::{Run, fixture};
-use crate::trial::Trial;
+use crate::trial::{LONGEST, Trial};
 
 /// Seconds until a build with debug assertions gives up on work that does not end, where it does not.
 const PATIENCE: &str = "1";
@@ -66,12 +67,25 @@ fn check(name: &str, run: &Run, code: i32, says: &str) -> Value {
 /// that a person cannot read. What the summary holds then, if there is one.
 #[track_caller]
 fn check_args(name: &str, run: &Run, args: &[&str], code: i32, says: &str) -> Value {
+    check_within(LONGEST, name, run, args, code, says)
+}
+
+/// The same, for what takes longer than it may in a debug build.
+#[track_caller]
+fn check_within(
+    longest: Duration,
+    name: &str,
+    run: &Run,
+    args: &[&str],
+    code: i32,
+    says: &str,
+) -> Value {
     let before = run.files();
     let mut trial = Trial::shell(run, "", args).env("RUST_BACKTRACE", "1");
     if says.contains(ENDLESS) {
         trial = trial.env("TOK_RECOMPUTE_PATIENCE", PATIENCE);
     }
-    let outcome = trial.finish();
+    let outcome = trial.start().finish_within(longest);
     let stderr = &outcome.stderr;
     let shown: String = stderr.chars().take(2000).collect();
     assert_eq!(outcome.code, Some(code), "{name}: {shown}");
