@@ -92,6 +92,7 @@ fn rows_are_the_recorded_ones_however_they_are_counted() {
     for (run, name) in [(Run::text(), "run"), (Run::chat(), "run_chat")] {
         let expected = String::from_utf8(read(&format!("samples/{name}.csv"))).unwrap();
         let before = run.files();
+        let mut bytes = None;
         for args in [
             &["--dry-run"][..],
             &["--dry-run", "--threads", "1"],
@@ -100,6 +101,8 @@ fn rows_are_the_recorded_ones_however_they_are_counted() {
             &["--dry-run", "--max-memory", "4GiB"],
         ] {
             assert_eq!(samples(&run, args, 0), expected, "{name} {args:?}");
+            let parquet = fs::read(run.around().join("rows.parquet")).unwrap();
+            assert_eq!(bytes.get_or_insert(parquet.clone()), &parquet, "{args:?}");
         }
         // Differences make no difference.
         assert_eq!(samples(&run, &["--check"], 1), expected);

@@ -1,7 +1,10 @@
-//! The sample table against the slow model: the same events, the same counters and the same values in every series.
+//! The sample table and its rows against the slow model: the same events, the same counters and the same values in
+//! every series, which the rows have too.
 
 use tok_recompute::event::EventKind;
-use tok_recompute::sample::{FinishReason, Observation, Table, TokenCount, Tokens};
+use tok_recompute::sample::{
+    Emissions, FinishReason, Labels, Observation, Row, Rows, Table, TokenCount, Tokens,
+};
 
 use crate::slow::decode::{Data, Event, Output, Prompt, Text};
 use crate::slow::run::{Count, Options, Run};
@@ -33,9 +36,16 @@ pub fn run(data: &[u8]) {
     let mut table = Table::default();
     let mut run = Run::default();
     let mut ours = Series::default();
+    let mut rows = Rows::new(true);
+    let mut closed = Vec::new();
     for (offset, bytes) in data.chunks_exact(6).enumerate() {
         let event = event(bytes);
-        ours.take(&mut table, observation(&event, offset as u64));
+        let seen = observation(&event, offset as u64);
+        let ended = table.ended();
+        let emitted = ours.take(&mut table, seen.clone());
+        if !ended {
+            closed.extend(rows.apply(&seen, Labels::default(), &emitted, table.window()));
+        }
         let options = Options {
             streaming: Some(true),
             early_stopping: false,
@@ -47,6 +57,53 @@ pub fn run(data: &[u8]) {
         run.take(&event, &options, &mut count);
         compare(&table, &ours, &run);
     }
+    closed.extend(rows.unfinished());
+    compare_rows(&closed, &run);
+}
+
+/// Rows have the values of the series: of what is emitted when a sample completes in their own order, of prompts in the
+/// order in which they were issued. A first chunk that is repeated has the report only.
+fn compare_rows(rows: &[Row], run: &Run) {
+    let complete: Vec<&Row> = rows
+        .iter()
+        .filter(|row| row.complete_ns.is_some())
+        .collect();
+    let tokens = |count: Option<u64>| count.and_then(|tokens| i64::try_from(tokens).ok());
+    let values = |value: &dyn Fn(&Row) -> Option<i64>| -> Vec<i64> {
+        complete.iter().filter_map(|row| value(row)).collect()
+    };
+    assert_eq!(
+        values(&|row| row.latency_ns),
+        run.latency,
+        "latency of rows"
+    );
+    assert_eq!(
+        values(&|row| tokens(row.osl.tokens())),
+        run.osl,
+        "osl of rows"
+    );
+    let tpot: Vec<u64> = complete
+        .iter()
+        .filter_map(|row| row.tpot_ns)
+        .map(f64::to_bits)
+        .collect();
+    let expected: Vec<u64> = run.tpot.iter().map(|tpot| tpot.to_bits()).collect();
+    assert_eq!(tpot, expected, "tpot of rows");
+    let mut issued: Vec<&Row> = rows.iter().collect();
+    issued.sort_by_key(|row| row.issued_offset);
+    let isl: Vec<i64> = issued
+        .iter()
+        .filter_map(|row| tokens(row.isl.tokens()))
+        .collect();
+    assert_eq!(isl, run.isl, "isl of rows");
+    let [_, _, _, _, completed, failed, ..] = run.counters;
+    assert_eq!(complete.len() as u64, completed);
+    assert_eq!(rows.iter().map(|row| row.errors).sum::<u64>(), failed);
+    let ttft: Vec<i64> = rows.iter().filter_map(|row| row.ttft_ns).collect();
+    assert!(
+        ttft.iter().all(|ttft| run.ttft.contains(ttft)),
+        "ttft of rows"
+    );
 }
 
 /// Six bytes: which event, which sample, when (two), tokens, finish reason.
@@ -148,7 +205,7 @@ struct Series {
 }
 
 impl Series {
-    fn take(&mut self, table: &mut Table, seen: Observation) {
+    fn take(&mut self, table: &mut Table, seen: Observation) -> Emissions {
         let emitted = table.apply(seen);
         let tokens = |count| match count {
             TokenCount::Counted { tokens, .. } => i64::try_from(tokens).ok(),
@@ -160,6 +217,7 @@ impl Series {
         self.ttft.extend(emitted.ttft_ns);
         self.chunk_delta.extend(emitted.chunk_delta_ns);
         self.tpot.extend(emitted.tpot_ns);
+        emitted
     }
 }
 
