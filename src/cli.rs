@@ -304,7 +304,12 @@ pub struct Following {
     #[arg(long, value_name = "N", default_value = "1", requires = "follow")]
     pub live_threads: usize,
 
-    /// Say so often how the run stands: in a line where stderr is no terminal, or as JSON with --format json
+    /// Keep a snapshot of how the run stands in PATH, in the shape of metrics/final_snapshot.json
+    #[arg(long, value_name = "PATH", requires = "follow", value_hint = ValueHint::FilePath)]
+    pub live_snapshot: Option<PathBuf>,
+
+    /// Say so often how the run stands: in a line where stderr is no terminal, or as JSON with --format json; and renew the
+    /// snapshot
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, requires = "follow")]
     pub interval: Duration,
 

@@ -107,17 +107,18 @@ fn lock() -> std::sync::MutexGuard<'static, Vec<Weak<Work>>> {
     WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tests have less of it.
+/// How long a short piece of work may take. Tests have less of it.
 #[cfg(debug_assertions)]
-fn patience_seconds() -> u64 {
+pub(crate) fn patience_seconds() -> u64 {
     let given = std::env::var("TOK_RECOMPUTE_PATIENCE").ok();
     given
         .and_then(|text| text.parse().ok())
         .unwrap_or(PATIENCE_SECONDS)
 }
 
+/// How long a short piece of work may take.
 #[cfg(not(debug_assertions))]
-fn patience_seconds() -> u64 {
+pub(crate) fn patience_seconds() -> u64 {
     PATIENCE_SECONDS
 }
 

@@ -6,49 +6,50 @@
 
 mod display;
 mod drain;
+mod ending;
 mod figures;
 mod gather;
 mod lane;
+mod shown;
 mod signals;
+mod snapshot;
+mod threads;
 mod watcher;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use super::count::{Counted, refuse_nothing};
-use super::pages::Besides;
+use super::caught;
 use super::record::Seconds;
 use super::tokenizer::{Loaded, Tokenizers};
-use super::{caught, outcome};
 use crate::cli::Cli;
-use crate::cores::{CorePlan, Machine, Pools};
+use crate::cores::Pools;
 use crate::exit;
 use crate::log::{BatchSizes, LogError};
 use crate::messages::Messages;
 use crate::pipeline::{Following, Job};
 use crate::plan::{Live, RunPlan};
-use crate::report::State;
-use display::Display;
 use figures::Phase;
-use gather::Gather;
-use lane::{End, Lane};
+use lane::End;
+use shown::Shown;
 use signals::{Signal, Signals};
+use threads::Threads;
 
 /// So often it is looked how the run stands.
 const TICK: Duration = Duration::from_millis(100);
-/// Threads that are asked to stop have so long to do it in peace.
-const FAREWELL: Duration = Duration::from_millis(100);
+/// After a signal what is written by then is read for so long.
+const LAST_LINES: Duration = Duration::from_millis(300);
 
 /// What the threads tell.
 enum Event {
     Signal(Signal),
     /// The log was written anew; it is read from its start.
-    StartedAgain(LogError),
+    StartedAgain,
     /// The log is read to its end.
     End(End),
     /// Everything is counted of the run as it is now.
@@ -76,7 +77,12 @@ struct Follow<'a> {
     tokenizers: Mutex<Tokenizers>,
     means: Mutex<Means>,
     stop: AtomicBool,
+    no_counting: AtomicBool,
     length_bytes: AtomicU64,
+    /// The number of the lane that is at work.
+    lane: AtomicU64,
+    /// When it last came round.
+    beat: Mutex<Instant>,
 }
 
 /// What the texts are counted with.
@@ -97,77 +103,20 @@ pub(super) fn run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
         let _ = told.send(Event::Signal(signal));
     })?;
     let follow = Follow::begin(cli, messages)?;
-    let cpus = super::cpus(cli)?;
-    let threads = cli.following.live_threads;
-    let background = CorePlan::background(&Machine::here(), cpus.as_ref(), threads)?;
-    let background = Pools::new(&background)?;
-    messages.detail(format!("in the background: {background}"));
     super::watch(messages);
     signals.report();
     thread::scope(|scope| {
-        let mut threads = Threads {
-            follow: &follow,
-            background: &background,
-            scope,
-            tell,
-            started: Vec::new(),
-        };
+        let mut threads = Threads::new(&follow, scope, tell);
         let code = caught(|| follow.to_the_end(&mut threads, &inbox, started));
         follow.stop.store(true, SeqCst);
-        if !threads.have_ended() {
-            let code = code.unwrap_or_else(|error| {
-                messages.error(error.as_ref());
-                exit::FAILED
-            });
-            signals::leave(code);
+        if threads.have_ended() {
+            return code;
         }
-        code
+        signals::leave(code.unwrap_or_else(|error| {
+            messages.error(error.as_ref());
+            exit::FAILED
+        }))
     })
-}
-
-/// The threads at work on a followed run.
-struct Threads<'scope, 'env> {
-    follow: &'env Follow<'env>,
-    background: &'env Pools,
-    scope: &'scope Scope<'scope, 'env>,
-    tell: Sender<Event>,
-    started: Vec<ScopedJoinHandle<'scope, ()>>,
-}
-
-impl<'env> Threads<'_, 'env> {
-    fn read(&mut self) {
-        let lane = Lane {
-            follow: self.follow,
-            pools: self.background,
-            counts: self.follow.cli.following.live_threads > 0,
-            tell: self.tell.clone(),
-        };
-        self.started.push(self.scope.spawn(|| lane.run()));
-    }
-
-    fn drain(&mut self) {
-        let (follow, tell): (&'env Follow, _) = (self.follow, self.tell.clone());
-        self.started.push(self.scope.spawn(move || {
-            let event = match caught(|| follow.drain()) {
-                Ok(Some(plan)) => Event::Counted(Box::new(plan)),
-                Ok(None) => return,
-                Err(error) => Event::Failed(error),
-            };
-            let _ = tell.send(event);
-        }));
-    }
-
-    /// Whether all have, after a short while.
-    fn have_ended(&self) -> bool {
-        let until = Instant::now() + FAREWELL;
-        while !self.started.iter().all(ScopedJoinHandle::is_finished) {
-            if Instant::now() >= until {
-                return false;
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
-        true
-    }
 }
 
 impl<'a> Follow<'a> {
@@ -201,7 +150,10 @@ impl<'a> Follow<'a> {
             tokenizers: Mutex::new(tokenizers),
             means: Mutex::new(means),
             stop: AtomicBool::new(false),
+            no_counting: AtomicBool::new(false),
             length_bytes: AtomicU64::new(0),
+            lane: AtomicU64::new(0),
+            beat: Mutex::new(Instant::now()),
         })
     }
 
@@ -214,24 +166,14 @@ impl<'a> Follow<'a> {
     where
         Self: 'a,
     {
-        let mut gather = Gather::default();
-        let mut display = Display::new(
-            &self.cli.display,
-            self.messages,
-            self.cli.following.interval,
-            &self.live.log().display().to_string(),
-        );
-        let mut look = |phase| {
-            let length_bytes = self.length_bytes.load(SeqCst);
-            gather.look(&self.following, phase, length_bytes)
-        };
-        let (why, end) = self.wait(threads, inbox, |phase| display.show(&look(phase)))?;
+        let mut shown = Shown::new(self);
+        let (why, end) = self.wait(threads, inbox, |phase| shown.show(phase))?;
         self.stop.store(true, SeqCst);
-        display.finish(&look(match why {
-            Why::Counted(_) if end == Some(End::Ended) => Phase::Complete,
+        let mut snapshot = shown.finish(match (&why, end) {
+            (Why::Counted(_), Some(End::Ended)) => Phase::Complete,
             _ => Phase::Interrupted,
-        }));
-        self.report(why, end, started)
+        });
+        self.report(why, end, started, |last| snapshot.write(last))
     }
 
     /// Waits until there is something to report; `tick` is called now and then meanwhile.
@@ -242,13 +184,22 @@ impl<'a> Follow<'a> {
         mut tick: impl FnMut(Phase),
     ) -> anyhow::Result<(Why, Option<End>)> {
         let (mut end, mut deadline) = (None, None);
-        threads.read();
+        threads.read()?;
         loop {
             match inbox.recv_timeout(TICK) {
-                Ok(Event::Signal(signal)) => return Ok((Why::Signal(signal), end)),
-                Ok(Event::StartedAgain(why)) => {
+                Ok(Event::Signal(signal)) => {
+                    self.read_the_last_lines();
+                    return Ok((Why::Signal(signal), end));
+                }
+                Ok(Event::StartedAgain) => {
+                    let path = self.following.log().path().to_owned();
+                    let why = LogError::Rewritten { path };
                     self.messages
                         .warn(format!("{why}: it is read from its start again"));
+                    if end.take().is_some() {
+                        deadline = None;
+                        threads.read()?;
+                    }
                 }
                 Ok(Event::End(how)) => {
                     end = Some(how);
@@ -259,6 +210,9 @@ impl<'a> Follow<'a> {
                 Ok(Event::Counted(plan)) => return Ok((Why::Counted(plan), end)),
                 Ok(Event::Failed(error)) => return Err(error),
                 Err(_) => {}
+            }
+            if end.is_none() {
+                threads.mind_the_lane()?;
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok((Why::TimeIsOver, end));
@@ -271,58 +225,17 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Reports what is recorded.
-    fn report(&self, why: Why, end: Option<End>, started: Instant) -> anyhow::Result<u8> {
-        let (plan, signal, mut stopped) = match why {
-            Why::Counted(plan) => (*plan, None, None),
-            Why::TimeIsOver => {
-                let seconds = self.cli.following.drain_timeout.as_secs_f64();
-                let stopped = format!("stopped after --drain-timeout {seconds}");
-                (self.plan()?, None, Some(stopped))
-            }
-            Why::Signal(signal) => {
-                let stopped = format!("stopped by {}", signal.name);
-                (self.plan()?, Some(signal), Some(stopped))
-            }
+    /// Gives the background a moment to read what is written by now; it counts no more.
+    fn read_the_last_lines(&self) {
+        self.no_counting.store(true, SeqCst);
+        let until = Instant::now() + LAST_LINES;
+        let is_behind = || {
+            let extent = self.following.log().extent();
+            extent.is_ok_and(|extent| self.following.read_bytes() < extent.whole_bytes())
         };
-        match end {
-            Some(End::Idle) => {
-                let seconds = self.cli.following.idle_timeout.as_secs_f64();
-                stopped.get_or_insert(format!("the log has not grown for {seconds} s"));
-            }
-            Some(End::Abandoned) => {
-                stopped.get_or_insert("the log was removed before its end".to_owned());
-            }
-            Some(End::Ended) | None => {}
+        while is_behind() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
         }
-        let mut finished = self.following.finish(plan.streaming, plan.early_stopping);
-        if let Some(signal) = signal {
-            if finished.events == 0 {
-                self.messages.note("there is nothing to report yet");
-                return Ok(signal.code);
-            }
-            finished.snapshot.state = State::Interrupted;
-        }
-        refuse_nothing(&plan, &finished)?;
-        for warning in &plan.warnings {
-            self.messages.warn(warning);
-        }
-        for assumed in &plan.assumed {
-            self.messages.note(assumed);
-        }
-        let _lock = outcome::lock(&plan, self.messages)?;
-        let means = std::mem::take(&mut *self.means());
-        let counted = Counted {
-            finished,
-            loaded: means.loaded,
-            recounted_because: means.recounted_because,
-            stopped,
-            seconds: means.seconds,
-        };
-        let besides = (None, Besides::default());
-        let concluded =
-            outcome::conclude(self.cli, self.messages, &plan, counted, besides, started)?;
-        Ok(signal.map_or(concluded.exit_code, |signal| signal.code))
     }
 
     /// The run as it is now; as it was, when its directory is gone.
@@ -359,6 +272,10 @@ impl<'a> Follow<'a> {
 
     fn means(&self) -> MutexGuard<'_, Means> {
         self.means.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn beat(&self) -> MutexGuard<'_, Instant> {
+        self.beat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stopped(&self) -> bool {

@@ -137,6 +137,7 @@ impl Growing {
             file: Arc::clone(&self.file),
             offset: start,
             end,
+            ended_early: false,
         };
         Pieces {
             path: self.path.clone(),
@@ -191,6 +192,7 @@ impl Growing {
             file: Arc::clone(&self.file),
             offset: start,
             end,
+            ended_early: false,
         };
         section
             .read_to_end(&mut bytes)
@@ -250,6 +252,12 @@ impl Iterator for Pieces {
             after_bytes: self.batches.offset(),
             source,
         });
+        let piece = if self.batches.reader().ended_early {
+            let path = self.path.clone();
+            Err(LogError::Rewritten { path })
+        } else {
+            piece
+        };
         self.ended = !matches!(piece, Ok(Some(_)));
         piece.transpose()
     }
@@ -260,6 +268,8 @@ struct Section {
     file: Arc<File>,
     offset: u64,
     end: u64,
+    /// The file is shorter by now: whatever comes of the last line is none of its own.
+    ended_early: bool,
 }
 
 impl Read for Section {
@@ -268,6 +278,7 @@ impl Read for Section {
         let most = buffer.len().min(left);
         let read = self.file.read_at(&mut buffer[..most], self.offset)?;
         self.offset += read as u64;
+        self.ended_early |= read == 0 && most > 0;
         Ok(read)
     }
 }
@@ -357,6 +368,27 @@ mod tests {
         check(&write(first.replace("second", "SECOND") + "third\n"), false);
         check(&write(format!("y{}", &first[1..])), false);
         check(&write("new\n".repeat(1000)), false);
+    }
+
+    #[test]
+    fn a_line_that_is_cut_while_it_is_read_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for left in ["", "0123", "0123456\n", "0123456\n0123456\n01"] {
+            fs::write(&path, "0123456\n".repeat(3)).unwrap();
+            let log = Growing::open(&path).unwrap();
+            let mut pieces = log.pieces(0, log.extent().unwrap().bytes(), sizes());
+            fs::write(&path, left).unwrap();
+            let error = loop {
+                match pieces.next() {
+                    Some(Ok(Piece::Lines(batch))) => assert!(batch.bytes().ends_with(b"6\n")),
+                    Some(Err(error)) => break error,
+                    other => panic!("{left:?}: {other:?}"),
+                }
+            };
+            assert!(matches!(error, LogError::Rewritten { .. }), "{error}");
+            assert!(pieces.next().is_none());
+        }
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl<R: Read> StreamedBatches<R> {
         self.offset
     }
 
+    /// What the bytes come from.
+    pub fn reader(&self) -> &R {
+        &self.reader
+    }
+
     /// The next piece; what was read before an error comes before it.
     pub fn next(&mut self) -> io::Result<Option<Piece>> {
         let target = self

@@ -149,6 +149,11 @@ impl Following {
         self.seen().offset
     }
 
+    /// How much of the log is counted, in bytes.
+    pub fn counted_bytes(&self) -> u64 {
+        self.counted().offset
+    }
+
     /// Whether the log was read up to its `session.ended`.
     pub fn ended(&self) -> bool {
         self.seen().record.ended()

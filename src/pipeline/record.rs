@@ -118,6 +118,8 @@ pub struct Finished {
     pub fallbacks: BTreeMap<u16, Occurrences>,
     /// Texts without a count, likewise.
     pub failures: BTreeMap<u16, Occurrences>,
+    /// Texts that the report needs, counted or not.
+    pub texts: u64,
     /// Texts that nobody came to count: the work was stopped before.
     pub uncounted: u64,
     /// What else is odd.
@@ -251,6 +253,16 @@ impl Record {
         self.texts
     }
 
+    /// Texts that were to be counted and could not be.
+    pub fn uncountable(&self) -> u64 {
+        self.pending
+    }
+
+    /// The timestamp of the last event.
+    pub fn last_timestamp_ns(&self) -> i64 {
+        self.last_timestamp_ns
+    }
+
     /// Events so far.
     pub fn events(&self) -> u64 {
         self.events
@@ -345,6 +357,7 @@ impl Record {
             damaged_lines: self.damaged_lines,
             fallbacks: self.fallbacks,
             failures: self.failures,
+            texts: self.texts,
             uncounted: self.uncounted,
             anomalies,
             lost: self.table.in_flight() as u64,

@@ -43,6 +43,26 @@ pub(super) fn histogram<T: Copy>(
     buckets
 }
 
+/// The histogram of values that come with their counts, likewise (`registry.py`, `_hdr_stat`).
+pub(super) fn histogram_of_counts(
+    values: impl Iterator<Item = (f64, u64)>,
+    min: f64,
+    max: f64,
+) -> Vec<Bucket> {
+    let edges = log_spaced_edges(min, max);
+    let bucket = |pair: &[f64]| Bucket {
+        low: pair[0],
+        high: pair[1],
+        count: 0,
+    };
+    let mut buckets: Vec<Bucket> = edges.windows(2).map(bucket).collect();
+    for (value, count) in values {
+        let at = buckets.partition_point(|bucket| bucket.low <= value);
+        buckets[at.saturating_sub(1)].count += count;
+    }
+    buckets
+}
+
 /// The edges of all buckets, from `max(min, 1)` to at least ten times that.
 fn log_spaced_edges(min: f64, max: f64) -> Vec<f64> {
     let low = min.max(1.0);

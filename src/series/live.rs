@@ -2,7 +2,8 @@
 
 use hdrhistogram::Histogram;
 
-use super::stat::Number;
+use super::histogram::histogram_of_counts;
+use super::stat::{Number, PERCENTILES, Stat};
 use super::values::Series;
 
 /// An hour in nanoseconds: the reference's bounds (`aggregator.py`, `_NS_HDR_HIGH`); what is beyond counts as that.
@@ -14,7 +15,16 @@ const DIGITS: u8 = 3;
 pub struct Live {
     spread: Histogram<u64>,
     taken: usize,
+    /// Nothing yet; then of the kind of the values.
+    sums: Option<Sums>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sums {
     total: Number,
+    min: Number,
+    max: Number,
+    squares: f64,
 }
 
 impl Default for Live {
@@ -23,7 +33,7 @@ impl Default for Live {
         Self {
             spread: Histogram::new_with_bounds(1, MOST, DIGITS).expect("the bounds are in order"),
             taken: 0,
-            total: Number::Int(0),
+            sums: None,
         }
     }
 }
@@ -35,20 +45,45 @@ impl Live {
             *self = Self::default();
         }
         for value in series.iter_from(self.taken) {
-            let value: Number = value.into();
-            self.total = match (self.total, value) {
-                (Number::Int(total), Number::Int(value)) => Number::Int(total + value),
-                (total, value) => Number::Float(total.to_f64() + value.to_f64()),
-            };
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "it saturates"
-            )]
-            self.spread
-                .saturating_record((value.to_f64() as u64).max(1));
+            self.take(value.into());
         }
         self.taken = series.len();
+    }
+
+    fn take(&mut self, value: Number) {
+        let double = value.to_f64();
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it saturates"
+        )]
+        self.spread.saturating_record((double as u64).max(1));
+        let square = double * double;
+        self.sums = Some(match self.sums {
+            None => Sums {
+                total: value,
+                min: value,
+                max: value,
+                squares: square,
+            },
+            Some(sums) => Sums {
+                total: match (sums.total, value) {
+                    (Number::Int(total), Number::Int(value)) => Number::Int(total + value),
+                    (total, _) => Number::Float(total.to_f64() + double),
+                },
+                min: if double < sums.min.to_f64() {
+                    value
+                } else {
+                    sums.min
+                },
+                max: if double > sums.max.to_f64() {
+                    value
+                } else {
+                    sums.max
+                },
+                squares: sums.squares + square,
+            },
+        });
     }
 
     /// Values so far.
@@ -58,7 +93,7 @@ impl Live {
 
     /// Their sum.
     pub fn total(&self) -> f64 {
-        self.total.to_f64()
+        self.sums.map_or(0.0, |sums| sums.total.to_f64())
     }
 
     /// Their mean; 0 of none.
@@ -68,7 +103,31 @@ impl Live {
 
     /// A percentile, from 0 to 100.
     pub fn percentile(&self, percent: f64) -> f64 {
-        self.spread.value_at_quantile(percent / 100.0) as f64
+        let value = self.spread.value_at_quantile(percent / 100.0) as f64;
+        // The last bucket ends beyond the greatest value, and the first starts above those below 1.
+        self.sums.map_or(0.0, |sums| {
+            value.min(sums.max.to_f64()).max(sums.min.to_f64())
+        })
+    }
+
+    /// What a snapshot says of it; sums of no values are `zero`. There are no early-stopping estimates yet: the
+    /// reference makes them at the end (`registry.py`, `_hdr_stat`).
+    pub fn stat(&self, zero: Number) -> Stat {
+        let Some(sums) = self.sums else {
+            return Stat::empty(zero, false);
+        };
+        let recorded = self.spread.iter_recorded();
+        let values = recorded.map(|at| (at.value_iterated_to() as f64, at.count_at_value()));
+        Stat {
+            count: self.count(),
+            total: sums.total,
+            min: sums.min,
+            max: sums.max,
+            sum_sq: Number::Float(sums.squares),
+            percentiles: PERCENTILES.map(|(_, percent)| self.percentile(percent)),
+            early_stopping: None,
+            histogram: histogram_of_counts(values, sums.min.to_f64(), sums.max.to_f64()),
+        }
     }
 }
 
@@ -93,6 +152,34 @@ mod tests {
             let exact = percent / 100.0 * 200_000_000.0;
             let got = live.percentile(percent);
             assert!((got / exact - 1.0).abs() < 2e-3, "p{percent}: {got}");
+        }
+    }
+
+    #[test]
+    fn a_live_stat_is_near_the_final_one() {
+        let mut live = Live::default();
+        let empty = live.stat(Number::Float(0.0));
+        assert_eq!(empty, Series::<f64>::new().finish(false));
+        let series: Series<i64> = (-3..5000).map(|n| n * n * n / 1000).collect();
+        live.catch_up(&series);
+        let (got, exact) = (live.stat(Number::Int(0)), series.finish(false));
+        assert_eq!(
+            (got.count, got.total, got.min, got.max),
+            (exact.count, exact.total, exact.min, exact.max)
+        );
+        assert_eq!(got.histogram.len(), exact.histogram.len());
+        let counts = |stat: &Stat| {
+            stat.histogram
+                .iter()
+                .map(|bucket| bucket.count)
+                .sum::<u64>()
+        };
+        assert_eq!(counts(&got), counts(&exact));
+        for (got, exact) in got.percentiles.iter().zip(exact.percentiles) {
+            assert!(
+                (got - exact).abs() <= 2.0 + exact.abs() * 2e-3,
+                "{got} {exact}"
+            );
         }
     }
 

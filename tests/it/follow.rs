@@ -1,6 +1,8 @@
 //! The binary following logs that another thread writes: the report is that of a recompute, whatever happens to the log
 //! meanwhile, and whenever the binary is stopped there is one of what it had.
 
+mod properties;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,9 @@ const LOG: &str = "events.jsonl";
 const SUMMARY: &str = "performance/result_summary.json";
 /// Whatever takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// On a machine that does other things besides.
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// A follow that goes on.
 struct Followed {
@@ -81,6 +86,16 @@ impl Followed {
             if line.contains(text) {
                 return;
             }
+        }
+    }
+
+    /// Waits until a fault has stopped the process.
+    fn until_stopped(&self) {
+        let end = Instant::now() + LONGEST;
+        let state = format!("/proc/{}/stat", self.child.id());
+        while !fs::read_to_string(&state).unwrap().contains(") T ") {
+            assert!(Instant::now() < end, "it is not stopped: {}", self.heard);
+            thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -150,6 +165,21 @@ fn live(run: Run) -> (Run, Vec<u8>) {
     let log = run.bytes(LOG);
     run.remove(LOG);
     (run, log)
+}
+
+/// What a live snapshot says as soon as it is as `wanted`.
+#[track_caller]
+fn shown(path: &Path, wanted: impl Fn(&Value) -> bool) -> Value {
+    let end = Instant::now() + LONGEST;
+    loop {
+        let bytes = fs::read(path).unwrap_or_default();
+        let snapshot: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if wanted(&snapshot) {
+            return snapshot;
+        }
+        assert!(Instant::now() < end, "it stays at {snapshot}");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// So much of the log as has `lines` lines.
@@ -321,15 +351,22 @@ fn a_signal_while_the_run_is_live_leaves_a_report_of_what_there_is() {
         for threads in ["0", "1"] {
             let (run, log) = live(Run::text());
             run.write(LOG, first(&log, 120));
-            let args = ["--interval", "0.02", "--live-threads", threads];
-            let mut followed = Followed::start(&run, "run/events.jsonl", &args, &[]);
-            followed.until("completed");
-            let pending = if threads == "0" { "," } else { " pending 0" };
-            followed.until(pending);
+            let snapshot = ["--live-snapshot", "live.json", "--interval", "0.02"];
+            let args = [&snapshot[..], &["--live-threads", threads]].concat();
+            let followed = Followed::start(&run, "run/events.jsonl", &args, &[]);
+            let text = String::from_utf8_lossy(first(&log, 120));
+            let completed = text.matches("\"sample.complete\"").count();
+            shown(&run.around().join("live.json"), |snapshot| {
+                let metrics = snapshot["metrics"].as_array().into_iter().flatten();
+                let mut all = metrics.filter(|metric| metric["name"] == "total_samples_completed");
+                all.all(|metric| metric["value"] == completed)
+                    && snapshot["state"] == "live"
+                    && (threads == "0" || snapshot["n_pending_tasks"] == 0)
+            });
             followed.signal(signal);
             let outcome = followed.finish();
             assert_eq!(outcome.code, Some(code), "{outcome:?}");
-            assert!(outcome.took < Duration::from_secs(2), "{outcome:?}");
+            assert!(outcome.took < AT_ONCE, "{outcome:?}");
             let summary = summary(&run);
             assert_eq!(summary["state"], "interrupted");
             assert_eq!(summary["complete"], false);
@@ -377,6 +414,43 @@ mod hanging {
     }
 
     #[test]
+    fn a_background_that_fails_or_hangs_does_not_matter() {
+        for what in ["panic", "hang"] {
+            let (run, log) = live(Run::text());
+            let fault = format!("count.text:30:{what}");
+            let environment = [
+                ("TOK_RECOMPUTE_FAULT", fault.as_str()),
+                ("TOK_RECOMPUTE_PATIENCE", "4"),
+            ];
+            let args = [&WRITE[..], &["-v"]].concat();
+            run.write(LOG, first(&log, 120));
+            let mut followed = Followed::start(&run, "run/events.jsonl", &args, &environment);
+            followed.until(match what {
+                "panic" => "counting waits for the end of the run",
+                _ => "a text has kept the background for 4 s",
+            });
+            Writer::new(run.path(LOG)).write(&log[first(&log, 120).len()..], 5000);
+            check_report(&run, "run_expected", &followed.finish());
+        }
+    }
+
+    /// The client copies the log into the run directory more than once.
+    #[test]
+    fn a_log_that_is_copied_again_while_the_rest_is_counted_is_read_again() {
+        let (run, log) = live(Run::text());
+        run.write(LOG, &log);
+        let args = [&WRITE[..], &["--live-threads", "0"]].concat();
+        let fault = [("TOK_RECOMPUTE_FAULT", "count.text:3:stop")];
+        let mut followed = Followed::start(&run, "run/events.jsonl", &args, &fault);
+        followed.until_stopped();
+        run.write(LOG, &log[..10_000]);
+        followed.signal(Signal::CONT);
+        followed.until("was cut or written anew");
+        Writer::new(run.path(LOG)).write(&log[10_000..], 20_000);
+        check_report(&run, "run_expected", &followed.finish());
+    }
+
+    #[test]
     fn the_drain_ends_in_time() {
         let (run, followed) = hung(&["--drain-timeout", "0.4"]);
         let outcome = followed.finish();
@@ -417,7 +491,7 @@ mod hanging {
             followed.signal(signal);
             let outcome = followed.finish();
             assert_eq!(outcome.code, Some(code), "{outcome:?}");
-            assert!(outcome.took < Duration::from_secs(2), "{outcome:?}");
+            assert!(outcome.took < AT_ONCE, "{outcome:?}");
             assert_eq!(summary(&run)["state"], "interrupted");
             no_temporary_file(&run);
         }
@@ -447,6 +521,46 @@ mod hanging {
             }
         }
     }
+}
+
+#[test]
+fn a_snapshot_says_how_the_run_stands() {
+    let (run, log) = live(Run::text());
+    let path = run.around().join("live.json");
+    let args = [
+        "--live-snapshot",
+        "live.json",
+        "--interval",
+        "0.02",
+        "--output",
+        "out.json",
+    ];
+    let args = [&WRITE[..], &args].concat();
+    let followed = Followed::start(&run, "run/events.jsonl", &args, &[]);
+    let mut writer = Writer::new(run.path(LOG));
+    let until = |wanted: &str| shown(&path, |snapshot| snapshot["state"] == wanted);
+    until("initialize");
+    writer.write(first(&log, 120), 10_000);
+    let live = until("live");
+    writer.write(&log[first(&log, 120).len()..], 10_000);
+    let outcome = followed.finish();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let last = until("complete");
+    let mut expected: Value =
+        serde_json::from_slice(&fs::read(run.around().join("final_snapshot.json")).unwrap())
+            .unwrap();
+    assert!(last["counter"].as_u64() > Some(2));
+    expected["counter"] = last["counter"].clone();
+    assert!(last == expected);
+    // The live one has the same shape.
+    let names = |snapshot: &Value| -> Vec<String> {
+        let metrics = snapshot["metrics"].as_array().unwrap();
+        metrics
+            .iter()
+            .map(|metric| metric["name"].to_string())
+            .collect()
+    };
+    assert_eq!(names(&live), names(&expected));
 }
 
 #[test]

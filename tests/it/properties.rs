@@ -12,7 +12,8 @@ use tok_recompute::pipeline::{self, Job};
 
 use crate::support::fixture;
 
-static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
+/// The tokenizer of the structured run.
+pub static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
     let home = home::find(
         fixture("tokenizers/chat").to_str().unwrap(),
         &Places::default(),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::figures::{Distribution, Figures, Phase, Rate};
 use crate::pipeline::Following;
-use crate::series::Live;
+use crate::series::{Live, Number, Stat};
 
 /// The time that recent rates are measured over.
 const RECENT_NS: u64 = 10_000_000_000;
@@ -17,6 +17,7 @@ pub(super) struct Gather {
     ttft_ns: Live,
     tpot_ns: Live,
     latency_ns: Live,
+    chunk_delta_ns: Live,
     isl: Live,
     osl: Live,
     completed: Rising,
@@ -35,6 +36,7 @@ impl Gather {
             let series = seen.series();
             self.ttft_ns.catch_up(series.ttft_ns);
             self.latency_ns.catch_up(series.latency_ns);
+            self.chunk_delta_ns.catch_up(series.chunk_delta_ns);
             let series = counted.series();
             self.tpot_ns.catch_up(series.tpot_ns);
             self.isl.catch_up(series.isl);
@@ -74,6 +76,22 @@ impl Gather {
             tps: self.tokens.rate().filter(|_| self.osl.count() > 0),
         });
         figures
+    }
+
+    /// The series as a live snapshot has them, as of the last look; `streaming` decides which there are.
+    pub fn series(&self, streaming: Option<bool>) -> Vec<(&'static str, Stat)> {
+        let integers = Number::Int(0);
+        let mut series = vec![
+            ("sample_latency_ns", self.latency_ns.stat(integers)),
+            ("isl", self.isl.stat(integers)),
+            ("osl", self.osl.stat(integers)),
+        ];
+        if streaming.unwrap_or(self.ttft_ns.count() > 0) {
+            series.push(("ttft_ns", self.ttft_ns.stat(integers)));
+            series.push(("chunk_delta_ns", self.chunk_delta_ns.stat(integers)));
+            series.push(("tpot_ns", self.tpot_ns.stat(Number::Float(0.0))));
+        }
+        series
     }
 
     /// Texts are counted later than they are seen, so tokens have a time of their own.

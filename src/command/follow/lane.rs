@@ -1,5 +1,6 @@
 //! While a run goes on: reads what is written and counts in between, in the background, until the log has ended.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use crate::pipeline::PipelineError;
 const SLICE: Duration = Duration::from_millis(100);
 /// After `session.ended` the client writes nothing more; a log of somebody else may have some lines left.
 const SETTLED: Duration = Duration::from_millis(200);
+/// More than that is not waited for.
+const ENOUGH: Duration = Duration::from_secs(2);
 /// A log that nobody can find any more, and that does not grow, has nobody who writes it.
 const ABANDONED: Duration = Duration::from_secs(10);
 /// Small, so that a slice is short.
@@ -33,14 +36,18 @@ pub(super) enum End {
 struct Growth {
     bytes: u64,
     since: Instant,
+    /// When its `session.ended` was read.
+    ended: Option<Instant>,
 }
 
 /// The background's work on a log.
 pub(super) struct Lane<'a> {
     pub follow: &'a Follow<'a>,
-    pub pools: &'a Pools,
+    pub pools: Pools,
     /// Whether it counts too.
     pub counts: bool,
+    /// One that hung and comes back has been replaced by one with a higher number.
+    pub number: u64,
     pub tell: Sender<Event>,
 }
 
@@ -52,8 +59,20 @@ impl Lane<'_> {
             Ok(None) => return,
             Err(error) => Event::Failed(error),
         };
-        // Who does not listen any more has enough.
-        let _ = self.tell.send(event);
+        if !self.is_over() {
+            // Who does not listen any more has enough.
+            let _ = self.tell.send(event);
+        }
+    }
+
+    /// Whether there is no use in going on; asked all the time, unless something hangs.
+    fn comes_round(&self) -> bool {
+        *self.follow.beat() = Instant::now();
+        self.is_over()
+    }
+
+    fn is_over(&self) -> bool {
+        self.follow.stopped() || self.follow.lane.load(SeqCst) != self.number
     }
 
     fn until_the_end(&mut self) -> anyhow::Result<Option<End>> {
@@ -67,18 +86,19 @@ impl Lane<'_> {
         let mut growth = Growth {
             bytes: 0,
             since: Instant::now(),
+            ended: None,
         };
-        while !self.follow.stopped() {
+        while !self.comes_round() {
             match self.read(false) {
-                Ok(bytes) => growth.note(bytes),
-                Err(PipelineError::Log(error @ LogError::Rewritten { .. })) => {
+                Ok(bytes) => growth.note(bytes, self.follow.following.ended()),
+                Err(PipelineError::Log(LogError::Rewritten { .. })) => {
                     self.follow.following.start_again();
-                    let _ = self.tell.send(Event::StartedAgain(error));
+                    let _ = self.tell.send(Event::StartedAgain);
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             }
-            if let Some(end) = self.end(growth.quiet())? {
+            if let Some(end) = self.end(&growth)? {
                 self.read(true)?;
                 return Ok(Some(end));
             }
@@ -93,20 +113,21 @@ impl Lane<'_> {
     fn read(&self, all: bool) -> Result<u64, PipelineError> {
         let extent = self
             .follow
-            .with_job(self.pools, sizes(self.pools), false, |job| {
-                self.follow
-                    .following
-                    .read(job, all, &|| self.follow.stopped())
+            .with_job(&self.pools, sizes(&self.pools), false, |job| {
+                self.follow.following.read(job, all, &|| self.comes_round())
             })?;
         self.follow.note_length(extent.bytes());
         Ok(extent.bytes())
     }
 
     /// Whether the log is at its end, after it has not grown for a while.
-    fn end(&self, quiet: Duration) -> anyhow::Result<Option<End>> {
+    fn end(&self, growth: &Growth) -> anyhow::Result<Option<End>> {
         let following = &self.follow.following;
+        let quiet = growth.since.elapsed();
         if following.ended() {
-            let settled = quiet >= SETTLED || following.log().name() == Name::Gone;
+            let settled = quiet >= SETTLED
+                || growth.ended.is_some_and(|ended| ended.elapsed() >= ENOUGH)
+                || following.log().name() == Name::Gone;
             return Ok(settled.then_some(End::Ended));
         }
         let patience = self.follow.cli.following.idle_timeout;
@@ -127,18 +148,21 @@ impl Lane<'_> {
 
     /// Counts for a while; whether there is more to count.
     fn count(&mut self) -> bool {
-        if !self.counts {
+        let only_reads = || self.follow.no_counting.load(SeqCst);
+        if !self.counts || only_reads() {
             return false;
         }
         let until = Instant::now() + SLICE;
-        let stop = || self.follow.stopped() || Instant::now() >= until;
+        let stop = || self.comes_round() || only_reads() || Instant::now() >= until;
         let counted = self
             .follow
-            .with_job(self.pools, sizes(self.pools), false, |job| {
+            .with_job(&self.pools, sizes(&self.pools), false, |job| {
                 self.follow.following.count(job, &stop)
             });
         match counted {
             Ok(all) => !all,
+            // The next read sees to it.
+            Err(PipelineError::Log(LogError::Rewritten { .. })) => false,
             Err(error) => {
                 // Everything is counted at the end, and there an error is one.
                 self.counts = false;
@@ -153,15 +177,16 @@ impl Lane<'_> {
 }
 
 impl Growth {
-    fn note(&mut self, bytes: u64) {
+    fn note(&mut self, bytes: u64, ended: bool) {
+        if !ended {
+            self.ended = None;
+        } else if self.ended.is_none() {
+            self.ended = Some(Instant::now());
+        }
         if bytes != self.bytes {
             self.bytes = bytes;
             self.since = Instant::now();
         }
-    }
-
-    fn quiet(&self) -> Duration {
-        self.since.elapsed()
     }
 }
 
