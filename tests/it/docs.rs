@@ -49,7 +49,12 @@ fn words(command: &str) -> Vec<String> {
 #[test]
 fn commands_are_accepted() {
     let mut seen = 0;
-    for name in ["README.md", "docs/CI.md", "docs/OUTPUT.md"] {
+    for name in [
+        "README.md",
+        "docs/CI.md",
+        "docs/FOLLOWING.md",
+        "docs/OUTPUT.md",
+    ] {
         let text = document(name).replace("\\\n", " ");
         let lines = text
             .lines()
