@@ -23,6 +23,8 @@ struct Terminal {
     /// What is not written yet.
     rest: Vec<u8>,
     master: Box<dyn MasterPty + Send>,
+    /// What is pressed; kept, since it presses keys of its own when it is dropped.
+    keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     seen: Arc<Mutex<Seen>>,
 }
@@ -69,6 +71,7 @@ impl Terminal {
             _run: run,
             log,
             rest,
+            keys: pair.master.take_writer().unwrap(),
             master: pair.master,
             child,
             seen,
@@ -121,8 +124,8 @@ impl Terminal {
     }
 
     /// Presses keys.
-    fn press(&self, keys: &[u8]) {
-        self.master.take_writer().unwrap().write_all(keys).unwrap();
+    fn press(&mut self, keys: &[u8]) {
+        self.keys.write_all(keys).unwrap();
     }
 
     /// Waits until what was received ends so.
