@@ -107,18 +107,17 @@ fn lock() -> std::sync::MutexGuard<'static, Vec<Weak<Work>>> {
     WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long a short piece of work may take. Tests have less of it.
+/// Tests have less of it.
 #[cfg(debug_assertions)]
-pub(crate) fn patience_seconds() -> u64 {
+fn patience_seconds() -> u64 {
     let given = std::env::var("TOK_RECOMPUTE_PATIENCE").ok();
     given
         .and_then(|text| text.parse().ok())
         .unwrap_or(PATIENCE_SECONDS)
 }
 
-/// How long a short piece of work may take.
 #[cfg(not(debug_assertions))]
-pub(crate) fn patience_seconds() -> u64 {
+fn patience_seconds() -> u64 {
     PATIENCE_SECONDS
 }
 

@@ -1,8 +1,9 @@
 //! A run that goes on: its log is read while it is written, and its exact report is there soon after its end.
 //!
-//! Three threads: one reads and counts in the background ([`lane`]), one counts what is left with every core block once
-//! the log has ended ([`drain`]), and the one here waits for them, shows how the run stands and minds the clock. When it
-//! has waited long enough, or a signal comes, it takes what is recorded by then; whoever is still at work is left alone.
+//! Four threads: one reads ([`reader`]), one counts in the background ([`lane`]), one counts what is left with every
+//! core block once the log has ended ([`drain`]), and the one here waits for them, shows how the run stands and minds the
+//! clock. When it has waited long enough, or a signal comes, it takes what is recorded by then; whoever is still at work is
+//! left alone.
 
 mod display;
 mod drain;
@@ -10,13 +11,14 @@ mod ending;
 mod figures;
 mod gather;
 mod lane;
+mod reader;
 mod shown;
 mod signals;
 mod snapshot;
 mod threads;
 mod watcher;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -35,7 +37,7 @@ use crate::messages::Messages;
 use crate::pipeline::{Following, Job};
 use crate::plan::{Live, RunPlan};
 use figures::Phase;
-use lane::End;
+use reader::End;
 use shown::Shown;
 use signals::{Signal, Signals};
 use threads::Threads;
@@ -77,12 +79,8 @@ struct Follow<'a> {
     tokenizers: Mutex<Tokenizers>,
     means: Mutex<Means>,
     stop: AtomicBool,
-    no_counting: AtomicBool,
-    length_bytes: AtomicU64,
-    /// The number of the lane that is at work.
-    lane: AtomicU64,
-    /// When it last came round.
-    beat: Mutex<Instant>,
+    /// Whether the background counts no more.
+    no_lane: AtomicBool,
 }
 
 /// What the texts are counted with.
@@ -150,10 +148,7 @@ impl<'a> Follow<'a> {
             tokenizers: Mutex::new(tokenizers),
             means: Mutex::new(means),
             stop: AtomicBool::new(false),
-            no_counting: AtomicBool::new(false),
-            length_bytes: AtomicU64::new(0),
-            lane: AtomicU64::new(0),
-            beat: Mutex::new(Instant::now()),
+            no_lane: AtomicBool::new(false),
         })
     }
 
@@ -198,6 +193,7 @@ impl<'a> Follow<'a> {
                         .warn(format!("{why}: it is read from its start again"));
                     if end.take().is_some() {
                         deadline = None;
+                        self.no_lane.store(false, SeqCst);
                         threads.read()?;
                     }
                 }
@@ -211,9 +207,6 @@ impl<'a> Follow<'a> {
                 Ok(Event::Failed(error)) => return Err(error),
                 Err(_) => {}
             }
-            if end.is_none() {
-                threads.mind_the_lane()?;
-            }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok((Why::TimeIsOver, end));
             }
@@ -225,9 +218,9 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Gives the background a moment to read what is written by now; it counts no more.
+    /// Gives the reader a moment for what is written by now; nothing is counted any more.
     fn read_the_last_lines(&self) {
-        self.no_counting.store(true, SeqCst);
+        self.no_lane.store(true, SeqCst);
         let until = Instant::now() + LAST_LINES;
         let is_behind = || {
             let extent = self.following.log().extent();
@@ -274,16 +267,12 @@ impl<'a> Follow<'a> {
         self.means.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn beat(&self) -> MutexGuard<'_, Instant> {
-        self.beat.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn stopped(&self) -> bool {
         self.stop.load(SeqCst)
     }
 
-    fn note_length(&self, bytes: u64) {
-        self.length_bytes.store(bytes, SeqCst);
+    fn counts_no_more(&self) -> bool {
+        self.stopped() || self.no_lane.load(SeqCst)
     }
 }
 

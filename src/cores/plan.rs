@@ -90,6 +90,16 @@ impl CorePlan {
         })
     }
 
+    /// The same processors for `threads` that do not step back.
+    #[must_use]
+    pub fn in_front(mut self, threads: usize) -> Self {
+        self.background = false;
+        for block in &mut self.blocks {
+            block.threads = threads;
+        }
+        self
+    }
+
     /// One pool that the kernel may move anywhere: what pinned blocks are measured against.
     pub fn unpinned(threads: usize) -> Self {
         let cpus = (0..threads.max(1)).collect();
@@ -131,6 +141,12 @@ mod tests {
             assert!(plan.background && plan.pin && plan.blocks.len() == 1);
             let block = &plan.blocks[0];
             assert_eq!((&*block.cpus.to_string(), block.threads), expected);
+            let front = plan.clone().in_front(1);
+            assert_eq!(
+                (&front.blocks[0].cpus, front.blocks[0].threads),
+                (&block.cpus, 1)
+            );
+            assert!(!front.background);
         };
         check(None, 0, ("8", 1));
         check(None, 1, ("8", 1));

@@ -100,6 +100,11 @@ impl Growing {
         &self.path
     }
 
+    /// How long it is now, whatever it holds; 0 where that cannot be said.
+    pub fn bytes(&self) -> u64 {
+        self.file.metadata().map_or(0, |now| now.len())
+    }
+
     /// How long it is now, after making sure that it only grew.
     pub fn extent(&self) -> Result<Extent, LogError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -42,6 +42,7 @@ impl<'a> Observer<'a> {
             means,
             after_first_chunk,
             text: String::new(),
+            fault_point: "count.in-background",
         };
         Self {
             decoder: Decoder::default(),
@@ -59,8 +60,13 @@ impl<'a> Observer<'a> {
     /// The same, for work that must not go on for ever.
     pub(super) fn watched(self) -> Self {
         let watched = Watched::new(|offset| format!("counting the line at byte {offset}"));
+        let counter = Counter {
+            fault_point: "count.text",
+            ..self.counter
+        };
         Self {
             watched: Some(watched),
+            counter,
             ..self
         }
     }
@@ -142,6 +148,7 @@ struct Counter<'a> {
     after_first_chunk: bool,
     /// A sample's output, its chunks joined.
     text: String,
+    fault_point: &'static str,
 }
 
 impl Counter<'_> {
@@ -181,7 +188,7 @@ impl Counter<'_> {
     /// A text is about to be counted.
     fn reached(&self) {
         if !matches!(self.means, Means::Later) {
-            let _ = fault::point("count.text");
+            let _ = fault::point(self.fault_point);
         }
     }
 

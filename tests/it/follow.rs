@@ -417,18 +417,13 @@ mod hanging {
     fn a_background_that_fails_or_hangs_does_not_matter() {
         for what in ["panic", "hang"] {
             let (run, log) = live(Run::text());
-            let fault = format!("count.text:30:{what}");
-            let environment = [
-                ("TOK_RECOMPUTE_FAULT", fault.as_str()),
-                ("TOK_RECOMPUTE_PATIENCE", "4"),
-            ];
+            let fault = format!("count.in-background:30:{what}");
+            let environment = [("TOK_RECOMPUTE_FAULT", fault.as_str())];
             let args = [&WRITE[..], &["-v"]].concat();
             run.write(LOG, first(&log, 120));
             let mut followed = Followed::start(&run, "run/events.jsonl", &args, &environment);
-            followed.until(match what {
-                "panic" => "counting waits for the end of the run",
-                _ => "a text has kept the background for 4 s",
-            });
+            let failed = "counting waits for the end of the run";
+            followed.until(if what == "panic" { failed } else { "following" });
             Writer::new(run.path(LOG)).write(&log[first(&log, 120).len()..], 5000);
             check_report(&run, "run_expected", &followed.finish());
         }

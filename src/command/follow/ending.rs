@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::super::count::{Counted, refuse_nothing};
 use super::super::outcome;
 use super::super::pages::Besides;
-use super::lane::End;
+use super::reader::End;
 use super::{Follow, Why};
 use crate::report::{Snapshot, State};
 

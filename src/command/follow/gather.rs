@@ -29,9 +29,9 @@ pub(super) struct Gather {
 struct Rising(VecDeque<(u64, f64)>);
 
 impl Gather {
-    /// Looks at a log of `log_bytes`.
-    pub fn look(&mut self, following: &Following, phase: Phase, log_bytes: u64) -> Figures {
-        let read_bytes = following.read_bytes();
+    /// Looks how it stands.
+    pub fn look(&mut self, following: &Following, phase: Phase) -> Figures {
+        let (read_bytes, log_bytes) = (following.read_bytes(), following.log().bytes());
         let mut figures = following.look(|seen, counted| {
             let series = seen.series();
             self.ttft_ns.catch_up(series.ttft_ns);

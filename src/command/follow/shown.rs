@@ -1,7 +1,5 @@
 //! Everything that shows how a followed run stands.
 
-use std::sync::atomic::Ordering::SeqCst;
-
 use super::Follow;
 use super::display::Display;
 use super::figures::{Figures, Phase};
@@ -45,7 +43,6 @@ impl<'a> Shown<'a> {
     }
 
     fn look(&mut self, phase: Phase) -> Figures {
-        let log_bytes = self.follow.length_bytes.load(SeqCst);
-        self.gather.look(&self.follow.following, phase, log_bytes)
+        self.gather.look(&self.follow.following, phase)
     }
 }

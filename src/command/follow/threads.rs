@@ -1,17 +1,16 @@
-//! The threads at work on a followed run: they are started here, replaced when they hang, and never waited for.
+//! The threads at work on a followed run: they are started here, and never waited for.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::Sender;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use super::super::caught;
-use super::lane::Lane;
-use super::{Event, Follow};
+use super::reader::Reader;
+use super::{Event, Follow, lane};
+use crate::command::caught;
 use crate::cores::{CorePlan, Machine, Pools};
 use crate::log::LogError;
 use crate::pipeline::PipelineError;
-use crate::watch;
 
 /// Threads that are asked to stop have so long to do it in peace.
 const FAREWELL: Duration = Duration::from_millis(100);
@@ -38,47 +37,36 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         }
     }
 
-    /// Starts to read and to count in the background.
+    /// Starts to read, and to count in the background.
+    ///
+    /// Reading is little work that must not wait, or nobody would know that the run has ended; so only counting has the
+    /// lowest priority. Both are on the highest processors.
     pub fn read(&mut self) -> anyhow::Result<()> {
-        self.start_lane(self.follow.cli.following.live_threads)
-    }
-
-    /// Goes on without counting when a text keeps the background for too long; it may never come back.
-    pub fn mind_the_lane(&mut self) -> anyhow::Result<()> {
-        let patience = Duration::from_secs(watch::patience_seconds());
-        if self.follow.beat().elapsed() < patience {
-            return Ok(());
-        }
-        self.follow.messages.warn(format!(
-            "a text has kept the background for {} s: all others are counted at the end of the run",
-            patience.as_secs()
-        ));
-        self.start_lane(0)
-    }
-
-    fn start_lane(&mut self, counting: usize) -> anyhow::Result<()> {
         let follow: &'env Follow = self.follow;
-        let cpus = super::super::cpus(follow.cli)?;
+        let counting = follow.cli.following.live_threads;
+        let cpus = crate::command::cpus(follow.cli)?;
         let plan = CorePlan::background(&Machine::here(), cpus.as_ref(), counting)?;
-        let pools = Pools::new(&plan)?;
-        follow
-            .messages
-            .detail(format!("in the background: {pools}"));
-        *follow.beat() = Instant::now();
-        let lane = Lane {
+        let reader = Reader {
             follow,
-            pools,
-            counts: counting > 0,
-            number: follow.lane.fetch_add(1, SeqCst) + 1,
+            pools: Pools::new(&plan.clone().in_front(1))?,
             tell: self.tell.clone(),
         };
-        self.started.push(self.scope.spawn(|| lane.run()));
+        self.started.push(self.scope.spawn(|| reader.run()));
+        if counting > 0 {
+            let pools = Pools::new(&plan)?;
+            follow
+                .messages
+                .detail(format!("in the background: {pools}"));
+            self.started
+                .push(self.scope.spawn(move || lane::run(follow, &pools)));
+        }
         Ok(())
     }
 
-    /// Starts to count what is left.
+    /// Starts to count what is left; nobody else counts any more.
     pub fn drain(&mut self) {
         let (follow, tell): (&'env Follow, _) = (self.follow, self.tell.clone());
+        follow.no_lane.store(true, SeqCst);
         self.started.push(self.scope.spawn(move || {
             let event = match caught(|| follow.drain()) {
                 Ok(Some(plan)) => Event::Counted(Box::new(plan)),
@@ -109,8 +97,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
 
 /// Whether the log was written anew.
 fn was_rewritten(error: &anyhow::Error) -> bool {
-    let in_pipeline = error.downcast_ref::<PipelineError>();
-    let log = match in_pipeline {
+    let log = match error.downcast_ref::<PipelineError>() {
         Some(PipelineError::Log(log)) => Some(log),
         _ => error.downcast_ref::<LogError>(),
     };
