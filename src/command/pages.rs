@@ -12,7 +12,7 @@ use super::record::{LogRecord, Record};
 use crate::cli::Cli;
 use crate::page::{self, Entry, GENERATOR_PREFIX, Gather, Index, Page, Side};
 use crate::plan::{PageTarget, RunPlan};
-use crate::report::atomic::{Prepared, prepare, replace};
+use crate::report::atomic::{Prepared, prepare, remove_leftovers, replace};
 
 /// How far into a file its generator is looked for.
 const HEAD_BYTES: u64 = 4096;
@@ -34,6 +34,7 @@ impl<'a> Pages<'a> {
     /// A run's page, ready to be put in its place; nothing if that is there already.
     pub fn prepare(target: &PageTarget, page: &Page) -> anyhow::Result<Option<Prepared>> {
         ours(&target.path)?;
+        remove_leftovers(&target.path);
         Ok(prepare(&target.path, page.render()?.as_bytes())?)
     }
 
@@ -68,6 +69,7 @@ impl<'a> Pages<'a> {
             return Ok(());
         };
         ours(path)?;
+        remove_leftovers(path);
         replace(path, Index { runs: self.runs }.render()?.as_bytes())?;
         Ok(())
     }

@@ -30,8 +30,8 @@ pub(super) fn names(plan: &RunPlan, samples: Option<&Path>) -> Vec<String> {
         .collect()
 }
 
-/// Writes what the plan wants, and what is written `besides`, the summary last: when it is new, everything else is. Returns what is in its place but
-/// could not be made durable.
+/// Writes what the plan wants, and what is written `besides`, the summary last: when it is new, everything else is.
+/// Returns what is in its place but could not be made durable.
 pub(super) fn write(
     plan: &RunPlan,
     files: &Files,

@@ -26,6 +26,15 @@ fn a_few_open_files_are_enough() {
     assert!(run.bytes(super::SUMMARY) == read("run_expected/result_summary.json"));
     row("16 open files at most", &outcome, "new summary");
     let run = Run::text();
+    let more = ["--samples", "rows.csv", "--html", "page.html"];
+    let outcome = counted(&run, "ulimit -n 20", &[&all[..], &more].concat());
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    row(
+        "20 open files at most, with rows and a page",
+        &outcome,
+        "new summary",
+    );
+    let run = Run::text();
     let trial = counting(&run, "ulimit -n 5", &all);
     check_refused("5 open files at most", &run, trial, "Too many open files");
 }
