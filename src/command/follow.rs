@@ -36,6 +36,7 @@ use crate::log::{BatchSizes, LogError};
 use crate::messages::Messages;
 use crate::pipeline::{Following, Job};
 use crate::plan::{Live, RunPlan};
+use crate::report::atomic;
 use figures::Phase;
 use reader::End;
 use shown::Shown;
@@ -124,6 +125,10 @@ impl<'a> Follow<'a> {
         let following = Following::open(live.log())?;
         let plan = live.plan(cli, following.log().modified())?;
         let log = live.log().display();
+        for path in plan.targets.paths() {
+            // Not only after hours.
+            atomic::try_out(path)?;
+        }
         if live.found {
             messages.note(format!("following {log}, the newest log of a live run"));
         }
@@ -168,7 +173,7 @@ impl<'a> Follow<'a> {
             (Why::Counted(_), Some(End::Ended)) => Phase::Complete,
             _ => Phase::Interrupted,
         });
-        self.report(why, end, started, |last| snapshot.write(last))
+        self.report(why, end, started, inbox, |last| snapshot.write(last))
     }
 
     /// Waits until there is something to report; `tick` is called now and then meanwhile.

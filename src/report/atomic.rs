@@ -118,6 +118,23 @@ pub fn append(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
         .map_err(|source| WriteError::new("add to", path, source))
 }
 
+/// Finds out whether [`prepare`] could write there now, with a file that has no name. A missing folder is not made: the
+/// one above it is tried.
+pub fn try_out(path: &Path) -> Result<(), WriteError> {
+    let try_out = || {
+        let target = resolve(path)?;
+        metadata(&target)?;
+        let folder = folder_of(&target);
+        let folder = if folder.exists() {
+            folder
+        } else {
+            folder_of(folder)
+        };
+        tempfile::tempfile_in(folder).map(drop)
+    };
+    try_out().map_err(|source| WriteError::writing(path, source))
+}
+
 /// New content for the file at `path`, with mode and, where possible, owner of the one that is there; `None` if that
 /// holds just these bytes.
 ///

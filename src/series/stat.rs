@@ -173,14 +173,14 @@ impl Stat {
     }
 }
 
-/// Where percentile `p` (0 to 100) of `len` sorted values is: numpy's method `lower`, which divides by 100 first.
+/// Where percentile `p` (0 to 100) of `len` sorted values is: numpy's method `lower`, which divides by 100 first; 0 of none.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "between 0 and len"
 )]
-fn lower_index(len: usize, p: f64) -> usize {
-    (p / 100.0 * (len - 1) as f64).floor() as usize
+pub(super) fn lower_index(len: usize, p: f64) -> usize {
+    (p / 100.0 * len.saturating_sub(1) as f64).floor() as usize
 }
 
 #[cfg(test)]

@@ -35,7 +35,6 @@ struct Followed {
 #[derive(Debug)]
 struct Outcome {
     code: Option<i32>,
-    #[expect(dead_code, reason = "it is shown when something is wrong")]
     stdout: String,
     stderr: String,
     took: Duration,
@@ -597,6 +596,12 @@ fn what_cannot_be_followed_is_refused() {
         fs::create_dir_all(run.path("benchmark_1/events")).unwrap();
         run.write("benchmark_1/events/events.jsonl", "");
     };
+    // At once, not when all is counted.
+    check(
+        |run| run.write(LOG, ""),
+        &["run", "--output", "run/no/folder/report.json"],
+        "cannot write run/no/folder/report.json",
+    );
     check(
         vanishing,
         &["run/benchmark_1/events/events.jsonl"],
@@ -607,6 +612,34 @@ fn what_cannot_be_followed_is_refused() {
         &["run/benchmark_1/events"],
         "say where to write with --output",
     );
+}
+
+/// Somebody else rewrites the run when the follow is about to.
+#[test]
+fn a_lock_is_waited_for_and_nothing_counted_is_lost() {
+    let follow = || {
+        let (run, log) = live(Run::text());
+        run.write(LOG, &log);
+        fs::create_dir_all(run.path("performance")).unwrap();
+        let lock = File::open(run.path("performance")).unwrap();
+        lock.lock().unwrap();
+        let mut followed = Followed::start(&run, "run/events.jsonl", &WRITE, &[]);
+        followed.until("waiting for it");
+        (run, lock, followed)
+    };
+    let (run, lock, followed) = follow();
+    drop(lock);
+    check_report(&run, "run_expected", &followed.finish());
+    // Who cannot wait any longer sees the figures.
+    let (run, _lock, followed) = follow();
+    let before = run.bytes(SUMMARY);
+    followed.signal(Signal::TERM);
+    let outcome = followed.finish();
+    assert_eq!(outcome.code, Some(143), "{outcome:?}");
+    assert!(outcome.took < AT_ONCE, "{outcome:?}");
+    assert!(outcome.stderr.contains("is rewriting"), "{outcome:?}");
+    assert!(outcome.stdout.contains("nothing written"), "{outcome:?}");
+    assert!(run.bytes(SUMMARY) == before);
 }
 
 #[test]

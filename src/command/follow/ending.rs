@@ -1,14 +1,24 @@
 //! The report of a followed run, of all of it or of what is recorded when it is stopped.
 
 use std::mem;
-use std::time::Instant;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use super::super::count::{Counted, refuse_nothing};
 use super::super::outcome;
 use super::super::pages::Besides;
 use super::reader::End;
-use super::{Follow, Why};
+use super::signals::Signal;
+use super::{Event, Follow, Why};
+use crate::exit;
+use crate::plan::{RunPlan, Targets};
+use crate::report::lock::RunLock;
 use crate::report::{Snapshot, State};
+
+/// Whoever rewrites the run at its end is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// The same after a signal.
+const IMPATIENCE: Duration = Duration::from_millis(300);
 
 impl Follow<'_> {
     /// Writes and shows what is recorded, and hands the figures to `snapshot`; the exit code.
@@ -17,10 +27,11 @@ impl Follow<'_> {
         why: Why,
         end: Option<End>,
         started: Instant,
+        inbox: &Receiver<Event>,
         snapshot: impl FnOnce(&Snapshot),
     ) -> anyhow::Result<u8> {
         let stopped = self.stopped_because(&why, end);
-        let (plan, signal) = match why {
+        let (mut plan, mut signal) = match why {
             Why::Counted(plan) => (*plan, None),
             Why::TimeIsOver => (self.plan()?, None),
             Why::Signal(signal) => (self.plan()?, Some(signal)),
@@ -41,7 +52,12 @@ impl Follow<'_> {
         for assumed in &plan.assumed {
             self.messages.note(assumed);
         }
-        let _lock = outcome::lock(&plan, self.messages)?;
+        let lock = self.lock(&plan, &mut signal, inbox);
+        if let Err(error) = &lock {
+            self.messages.error(error.as_ref());
+            // The figures are shown all the same.
+            plan.targets = Targets::default();
+        }
         let means = mem::take(&mut *self.means());
         let counted = Counted {
             finished,
@@ -53,7 +69,36 @@ impl Follow<'_> {
         let besides = (None, Besides::default());
         let concluded =
             outcome::conclude(self.cli, self.messages, &plan, counted, besides, started)?;
-        Ok(signal.map_or(concluded.exit_code, |signal| signal.code))
+        Ok(match (signal, lock) {
+            (Some(signal), _) => signal.code,
+            (None, Ok(_)) => concluded.exit_code,
+            (None, Err(_)) => exit::FAILED,
+        })
+    }
+
+    /// Locks the run. Whoever has the lock is waited for, but not long once there is a signal.
+    fn lock(
+        &self,
+        plan: &RunPlan,
+        signal: &mut Option<Signal>,
+        inbox: &Receiver<Event>,
+    ) -> anyhow::Result<RunLock> {
+        let since = Instant::now();
+        let mut said = false;
+        loop {
+            let patience = signal.map_or(PATIENCE, |_| IMPATIENCE);
+            match outcome::lock(plan, self.messages) {
+                Err(_) if since.elapsed() < patience => {}
+                locked => return locked,
+            }
+            if !mem::replace(&mut said, true) {
+                self.messages
+                    .note("another tok-recompute is rewriting the run: waiting for it");
+            }
+            if let Ok(Event::Signal(stop)) = inbox.recv_timeout(super::TICK) {
+                *signal = Some(stop);
+            }
+        }
     }
 
     /// Why the report is not that of a whole run, if it is not.

@@ -76,8 +76,12 @@ fn links_stay_and_what_they_point_at_is_replaced() {
 #[test]
 fn one_missing_folder_is_made_but_not_two() {
     let folder = tempdir().unwrap();
-    assert!(replace(&folder.path().join("a/b"), b"x").unwrap());
-    assert!(replace(&folder.path().join("c/d/e"), b"x").is_err());
+    let (one, two) = (folder.path().join("a/b"), folder.path().join("c/d/e"));
+    assert!(try_out(&one).is_ok() && try_out(&two).is_err());
+    assert_eq!(names(&folder), [""; 0]);
+    assert!(replace(&one, b"x").unwrap());
+    assert!(replace(&two, b"x").is_err());
+    assert!(try_out(&one).is_ok() && try_out(&folder.path().join("a")).is_err());
     assert_eq!(names(&folder), ["a"]);
 }
 

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use proptest::prelude::*;
+use tempfile::TempDir;
 use tok_recompute::cores::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log, LogError};
 use tok_recompute::pipeline::{self, Finished, Following, Job, PipelineError};
@@ -94,7 +95,29 @@ fn never() -> bool {
     false
 }
 
+/// What a test begins with.
+#[derive(Debug)]
+struct Setup {
+    log: Text,
+    steps: Vec<Step>,
+    threads: usize,
+    batch_bytes: usize,
+}
+
+fn setup() -> impl Strategy<Value = Setup> {
+    let steps = proptest::collection::vec(step(), 0..40);
+    (log(), steps, 1_usize..4, 1_usize..20_000).prop_map(|(log, steps, threads, batch_bytes)| {
+        Setup {
+            log,
+            steps,
+            threads,
+            batch_bytes,
+        }
+    })
+}
+
 struct Scene {
+    _folder: TempDir,
     path: PathBuf,
     log: Vec<u8>,
     written: usize,
@@ -104,22 +127,30 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(folder: &Path, log: Vec<u8>, threads: usize, batch_bytes: usize) -> Self {
-        let path = folder.join("log");
+    /// After all steps.
+    fn played(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
         File::create(&path).unwrap();
+        let threads = setup.threads;
         let pools = [threads, 1].map(|threads| Pools::new(&CorePlan::unpinned(threads)).unwrap());
-        Self {
+        let mut scene = Self {
+            _folder: folder,
             following: Following::open(&path).unwrap(),
             path,
-            log,
+            log: setup.log.0,
             written: 0,
             pools,
             sizes: BatchSizes {
-                batch_bytes,
-                tail_bytes: batch_bytes,
+                batch_bytes: setup.batch_bytes,
+                tail_bytes: setup.batch_bytes,
                 ..BatchSizes::new(threads)
             },
+        };
+        for step in &setup.steps {
+            scene.step(step);
         }
+        scene
     }
 
     fn job<'a>(&'a self, pools: &'a Pools) -> Job<'a> {
@@ -240,17 +271,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn nothing_is_recorded_twice_or_lost(
-        log in log(),
-        steps in proptest::collection::vec(step(), 0..40),
-        threads in 1_usize..4,
-        batch_bytes in 1_usize..20_000,
-    ) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut scene = Scene::new(folder.path(), log.0, threads, batch_bytes);
-        for step in &steps {
-            scene.step(step);
-        }
+    fn nothing_is_recorded_twice_or_lost(setup in setup()) {
+        let mut scene = Scene::played(setup);
         scene.complete();
         let expected = scene.whole(scene.log.len() as u64);
         let got = scene.following.finish(None, true);
@@ -259,17 +281,8 @@ proptest! {
 
     /// What is not counted when it is stopped is named, and everything else is exact.
     #[test]
-    fn a_stopped_follow_is_exact_for_what_it_has(
-        log in log(),
-        steps in proptest::collection::vec(step(), 0..40),
-        threads in 1_usize..4,
-        batch_bytes in 1_usize..20_000,
-    ) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut scene = Scene::new(folder.path(), log.0, threads, batch_bytes);
-        for step in &steps {
-            scene.step(step);
-        }
+    fn a_stopped_follow_is_exact_for_what_it_has(setup in setup()) {
+        let scene = Scene::played(setup);
         // After a rewrite the two places are of different logs until it is read.
         scene.read(false, &never);
         let following = &scene.following;
