@@ -152,12 +152,25 @@ pub fn harmless(text: &str) -> String {
         match c {
             _ if count > MOST_SHOWN && at == left_out.start => shown.push_str(" … "),
             _ if count > MOST_SHOWN && left_out.contains(&at) => {}
-            '\n' => shown.push(c),
-            c if c.is_control() => shown.extend(c.escape_default()),
-            c => shown.push(c),
+            c => push_visible(&mut shown, c),
         }
     }
     shown
+}
+
+/// The whole of a text that goes to stdout, its control characters shown likewise.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    text.chars().for_each(|c| push_visible(&mut shown, c));
+    shown
+}
+
+fn push_visible(shown: &mut String, c: char) {
+    if c.is_control() && c != '\n' {
+        shown.extend(c.escape_default());
+    } else {
+        shown.push(c);
+    }
 }
 
 /// How far the work is.
@@ -193,6 +206,7 @@ mod tests {
             "a\u{1b}[2J\u{9b}1m\0\r\t",
             "a\\u{1b}[2J\\u{9b}1m\\u{0}\\r\\t",
         );
+        assert_eq!(visible("a\u{1b}[2J\r\nb"), "a\\u{1b}[2J\\r\nb");
         let half = "ä".repeat(MOST_SHOWN / 2);
         check(&half.repeat(2), &half.repeat(2));
         check(&half.repeat(3), &format!("{half} … {half}"));

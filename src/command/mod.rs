@@ -26,7 +26,7 @@ use clap::CommandFactory;
 use crate::cli::Cli;
 use crate::cores::{CorePlan, CoreRequest, CpuList, Machine, Pools, panic_message};
 use crate::messages::Messages;
-use crate::{exit, plan, watch};
+use crate::{exit, messages, plan, watch};
 
 /// Does what `cli` asks for; the exit code.
 pub fn run(cli: &Cli) -> u8 {
@@ -85,6 +85,7 @@ fn caught<T>(run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
 /// Writes a result to stdout; whoever closed it has seen enough.
 fn show(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout();
+    let text = messages::visible(text);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         shown => shown,
