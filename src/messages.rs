@@ -142,8 +142,7 @@ fn print(style: Style, label: &str, text: &str) {
     let _ = screen::instead(|| writeln!(anstream::stderr(), "{style}{label}{style:#} {text}"));
 }
 
-/// Names come from files that anybody may have written: their control characters are shown, not sent to a terminal,
-/// and of a very long text the middle is left out.
+/// A message: one line, whose middle is left out if it is very long.
 pub fn harmless(text: &str) -> String {
     let count = text.chars().count();
     let left_out = MOST_SHOWN / 2..count.saturating_sub(MOST_SHOWN / 2);
@@ -158,18 +157,28 @@ pub fn harmless(text: &str) -> String {
     shown
 }
 
-/// The whole of a text that goes to stdout, its control characters shown likewise.
-pub fn visible(text: &str) -> String {
+/// A text on one line, whole.
+pub fn one_line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     text.chars().for_each(|c| push_visible(&mut shown, c));
     shown
 }
 
+/// Lines that go to stdout. JSON stays what it is: what is written as an escape here is one there.
+pub fn visible(lines: &str) -> String {
+    let lines = lines.split('\n').map(one_line);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Names come from files that anybody may have written: what moves the cursor, ends a line or turns the direction of
+/// writing is shown, not sent to a terminal, nor to a CI system that reads commands from lines.
 fn push_visible(shown: &mut String, c: char) {
-    if c.is_control() && c != '\n' {
-        shown.extend(c.escape_default());
-    } else {
-        shown.push(c);
+    match c {
+        '\t' | '\n' | '\r' => shown.extend(c.escape_default()),
+        '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        }
+        c => shown.push(c),
     }
 }
 
@@ -201,14 +210,24 @@ mod tests {
     fn messages_do_no_harm() {
         let check = |text: &str, expected: &str| assert_eq!(harmless(text), expected);
         check("", "");
-        check("é\nb", "é\nb");
         check(
-            "a\u{1b}[2J\u{9b}1m\0\r\t",
-            "a\\u{1b}[2J\\u{9b}1m\\u{0}\\r\\t",
+            "é\nb\u{1b}[2J\u{9b}1m\0\r\t\u{7f}\u{202e}",
+            r"é\nb\u001b[2J\u009b1m\u0000\r\t\u007f\u202e",
         );
-        assert_eq!(visible("a\u{1b}[2J\r\nb"), "a\\u{1b}[2J\\r\nb");
         let half = "ä".repeat(MOST_SHOWN / 2);
         check(&half.repeat(2), &half.repeat(2));
         check(&half.repeat(3), &format!("{half} … {half}"));
+    }
+
+    #[test]
+    fn lines_stay_lines_and_json_stays_json() {
+        assert_eq!(visible("a\u{1b}[2J\r\nb\n"), "a\\u001b[2J\\r\nb\n");
+        let name: String = ('\0'..='\u{ff}').chain(['\u{202e}', '\u{2066}']).collect();
+        let json = serde_json::to_string(&name).unwrap();
+        assert!(visible(&json).chars().all(|c| !c.is_control()));
+        assert_eq!(
+            serde_json::from_str::<String>(&visible(&json)).unwrap(),
+            name
+        );
     }
 }

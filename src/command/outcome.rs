@@ -16,7 +16,7 @@ use super::table::before_and_after;
 use super::verdict::{Verdict, plural};
 use crate::cli::{Cli, Format};
 use crate::exit;
-use crate::messages::Messages;
+use crate::messages::{Messages, one_line};
 use crate::page::Page;
 use crate::pipeline::Finished;
 use crate::plan::{self, RunPlan};
@@ -142,12 +142,12 @@ fn text(record: &Record) -> String {
     let _ = writeln!(
         text,
         "\n{}: {complete}, {samples} samples completed",
-        record.run
+        one_line(&record.run)
     );
     match record.written.as_slice() {
         [] => text.push_str("nothing written\n"),
         paths => {
-            let _ = writeln!(text, "written: {}", paths.join(", "));
+            let _ = writeln!(text, "written: {}", one_line(&paths.join(", ")));
         }
     }
     text

@@ -10,7 +10,7 @@ use super::rows::{COLUMNS, line, of_finding, of_judgement, rows};
 use super::text::{remarks, tally, verdict};
 use crate::cli::Format;
 use crate::command::show;
-use crate::messages::Messages;
+use crate::messages::{Messages, one_line};
 use crate::report::atomic;
 
 /// Findings in one annotation.
@@ -27,7 +27,7 @@ pub(super) fn tell(runs: &[Checked], format: Format, messages: Messages) -> anyh
         match format {
             Format::Text => show(&(command + "\n"))?,
             // As with every message, a closed stderr is no reason to stop.
-            Format::Json => drop(writeln!(anstream::stderr(), "{command}")),
+            Format::Json => drop(writeln!(anstream::stderr(), "{}", one_line(&command))),
         }
     }
     if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY")

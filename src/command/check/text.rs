@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, Table};
 use super::checked::{Checked, Outcome};
 use super::rows::{COLUMNS, rows};
 use crate::command::verdict::plural;
+use crate::messages::one_line;
 use crate::page;
 
 /// Everything on stdout.
@@ -19,9 +20,9 @@ pub(super) fn render(runs: &[Checked], all: bool) -> String {
         text.push('\n');
     }
     for run in runs {
-        text += &format!("{}: {}\n", run.run, verdict(run));
+        text += &format!("{}: {}\n", one_line(&run.run), one_line(&verdict(run)));
         for remark in remarks(run) {
-            text += &format!("  {remark}\n");
+            text += &format!("  {}\n", one_line(&remark));
         }
     }
     if runs.len() > 1 {
@@ -42,8 +43,8 @@ fn table(runs: &[Checked], all: bool) -> String {
     let skipped = usize::from(!several);
     table.load_style(NOTHING).set_header(&header[skipped..]);
     for row in rows {
-        let mut cells = vec![row.run];
-        cells.extend(row.cells);
+        let mut cells = vec![one_line(&row.run)];
+        cells.extend(row.cells.map(|cell| one_line(&cell)));
         table.add_row(cells.split_off(skipped));
     }
     // Figures, not names.

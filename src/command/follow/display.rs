@@ -62,7 +62,7 @@ impl Display {
             How::Table(_) => (BETWEEN_DRAWINGS, now),
             _ => (interval, now + interval),
         };
-        let name = harmless(name).replace('\n', "\\n");
+        let name = harmless(name);
         Self {
             messages,
             how,

@@ -63,8 +63,8 @@ pub struct Judgement {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum ExpectError {
-    #[error("it is not TOML: {0}")]
-    Toml(#[from] toml::de::Error),
+    #[error("it is not TOML, in line {line}: {reason}")]
+    Toml { line: usize, reason: String },
     #[error("it expects nothing")]
     Empty,
     #[error("`{0}`: expected a table with `min`, `max` or both, a number, a text, true or false")]
@@ -87,7 +87,13 @@ pub enum ExpectError {
 impl Expectations {
     /// Reads a TOML file's text.
     pub fn parse(text: &str) -> Result<Self, ExpectError> {
-        let table: Map<String, Value> = toml::from_str(text)?;
+        let table: Map<String, Value> = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            ExpectError::Toml {
+                line: 1 + before.unwrap_or_default().matches('\n').count(),
+                reason: error.message().to_owned(),
+            }
+        })?;
         let mut all = Vec::new();
         for (key, value) in table {
             read(key, value, &mut all)?;
