@@ -3,6 +3,7 @@
 //! is written where. Nothing is counted and nothing is written here.
 
 mod against;
+mod apart;
 pub mod config;
 mod date;
 mod inside;
@@ -72,6 +73,10 @@ pub enum PlanError {
          write with --output, or write nothing with --dry-run"
     )]
     Vanishes(PathBuf),
+    #[error("{0} is read, and would be overwritten: write elsewhere")]
+    ReadAndWritten(PathBuf),
+    #[error("{0} would be written twice: give each file its own name")]
+    WrittenTwice(PathBuf),
     #[error("{0} has neither a summary nor an event log to compare with (given by --against)")]
     EmptyBaseline(PathBuf),
 }
@@ -240,7 +245,13 @@ pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, Unresolved>>, PlanError>
             ..plan
         })
     };
-    Ok((1..).zip(&runs).map(resolve).collect())
+    let plans: Vec<Result<RunPlan, Unresolved>> = (1..).zip(&runs).map(resolve).collect();
+    let places: Vec<_> = (runs.iter().chain(&cli.checking.against))
+        .filter_map(|run| find_log(run).ok())
+        .collect();
+    let targets: Vec<_> = plans.iter().flatten().map(|plan| &plan.targets).collect();
+    apart::keep_apart(cli, &places, &targets)?;
+    Ok(plans)
 }
 
 /// The runs that a pattern names, in alphabetical order; what is there, or matches nothing, is taken as it is.

@@ -147,15 +147,13 @@ fn facts(record: &Record) -> Vec<(&'static str, String)> {
 
 /// That what is at `path` may be overwritten: nothing, or a page of ours.
 fn ours(path: &Path) -> anyhow::Result<()> {
-    let mut head = Vec::new();
-    match File::open(path) {
-        Ok(file) if path.is_file() => {
-            let read = file.take(HEAD_BYTES).read_to_end(&mut head);
-            read.with_context(|| format!("cannot read {}", path.display()))?;
-        }
-        // What is wrong with it is said when it is written.
-        _ => return Ok(()),
+    // What is wrong with anything else is said when it is written; opening a pipe would wait for somebody.
+    if !path.is_file() {
+        return Ok(());
     }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    read.with_context(|| format!("cannot read {}", path.display()))?;
     let is_page = head
         .windows(GENERATOR_PREFIX.len())
         .any(|at| at == GENERATOR_PREFIX.as_bytes());

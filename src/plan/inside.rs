@@ -32,7 +32,7 @@ pub(super) fn stay_inside<'a>(
 }
 
 /// Where `path` leads; what is not there yet is where its folder is.
-fn real(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         found => return found,

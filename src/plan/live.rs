@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::apart::keep_apart;
 use super::{Found, LOG_NAMES, Log, PlanError, RunPlan, folder_of};
 use crate::cli::Cli;
 
@@ -84,7 +85,9 @@ impl Live {
             dir: self.dir.clone(),
             modified,
         };
+        let place = (found.log.clone(), found.dir.clone());
         let plan = RunPlan::of(found, cli, None)?;
+        keep_apart(cli, &[place], &[&plan.targets])?;
         let real = |path: &Path| folder_of(path).canonicalize().ok();
         match self.vanishing() {
             Some(folder)

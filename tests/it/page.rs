@@ -288,7 +288,7 @@ fn several_runs_have_an_index() {
 fn only_pages_are_overwritten() {
     let run = Run::text();
     let before = run.files();
-    for foreign in ["run/config.yaml", "run/events.jsonl"] {
+    for foreign in ["run/report.txt", "run/sample_idx_map.json"] {
         let outcome = run.recompute(&["--html", foreign]);
         assert_eq!(outcome.code, 2);
         assert!(

@@ -1,12 +1,13 @@
 //! A RUN that is no run: devices, pipes, sockets, loops of links, folders where files should be.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 
 use rustix::fs::Mode;
 use serde_json::json;
 
-use super::{CHAT, TOK, add_tokenizer, bare, check_args, session};
+use super::{CHAT, TOK, add_tokenizer, bare, check_args, prompt, session};
 use crate::support::{Run, read};
 
 #[track_caller]
@@ -162,10 +163,105 @@ fn pipes_where_files_should_be() {
         pipe(&run, name);
         check_args(&format!("a pipe named {name}"), &run, &TOK, code, says);
     }
-    for option in ["--expect", "--against"] {
-        let run = bare(session(&[]));
-        pipe(&run, "../pipe");
-        let args = ["run", "--tokenizer", &CHAT, "--check", option, "pipe"];
+    for option in ["--expect", "--against", "--junit", "--html", "--samples"] {
+        let run = Run::text();
+        pipe(&run, "../pipe.csv");
+        let args = ["run", "--tokenizer", "none", "--check", option, "pipe.csv"];
         check_args(&format!("{option} a pipe"), &run, &args, 2, "pipe");
     }
+}
+
+/// A slip of the hand must not cost the log.
+#[test]
+fn files_that_are_read_are_not_written() {
+    let check = |args: &[&str], says: &str| {
+        let run = Run::text();
+        run.write("performance/result_summary.orig.json", "{}");
+        symlink("events.jsonl", run.path("link.csv")).unwrap();
+        fs::write(run.path("../a.toml"), "complete = true").unwrap();
+        let all = [&["run", "--tokenizer", "none"], args].concat();
+        check_args(&args.join(" "), &run, &all, 2, says);
+    };
+    let (log, config) = ("run/events.jsonl", "run/../run/config.yaml");
+    let summary = "run/performance/result_summary.json";
+    let original = "run/performance/result_summary.orig.json";
+    let read = "is read, and would be overwritten";
+    for path in [log, config, original] {
+        check(&["--output", path], read);
+        check(&["--html", path], read);
+        check(&["--check", "--junit", path], read);
+    }
+    check(&["--check", "--junit", summary], read);
+    check(&["--html", summary], read);
+    check(&["--samples", "run/link.csv"], read);
+    check(&["--follow", "--live-snapshot", log], read);
+    check(&["--follow", "--output", log], read);
+    check(
+        &["--check", "--expect", "a.toml", "--junit", "a.toml"],
+        read,
+    );
+    check(
+        &["--html", "new", "--against", summary, "--output", summary],
+        read,
+    );
+    let twice = "would be written twice";
+    check(&["--html", "a.csv", "--samples", "./a.csv"], twice);
+    check(
+        &["--check", "--html", "run/new", "--junit", "run/new"],
+        twice,
+    );
+    check(&["--html", "run/performance/recompute.json"], twice);
+    check(&["--html", "run/report.txt", "--write", "report"], twice);
+    check(
+        &[
+            "--output",
+            "final_snapshot.json",
+            "--write",
+            "summary,snapshot",
+        ],
+        twice,
+    );
+}
+
+#[test]
+fn what_was_written_may_be_written_again() {
+    for args in [
+        ["--output", "run/result_summary.json"],
+        ["--output", "run/performance/result_summary.json"],
+        ["--html", "run/page.html"],
+        ["--samples", "run/rows.csv"],
+    ] {
+        let run = Run::text();
+        for _ in 0..2 {
+            let all = [&["run", "--tokenizer", "none"], &args[..]].concat();
+            check_args(&args.join(" "), &run, &all, 0, "");
+        }
+    }
+}
+
+/// A line of ours is one line: who reads them, such as a CI system, must not find another's in it.
+#[test]
+fn names_stay_on_their_line() {
+    let name = "a\n::error ::\u{1b}[2J\u{9b}1m";
+    let run = bare(session(&[prompt(name, "x")]));
+    let bad = run.path(&format!("../{name}"));
+    fs::rename(run.dir(), &bad).unwrap();
+    let bad = bad.file_name().unwrap().to_str().unwrap();
+    let check = |args: &[&str], code: i32| {
+        let all = [&[bad, "--tokenizer", &CHAT], args].concat();
+        let outcome = run.command(&all, b"");
+        assert_eq!(outcome.code, code, "{outcome:?}");
+        for text in [&outcome.stdout, &outcome.stderr] {
+            let odd = |line: &str| line.starts_with("::") || line.contains(char::is_control);
+            assert!(!text.lines().any(odd), "{outcome:?}");
+        }
+        outcome.stdout
+    };
+    check(&[], 0);
+    check(&["--check", "-v"], 0);
+    check(&["--check", "--expect", bad], 2);
+    check(&["--check", bad], 0);
+    let json = check(&["--format", "json"], 0);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["run"], bad);
 }
