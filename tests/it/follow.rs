@@ -4,7 +4,7 @@
 mod properties;
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write, pipe};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -43,6 +43,17 @@ struct Outcome {
 impl Followed {
     /// `tok-recompute --follow INPUT ARGS` around the run, with an environment and the run's tokenizer.
     fn start(run: &Run, input: &str, args: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_to(Stdio::piped(), run, input, args, environment)
+    }
+
+    /// The same, with a stdout of one's own.
+    fn start_to(
+        stdout: impl Into<Stdio>,
+        run: &Run,
+        input: &str,
+        args: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tok-recompute"));
         command.arg("--follow");
         command.args(Some(input).filter(|input| !input.is_empty()));
@@ -52,7 +63,7 @@ impl Followed {
             .envs(environment.iter().copied())
             .current_dir(run.around())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -640,6 +651,28 @@ fn a_lock_is_waited_for_and_nothing_counted_is_lost() {
     assert!(outcome.stderr.contains("is rewriting"), "{outcome:?}");
     assert!(outcome.stdout.contains("nothing written"), "{outcome:?}");
     assert!(run.bytes(SUMMARY) == before);
+}
+
+/// Who watches does not hold up the run: a pipe that nobody reads is full.
+#[test]
+fn a_reader_that_hangs_does_not_matter() {
+    let (run, log) = live(Run::text());
+    run.write(LOG, &log);
+    let (_unread, stdout) = pipe().unwrap();
+    let mut full = stdout.try_clone().unwrap();
+    thread::spawn(move || full.write_all(&vec![0; 1 << 20]));
+    let args = ["--format", "json", "--interval", "0.001"];
+    let args = [&args[..], &WRITE[..]].concat();
+    let mut followed = Followed::start_to(stdout, &run, "run/events.jsonl", &args, &[]);
+    let end = Instant::now() + LONGEST;
+    // Last of all.
+    while !run.path("performance/recompute.json").exists() {
+        assert!(Instant::now() < end, "it hangs");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(run.bytes(SUMMARY) == read("run_expected/result_summary.json"));
+    followed.child.kill().unwrap();
+    followed.child.wait().unwrap();
 }
 
 #[test]

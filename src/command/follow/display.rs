@@ -1,10 +1,15 @@
 //! What a follow shows while it goes on: a table on a terminal, else a line now and then, or JSON.
+//!
+//! A thread of its own writes it, since a terminal that is stopped, or a pipe that nobody reads, can hold it up for as long
+//! as they like: the run must not wait for those who watch it.
 
 mod line;
 mod plain;
 mod table;
 mod units;
 
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -18,16 +23,28 @@ use crate::messages::{Messages, Screen, harmless};
 /// Between two drawings of the table: fast enough to be alive, slow enough to be read.
 const BETWEEN_DRAWINGS: Duration = Duration::from_millis(200);
 
+/// The last figures have so long to be shown.
+const FAREWELL: Duration = Duration::from_millis(300);
+
 /// Shows figures, as often as it makes sense.
 #[derive(Debug)]
 pub(super) struct Display {
+    /// To whoever writes them; one that is still at the last ones gets no others.
+    show: SyncSender<Figures>,
+    writer: Option<JoinHandle<()>>,
+    every: Duration,
+    next: Instant,
+    shown: bool,
+    lines: bool,
+}
+
+/// Writes figures.
+#[derive(Debug)]
+struct Writer {
     messages: Messages,
     how: How,
     /// Which log it is.
     name: String,
-    every: Duration,
-    next: Instant,
-    shown: bool,
 }
 
 #[derive(Debug)]
@@ -62,14 +79,24 @@ impl Display {
             How::Table(_) => (BETWEEN_DRAWINGS, now),
             _ => (interval, now + interval),
         };
-        let name = harmless(name);
-        Self {
+        let lines = matches!(how, How::Lines);
+        let writer = Writer {
             messages,
             how,
-            name,
+            name: harmless(name),
+        };
+        let (show, figures) = sync_channel(1);
+        let writer = thread::Builder::new()
+            .name("display".into())
+            .spawn(|| writer.write_all(figures));
+        Self {
+            show,
+            // Without a thread nothing is shown, and the report is worth more.
+            writer: writer.ok(),
             every,
             next,
             shown: false,
+            lines,
         }
     }
 
@@ -79,14 +106,34 @@ impl Display {
         if now >= self.next {
             self.next = now + self.every;
             self.shown = true;
-            self.put(figures);
+            let _held_up = self.show.try_send(figures.clone());
         }
     }
 
     /// Shows the last ones, and leaves the terminal to others. A log that was at its end from the start needs no line.
-    pub fn finish(mut self, figures: &Figures) {
-        if self.shown || !matches!(self.how, How::Lines) {
-            self.put(figures);
+    pub fn finish(self, figures: &Figures) {
+        let until = Instant::now() + FAREWELL;
+        let waits = || {
+            thread::sleep(Duration::from_millis(1));
+            Instant::now() < until
+        };
+        if self.shown || !self.lines {
+            while self.show.try_send(figures.clone()).is_err() && waits() {}
+        }
+        drop(self.show);
+        while self
+            .writer
+            .as_ref()
+            .is_some_and(|writer| !writer.is_finished())
+            && waits()
+        {}
+    }
+}
+
+impl Writer {
+    fn write_all(mut self, all: Receiver<Figures>) {
+        for figures in all {
+            self.put(&figures);
         }
     }
 
