@@ -403,12 +403,14 @@ fn folder_of(path: &Path) -> &Path {
 /// A small file's bytes; a pipe's, if somebody writes into it.
 pub fn read_small(path: &Path) -> Result<Vec<u8>, PlanError> {
     let read = || -> io::Result<Vec<u8>> {
-        // Opening a pipe that nobody writes into would wait for ever. So opened, it is empty.
+        // Opening a pipe that nobody writes into would wait for ever. So opened, it is empty. Some of the kernel's own
+        // files, which look regular, are waited for too.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
-        rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
         let kind = file.metadata()?.file_type();
-        if !kind.is_file() && !kind.is_fifo() {
+        if kind.is_fifo() {
+            rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
+        } else if !kind.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
         let mut bytes = Vec::new();

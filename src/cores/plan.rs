@@ -6,8 +6,8 @@ use super::{Chosen, CoreBlock, CoresError, CpuList, Machine};
 /// CPUs in a core block unless asked otherwise: what usually shares a last-level cache.
 pub const DEFAULT_BLOCK_SIZE: usize = 8;
 
-/// More threads than this are not started, whatever is asked.
-const MOST_THREADS: usize = 4096;
+/// More threads than this are not started, whatever is asked: two processors take a minute to start four times as many.
+const MOST_THREADS: usize = 1024;
 
 /// What a person asked for.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::source::not_a_log;
+use super::source::{is_hollow, not_a_log};
 use super::streamed::StreamedBatches;
 use super::{BatchSizes, Format, LogError, Piece};
 
@@ -81,12 +81,17 @@ impl Growing {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::open(path, flags, Mode::empty());
         let file = file.map(File::from).map_err(|error| failed(error.into()))?;
-        let kind = file.metadata().map_err(failed)?.file_type();
+        let metadata = file.metadata().map_err(failed)?;
+        let kind = metadata.file_type();
         if !kind.is_file() {
             return Err(LogError::NotGrowing {
                 path: path.to_owned(),
                 found: not_a_log(kind).unwrap_or("pipe"),
             });
+        }
+        if is_hollow(&file, metadata.len()) {
+            let path = path.to_owned();
+            return Err(LogError::Hollow { path });
         }
         Ok(Self {
             path: path.to_owned(),

@@ -42,6 +42,12 @@ pub enum LogError {
         /// `directory`, `device` or `socket`.
         found: &'static str,
     },
+    /// A file that is nearly all hole: it takes no room, and hours to read.
+    #[error("{} has more than 500 times the size of what it holds, which no log has: the rest was never written", path.display())]
+    Hollow {
+        /// As given.
+        path: PathBuf,
+    },
     /// Reading failed after `after_bytes` of the (uncompressed) log.
     #[error("cannot read {} past byte {after_bytes}", path.display())]
     Read {

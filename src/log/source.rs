@@ -3,11 +3,13 @@
 use std::fmt;
 use std::fs::{File, FileType};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, SeekFrom};
+use rustix::io::Errno;
 
 use super::mapped::{MappedBatches, Mapping, Watched};
 use super::streamed::StreamedBatches;
@@ -126,8 +128,13 @@ impl Log {
             let first = first_byte(&file, PIPE_PATIENCE).map_err(failed)?;
             return Self::from_reader(path, io::Cursor::new(first).chain(file));
         }
-        let mut head = Vec::new();
-        (&file).take(4).read_to_end(&mut head).map_err(failed)?;
+        if is_hollow(&file, opened.len()) {
+            let path = path.to_owned();
+            return Err(LogError::Hollow { path });
+        }
+        let mut head = vec![0; 4];
+        let len = file.read_at(&mut head, 0).map_err(failed)?;
+        head.truncate(len);
         io::Seek::rewind(&mut &file).map_err(failed)?;
         let format = Format::of(&head);
         if format != Format::Plain {
@@ -284,6 +291,22 @@ fn first_byte(mut pipe: &File, patience: Duration) -> io::Result<Vec<u8>> {
     };
     rustix::fs::fcntl_setfl(pipe, OFlags::empty())?;
     Ok(first)
+}
+
+/// Whether a file of `bytes` is nearly all hole. Where the filesystem does not know, it is not. The file's offset moves.
+pub(super) fn is_hollow(file: &File, bytes: u64) -> bool {
+    let (mut at, mut held) = (0, 0);
+    while unpack::is_bomb(bytes, held) {
+        let data = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+            Ok(data) => data,
+            Err(error) => return error == Errno::NXIO,
+        };
+        let Ok(hole) = rustix::fs::seek(file, SeekFrom::Hole(data)) else {
+            return false;
+        };
+        (at, held) = (hole, held + (hole - data));
+    }
+    false
 }
 
 /// What it is that holds no log.

@@ -11,6 +11,11 @@ const MOST_RATIO: u64 = 500;
 /// Up to here nobody minds.
 const ALLOWED_BYTES: u64 = 256 << 20;
 
+/// Whether so many bytes are more than any log makes of `held_bytes`.
+pub(super) fn is_bomb(bytes: u64, held_bytes: u64) -> bool {
+    bytes > ALLOWED_BYTES && bytes / MOST_RATIO > held_bytes
+}
+
 /// What comes out of `packed`.
 pub(super) fn reader(
     format: Format,
@@ -64,7 +69,7 @@ impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.reader.read(buffer)?;
         self.given += len as u64;
-        if self.given > ALLOWED_BYTES && self.given / MOST_RATIO > self.taken.load(Relaxed) {
+        if is_bomb(self.given, self.taken.load(Relaxed)) {
             let what = "it unpacks to more than 500 times its size, which no log does";
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }

@@ -11,7 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io::{self, BufWriter, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -112,7 +112,12 @@ pub fn keep_original(path: &Path, backup: &Path) -> Result<bool, WriteError> {
 ///
 /// For files that others add to as well, such as the summary of a CI step, whose lines a replacement would lose.
 pub fn append(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let opened = File::options().append(true).create(true).open(path);
+    // A pipe that nobody reads would be waited for.
+    let opened = File::options()
+        .append(true)
+        .create(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path);
     opened
         .and_then(|mut file| file.write_all(bytes))
         .map_err(|source| WriteError::new("add to", path, source))

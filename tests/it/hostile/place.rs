@@ -171,6 +171,72 @@ fn pipes_where_files_should_be() {
     }
 }
 
+/// They take no room, and would be read for hours.
+#[test]
+fn logs_that_are_holes() {
+    for args in [&["run"][..], &["run", "--follow"]] {
+        for (start, bytes) in [("", 1 << 40), (&*session(&[]), 1 << 40), ("", 257 << 20)] {
+            let run = bare(start);
+            let log = fs::File::options()
+                .append(true)
+                .open(run.path("events.jsonl"));
+            log.unwrap().set_len(bytes).unwrap();
+            let name = format!(
+                "{} bytes of log in {bytes}, {}",
+                start.len(),
+                args.join(" ")
+            );
+            let args = [args, &["--tokenizer", "none"]].concat();
+            let trial = crate::trial::Trial::shell(&run, "", &args);
+            let outcome = trial.finish();
+            assert_eq!(outcome.code, Some(2), "{outcome:?}");
+            assert!(outcome.stderr.contains("was never written"), "{outcome:?}");
+            super::row(&name, 2, &outcome.stderr, "was never written");
+            assert!(!run.path("recompute.json").exists());
+        }
+    }
+}
+
+/// The kernel's log looks like a file, and reading it waits for what is said next.
+#[test]
+fn files_that_are_waited_for() {
+    for name in [
+        "config.yaml",
+        "profiling.json",
+        "result_summary.json",
+        "../tok/tokenizer_config.json",
+        "../tok/tokenizer.json",
+    ] {
+        let run = bare(session(&[]));
+        add_tokenizer(&run, read("tokenizers/chat/tokenizer.json"), &json!({}));
+        let _ = fs::remove_file(run.path(name));
+        symlink("/proc/kmsg", run.path(name)).unwrap();
+        let args = [&TOK[..], &["--write", "report"]].concat();
+        check_args(&format!("{name} leads to /proc/kmsg"), &run, &args, 2, "");
+    }
+    let run = bare(session(&[]));
+    let pipe = run.path("../pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    let args = [
+        "run",
+        "--tokenizer",
+        "none",
+        "--check",
+        "--expect",
+        "a.toml",
+    ];
+    fs::write(run.path("../a.toml"), "n_samples_issued = 0").unwrap();
+    let outcome = crate::trial::Trial::shell(&run, "", &args)
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_STEP_SUMMARY", "pipe")
+        .finish();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("warning: cannot add to pipe"),
+        "{outcome:?}"
+    );
+}
+
 /// A slip of the hand must not cost the log.
 #[test]
 fn files_that_are_read_are_not_written() {
