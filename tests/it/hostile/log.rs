@@ -1,7 +1,7 @@
 //! Logs: numbers, nesting, bytes and lengths that no client writes.
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 
 use serde_json::json;
 
@@ -378,7 +378,7 @@ fn a_million_unfinished_samples() {
     assert_eq!(summary["n_samples_issued"], 1_000_000);
 }
 
-/// A line of so many bytes, in a sparse file: it takes no room on a disk.
+/// A line of so many bytes, in a file that is as sparse as a log may be: it takes little room on a disk.
 #[track_caller]
 fn check_line(name: &str, bytes: u64, says: &str) {
     let run = bare("");
@@ -387,6 +387,7 @@ fn check_line(name: &str, bytes: u64, says: &str) {
     let mut file = File::create(run.path("events.jsonl")).unwrap();
     writeln!(file, "{head}").unwrap();
     let at = head.len() as u64 + 1;
+    std::io::copy(&mut std::io::repeat(0).take(bytes / 400), &mut file).unwrap();
     file.set_len(at + bytes).unwrap();
     file.seek(SeekFrom::End(0)).unwrap();
     write!(file, "\n{tail}").unwrap();
