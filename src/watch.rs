@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-/// Any tokenizer is loaded and any text is counted in less, also on a busy machine.
-const PATIENCE_SECONDS: u64 = 40;
+/// Any tokenizer is loaded and any text is counted in less, also on a busy machine; twice as much is less than a minute.
+const PATIENCE_SECONDS: u64 = 25;
 /// So much more of a text is given a second more.
 const BYTES_A_SECOND: u64 = 1 << 20;
 

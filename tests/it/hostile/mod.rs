@@ -48,7 +48,7 @@ const LIMITS: [(&str, &str); 22] = [
     ("parse depth limit over", "4,096 groups"),
     ("retry-limit-in-match over", "ten million steps back"),
     ("without a place where it may be cut", "8 MiB in one piece"),
-    (ENDLESS, "40 s"),
+    (ENDLESS, "25 s"),
     (
         "could not be counted",
         "10 million steps, 64 MiB, 1,300 levels",
