@@ -60,6 +60,8 @@ pub(super) struct Seams {
     family: Family,
     /// Characters that stand side by side in some added token, sorted.
     inside_added: Vec<(char, char)>,
+    /// The answer for ASCII: bit `c` of word `x`.
+    ascii: [u128; 128],
 }
 
 impl Seams {
@@ -73,20 +75,33 @@ impl Seams {
             .collect();
         inside_added.sort_unstable();
         inside_added.dedup();
-        Ok(Self {
+        let mut seams = Self {
             family,
             inside_added,
-        })
+            ascii: [0; 128],
+        };
+        for x in 0..128_u8 {
+            let seen = (0..128_u8).filter(|&c| seams.is_between(x.into(), c.into()));
+            seams.ascii[usize::from(x)] = seen.fold(0, |word, c| word | 1 << c);
+        }
+        Ok(seams)
     }
 
     /// Whether byte `at` of `text` is a seam. Places that are no character boundary, and both ends, are not.
     pub(super) fn holds(&self, text: &str, at: usize) -> bool {
-        if at == 0 || !text.is_char_boundary(at) {
-            return false;
+        let (left, right) = text.as_bytes().split_at(at.min(text.len()));
+        match (left.last(), right.first()) {
+            (Some(&x @ ..128), Some(&c @ ..128)) => self.ascii[usize::from(x)] >> c & 1 != 0,
+            (Some(_), Some(_)) if text.is_char_boundary(at) => {
+                let (x, c) = (text[..at].chars().next_back(), text[at..].chars().next());
+                x.zip(c).is_some_and(|(x, c)| self.is_between(x, c))
+            }
+            _ => false,
         }
-        let (Some(x), Some(c)) = (text[..at].chars().next_back(), text[at..].chars().next()) else {
-            return false;
-        };
+    }
+
+    /// Whether a seam is between `x` and `c`.
+    fn is_between(&self, x: char, c: char) -> bool {
         let cuts = (is_plain_letter(x) && ends_a_word(c))
             || (self.family != Family::Gpt2 && x == '\n' && follows_a_newline(c));
         cuts && self.inside_added.binary_search(&(x, c)).is_err()
