@@ -2,12 +2,12 @@
 //!
 //! Prompts share system prompts and examples, a dataset is issued several times over, an agent's next turn repeats the
 //! ones before, outputs quote their prompts. So a text is cut into segments of whole lines, and a table remembers, by
-//! 128-bit hash, how many tokens a segment has. Segments have a least length, so two texts that share lines may cut them
+//! hash, how many tokens a segment has. Segments have a least length, so two texts that share lines may cut them
 //! differently at first; they agree from the first cut that falls on the same line.
 //!
-//! The table is of fixed size, shared by all threads and without locks. A slot is two words, written in no particular
-//! order; the first is stored XORed with the second, so that a slot torn by two writers matches nothing (R. Hyatt and
-//! T. Mann, "A lockless transposition-table implementation for parallel search", 2002).
+//! The table is of fixed size, shared by all threads and without locks: a slot is one word. A segment is taken for
+//! another where their slots and another 48 bits of their 128-bit hashes are the same; the hash is seeded anew in every
+//! process. For the ten million new segments of a million samples that is one process in thirty million.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,30 +17,22 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 use super::seam::Seams;
 
 /// No segment but a text's last is shorter, in bytes: looking it up has to cost less than counting it.
-const SEGMENT_BYTES: usize = 128;
+const SEGMENT_BYTES: usize = 64;
 /// Segments looked up at once.
 const AT_ONCE: usize = 16;
 /// Slots at most: 32 MiB of them.
-const MOST_SLOTS: usize = 1 << 21;
+const MOST_SLOTS: usize = 1 << 22;
 /// Text for which there is a slot, in bytes; about a segment's length.
-const BYTES_PER_SLOT: u64 = 256;
-/// Low bits of a slot's second word that hold the count; the others are hash.
-const COUNT_BITS: u32 = 24;
+const BYTES_PER_SLOT: u64 = 128;
+/// Low bits of a slot that hold the count; the others are hash.
+const COUNT_BITS: u32 = 16;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
 /// What segments counted so far.
 pub(super) struct Repeats {
-    slots: Box<[Slot]>,
+    slots: Box<[AtomicU64]>,
     /// Differs from process to process: no log can be made whose segments collide.
     seed: u64,
-}
-
-#[derive(Default)]
-struct Slot {
-    /// The hash's upper half, XORed with `entry`.
-    check: AtomicU64,
-    /// Upper bits of the hash's lower half, and the count.
-    entry: AtomicU64,
 }
 
 impl Repeats {
@@ -49,7 +41,7 @@ impl Repeats {
         let wanted = usize::try_from(expected_text_bytes / BYTES_PER_SLOT).unwrap_or(MOST_SLOTS);
         let slots = wanted.clamp(1, MOST_SLOTS).next_power_of_two();
         Self {
-            slots: (0..slots).map(|_| Slot::default()).collect(),
+            slots: (0..slots).map(|_| AtomicU64::default()).collect(),
             seed: RandomState::new().hash_one(slots),
         }
     }
@@ -94,31 +86,27 @@ impl Repeats {
     }
 
     fn get(&self, hash: u128) -> Option<usize> {
-        let (upper, lower, slot) = self.place(hash);
-        let (entry, check) = (slot.entry.load(Relaxed), slot.check.load(Relaxed));
+        let (slot, tag) = self.place(hash);
+        let entry = slot.load(Relaxed);
         // A slot never written holds zeros, as no segment's does: none has no tokens.
-        let same = (check ^ entry ^ upper) | ((entry ^ lower) & !COUNT_MASK);
-        (same == 0 && entry != 0).then_some(usize::try_from(entry & COUNT_MASK).ok()?)
+        let same = entry & !COUNT_MASK == tag && entry != 0;
+        same.then_some(usize::try_from(entry & COUNT_MASK).ok()?)
     }
 
     fn put(&self, hash: u128, count: usize) {
         let count = count as u64;
         if count <= COUNT_MASK {
-            let (upper, lower, slot) = self.place(hash);
-            let entry = lower & !COUNT_MASK | count;
-            slot.entry.store(entry, Relaxed);
-            slot.check.store(upper ^ entry, Relaxed);
+            let (slot, tag) = self.place(hash);
+            slot.store(tag | count, Relaxed);
         }
     }
 
+    /// A hash's slot, and what of the hash stands in it.
     #[allow(clippy::cast_possible_truncation)]
-    fn place(&self, hash: u128) -> (u64, u64, &Slot) {
-        let (upper, lower) = ((hash >> 64) as u64, hash as u64);
-        (
-            upper,
-            lower,
-            &self.slots[lower as usize & (self.slots.len() - 1)],
-        )
+    fn place(&self, hash: u128) -> (&AtomicU64, u64) {
+        let (upper, lower) = ((hash >> 64) as u64, hash as usize);
+        let slot = &self.slots[lower & (self.slots.len() - 1)];
+        (slot, upper & !COUNT_MASK)
     }
 }
 
