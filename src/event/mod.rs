@@ -10,6 +10,7 @@ mod decode;
 mod json;
 mod output;
 mod repair;
+mod skim;
 
 pub use damage::Damage;
 pub use decode::Decoder;

@@ -10,7 +10,7 @@ use super::PipelineError;
 use super::record::BatchOutcome;
 use crate::cores::panic_message;
 use crate::count::{Counted, EngineError, MessageParts, PromptParts, Tokenizer};
-use crate::event::{Data, Decoder, Event, Json, Output, Prompt};
+use crate::event::{Damage, Data, Decoder, Event, Json, Output, Prompt};
 use crate::fault;
 use crate::log::Batch;
 use crate::sample::{Form, Labels, Observation, SampleId, TokenCount, Tokens};
@@ -82,7 +82,8 @@ impl<'a> Observer<'a> {
             if let Some(watched) = &self.watched {
                 watched.begin(line.offset, line.bytes.len());
             }
-            self.decoder.decode(line.bytes, |event| {
+            let counts = self.counter.means.counts();
+            let take = |event: Result<&Event, Damage>| {
                 match event {
                     Ok(event) => {
                         let seen = self.counter.observe(event, line.offset)?;
@@ -94,7 +95,12 @@ impl<'a> Observer<'a> {
                     Err(damage) => outcome.damaged.push((outcome.lines, line.offset, damage)),
                 }
                 Ok::<_, PipelineError>(())
-            })?;
+            };
+            if counts {
+                self.decoder.decode(line.bytes, take)?;
+            } else {
+                self.decoder.skim(line.bytes, take)?;
+            }
         }
         if let Some(watched) = &self.watched {
             watched.end();
@@ -110,6 +116,11 @@ impl<'a> From<Option<&'a Tokenizer>> for Means<'a> {
 }
 
 impl<'a> Means<'a> {
+    /// Whether texts are read.
+    fn counts(self) -> bool {
+        matches!(self, Self::Tokenizer(_))
+    }
+
     fn one(
         self,
         count: impl FnOnce(&'a Tokenizer) -> Result<Counted, EngineError>,
