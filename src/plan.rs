@@ -10,6 +10,7 @@ mod inside;
 mod live;
 mod page;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -215,7 +216,7 @@ struct Found {
 
 /// Resolves every RUN of the command line, each on its own.
 pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, Unresolved>>, PlanError> {
-    let runs: Vec<PathBuf> = cli.runs.iter().flat_map(|run| expand(run)).collect();
+    let runs = named_once(cli.runs.iter().flat_map(|run| expand(run)));
     if runs.len() > 1 {
         for (flag, path) in [
             ("--summary", &cli.writing.summary),
@@ -252,6 +253,17 @@ pub fn resolve(cli: &Cli) -> Result<Vec<Result<RunPlan, Unresolved>>, PlanError>
     let targets: Vec<_> = plans.iter().flatten().map(|plan| &plan.targets).collect();
     apart::keep_apart(cli, &places, &targets)?;
     Ok(plans)
+}
+
+/// Each run once, where it is named first: a pattern may name one that is named besides.
+fn named_once(runs: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    runs.filter(|run| match find_log(run) {
+        Ok((Log::Path(log), _)) => log.canonicalize().map_or(true, |log| seen.insert(log)),
+        Ok((Log::Stdin, _)) => seen.insert(run.clone()),
+        Err(_) => true,
+    })
+    .collect()
 }
 
 /// The runs that a pattern names, in alphabetical order; what is there, or matches nothing, is taken as it is.

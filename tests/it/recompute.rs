@@ -413,6 +413,23 @@ fn several_runs_are_all_done_and_the_worst_code_wins() {
 }
 
 #[test]
+fn a_run_that_is_named_twice_is_done_once() {
+    let run = Run::text();
+    let tokenizer = fixture("tokenizers/llama3");
+    let named = ["run", "./run/", "run/events.jsonl", "ru*"];
+    let options = [
+        "--tokenizer",
+        tokenizer.to_str().unwrap(),
+        "--format",
+        "json",
+    ];
+    let outcome = run.command(&[&named[..], &options].concat(), b"");
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    assert_eq!(outcome.stdout.lines().count(), 1, "{outcome:?}");
+    assert_eq!(run.bytes(SUMMARY), read("run_expected/result_summary.json"));
+}
+
+#[test]
 fn without_a_tokenizer_only_token_ids_are_counted() {
     let run = Run::text();
     let outcome = run.command(&["run", "--tokenizer", "none", "--format", "json"], b"");
