@@ -287,6 +287,90 @@ mod tests {
         assert_eq!(seen, 243);
     }
 
+    /// The same lines with long texts put into each of their strings in turn, some of which end in backslashes.
+    #[test]
+    fn skimming_sees_what_decoding_sees_but_for_texts() {
+        let cases = include_str!("../../fixtures/event/decoder_cases.jsonl");
+        let longs = [
+            "long and ".repeat(9),
+            "é\\n".repeat(20),
+            "\\\"".repeat(33),
+            "\\u0041".repeat(11),
+        ];
+        let mut decoder = Decoder::default();
+        let mut differ = 0;
+        for case in cases
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        {
+            let Some(line) = case["line"].as_str() else {
+                continue;
+            };
+            let quotes = line.match_indices('"').map(|(at, _)| at + 1);
+            for (at, long) in quotes.flat_map(|at| longs.iter().map(move |long| (at, long))) {
+                let line = [&line[..at], long, &line[at..]].concat();
+                let decoded = decoder.decode(line.as_bytes(), |event| event.map(shape));
+                let skimmed = decoder.skim(line.as_bytes(), |event| event.map(shape));
+                assert_eq!(skimmed, decoded, "{line}");
+                let texts = |event: Result<&Event, Damage>| format!("{event:?}");
+                differ += usize::from(
+                    decoder.decode(line.as_bytes(), texts) != decoder.skim(line.as_bytes(), texts),
+                );
+            }
+        }
+        assert!(differ > 100, "texts were left out of {differ} lines");
+    }
+
+    /// An event but for its texts.
+    fn shape(event: &Event) -> String {
+        let data = match &event.data {
+            Data::Prompt(prompt) => format!(
+                "{:?}",
+                (
+                    prompt.text.map(str::is_empty),
+                    prompt.token_ids,
+                    prompt.messages.map(|messages| messages.len()),
+                    prompt.tools.map(|tools| tools.len()),
+                    prompt.chat_template_kwargs.is_some(),
+                    prompt.chat_template.map(str::is_empty),
+                    prompt.tool_choice.is_some(),
+                )
+            ),
+            Data::Output(output) => format!(
+                "{:?}",
+                (
+                    chunks(output.output),
+                    output.reasoning.map(chunks),
+                    output.tool_calls.map(|calls| calls.len()),
+                    output.is_structured(),
+                    output.starts_with_tool_call(),
+                )
+            ),
+            other => format!("{other:?}"),
+        };
+        let fields = (
+            event.kind,
+            event.timestamp_ns,
+            event.sample_uuid,
+            event.conversation_id,
+            event.turn,
+            event.finish_reason,
+            event.worker_id,
+        );
+        format!("{fields:?} {data}")
+    }
+
+    /// Which chunks are empty.
+    fn chunks(text: Chunks) -> Vec<bool> {
+        match text {
+            Chunks::Whole(text) => vec![text.is_empty()],
+            Chunks::Streamed(chunks) => {
+                let texts = chunks.items().filter_map(|chunk| chunk.as_str());
+                texts.map(str::is_empty).collect()
+            }
+        }
+    }
+
     type Outline = (EventKind, String, i64);
 
     fn decoded(decoder: &mut Decoder, line: &[u8]) -> Option<Outline> {
