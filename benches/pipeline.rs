@@ -1,5 +1,5 @@
-//! A log from its bytes to its figures, step by step: reading, decoding, the table (no tokenizer), and everything with
-//! text and with messages that go through a chat template. Each step asserts what it comes to.
+//! A log from its bytes to its figures, step by step: reading, decoding, skimming, the table (no tokenizer), and
+//! everything with text and with messages that go through a chat template. Each step asserts what it comes to.
 //!
 //! Without more, the tokenizers are the small ones in `fixtures/tokenizers`, on text made of `fixtures/engine/sample.txt`.
 //! `PIPELINE_TOKENIZER` names the folder of another, and `PIPELINE_SAMPLES` how many samples there are.
@@ -147,7 +147,8 @@ fn read(path: &Path) -> u64 {
     lines.sum()
 }
 
-fn decode(path: &Path) -> u64 {
+/// Lines that are an event to `is_event`.
+fn events(path: &Path, is_event: impl Fn(&mut Decoder, &[u8]) -> bool) -> u64 {
     let mut decoder = Decoder::default();
     let pieces = Log::open(path)
         .expect("the log opens")
@@ -158,7 +159,7 @@ fn decode(path: &Path) -> u64 {
             continue;
         };
         for line in batch.lines() {
-            events += decoder.decode(line.bytes, |event| u64::from(event.is_ok()));
+            events += u64::from(is_event(&mut decoder, line.bytes));
         }
     }
     events
@@ -217,7 +218,12 @@ fn steps(criterion: &mut Criterion) {
             bencher.iter(|| assert_eq!(read(&path), lines));
         });
         group.bench_function("reading and decoding", |bencher| {
-            bencher.iter(|| assert_eq!(decode(&path), lines));
+            let is_event = |decoder: &mut Decoder, line: &[u8]| decoder.decode(line, |e| e.is_ok());
+            bencher.iter(|| assert_eq!(events(&path, is_event), lines));
+        });
+        group.bench_function("reading and skimming", |bencher| {
+            let is_event = |decoder: &mut Decoder, line: &[u8]| decoder.skim(line, |e| e.is_ok());
+            bencher.iter(|| assert_eq!(events(&path, is_event), lines));
         });
         whole(&mut group, "without a tokenizer", &path, None);
         let tokenizer = tokenizer(if reasoning { "chat" } else { "llama3" });

@@ -57,8 +57,8 @@ impl Decoder {
         result
     }
 
-    /// As [`decode`](Self::decode), in half the time, for whoever does not read texts: a long string that is an element
-    /// of an array may be another one, which is not empty either.
+    /// As [`decode`](Self::decode), and sooner, for whoever does not read texts: a long string that is an element of an
+    /// array may be another one, which is not empty either.
     pub fn skim<R>(
         &mut self,
         line: &[u8],
