@@ -11,7 +11,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use tok_recompute::count::engine::{Choice, Engine};
+use tok_recompute::tokenizer::engine::{Choice, Engine};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -13,13 +13,13 @@ use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement,
 };
 use serde_json::{Value, json};
-use tok_recompute::cores::{CorePlan, CoreRequest, Machine, Pools};
-use tok_recompute::count::home::{Places, TokenizerFiles, find};
-use tok_recompute::count::rules::Rules;
-use tok_recompute::count::{Choice, LoadOptions, Tokenizer};
+use tok_recompute::cpu::{CorePlan, CoreRequest, Machine, Pools};
 use tok_recompute::event::Decoder;
 use tok_recompute::log::{BatchSizes, Log, Piece};
 use tok_recompute::pipeline::{self, Finished, Job};
+use tok_recompute::tokenizer::resolve::{Places, TokenizerFiles, find};
+use tok_recompute::tokenizer::transformers::Rules;
+use tok_recompute::tokenizer::{Choice, LoadOptions, Tokenizer};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -172,7 +172,7 @@ fn recompute(path: &Path, pools: &Pools, tokenizer: Option<&Tokenizer>) -> Finis
         streaming: Some(true),
         early_stopping: true,
         sizes: BatchSizes::new(pools.threads()),
-        most_bytes: None,
+        max_bytes: None,
         watched: true,
     };
     let log = Log::open(path).expect("the log opens");

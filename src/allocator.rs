@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_long, c_void};
 
 use mimalloc::MiMalloc;
-use tok_recompute::memory::exit_without;
+use tok_recompute::process::memory::exit_without;
 
 /// It also serves the C code in this process (the feature `override`), which does not always look whether it got memory.
 #[global_allocator]

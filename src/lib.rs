@@ -1,8 +1,8 @@
 //! Recount the token metrics of a benchmark run from its event log.
 //!
 //! ```text
-//! bytes ──► lines ──► events ──► samples ──► token counts ──► series ──► report
-//!   log/             event/      sample/     count/ + cores/   series/    report/
+//! bytes ──► lines ──► events ──► samples ──► token counts ──► statistics ──► report
+//!   log/             event/      sample/     tokenizer/ + cpu/  stats/    report/
 //!                                  └────────────── pipeline.rs wires them ──────┘
 //! ```
 
@@ -12,21 +12,18 @@ pub mod plan;
 pub mod log;
 pub mod event;
 pub mod sample;
-pub mod count;
-pub mod cores;
-pub mod series;
+pub mod tokenizer;
+pub mod jinja;
+pub mod cpu;
+pub mod stats;
 pub mod report;
 pub mod export;
-pub mod page;
+pub mod html;
 
-mod double;
-mod exact;
-mod fault;
-pub mod memory;
-pub mod watch;
+pub mod python;
+pub mod files;
+pub mod process;
 
 pub mod pipeline;
 pub mod command;
-
-pub mod messages;
-pub mod exit;
+pub mod terminal;

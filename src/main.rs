@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tok_recompute::cli::Cli;
 use tok_recompute::command;
-use tok_recompute::memory::on_whole_stack;
+use tok_recompute::process::memory::on_whole_stack;
 
 fn main() -> ExitCode {
     allocator::set_up();

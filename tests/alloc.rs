@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tok_recompute::cores::{CorePlan, Pools};
-use tok_recompute::count::home::{Places, TokenizerFiles, find};
-use tok_recompute::count::rules::Rules;
-use tok_recompute::count::{Choice, LoadOptions, Tokenizer};
+use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log};
 use tok_recompute::pipeline::{self, Finished, Job};
+use tok_recompute::tokenizer::resolve::{Places, TokenizerFiles, find};
+use tok_recompute::tokenizer::transformers::Rules;
+use tok_recompute::tokenizer::{Choice, LoadOptions, Tokenizer};
 
 struct Counting;
 
@@ -88,7 +88,7 @@ fn allocations(samples: u64, pools: &Pools, tokenizer: Option<&Tokenizer>) -> (F
         streaming: Some(true),
         early_stopping: false,
         sizes: BatchSizes::new(2),
-        most_bytes: None,
+        max_bytes: None,
         watched: true,
     };
     let log = Log::open(file.path()).unwrap();

@@ -6,12 +6,12 @@ use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use crate::command::count::{self, Counter};
+use crate::command::row_sinks::Wanted;
 use crate::command::verdict::Verdict;
-use crate::command::wanted::Wanted;
-use crate::messages::Messages;
-use crate::page::{Gather, Side};
+use crate::html::{Gather, Side};
 use crate::plan::{Against, RunPlan};
 use crate::report::check::Fields;
+use crate::terminal::Messages;
 
 /// A summary to compare with.
 pub(super) struct Baseline {

@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use super::memory::Budget;
-use super::record::Seconds;
+use super::budget::Budget;
+use super::provenance::Seconds;
 use super::tokenizer::{Loaded, Tokenizers};
 use crate::cli::Cli;
-use crate::cores::Pools;
+use crate::cpu::Pools;
 use crate::log::{BatchSizes, Log};
-use crate::memory::Usage;
-use crate::messages::Messages;
 use crate::pipeline::{self, Finished, Job, PipelineError, RowSink};
 use crate::plan::RunPlan;
+use crate::process::memory::Usage;
 use crate::report::{self, RunFacts};
+use crate::terminal::Messages;
 
 /// Counts runs, one after the other.
 pub(super) struct Counter<'a> {
@@ -137,7 +137,7 @@ impl<'a> Counter<'a> {
             streaming: plan.streaming,
             early_stopping: plan.early_stopping,
             sizes: means.sizes,
-            most_bytes: self.cli.cores.max_memory,
+            max_bytes: self.cli.cores.max_memory,
             watched: true,
         };
         let progress = self.messages.progress(log.len_bytes());
@@ -149,14 +149,14 @@ impl<'a> Counter<'a> {
 /// What counts, once the tokenizer is loaded: everything, or what `--max-memory` leaves.
 pub(super) fn means(cli: &Cli, messages: Messages, pools: &Pools) -> anyhow::Result<Means> {
     let threads = pools.threads();
-    let (Some(most_bytes), Some(usage)) = (cli.cores.max_memory, Usage::read()) else {
+    let (Some(max_bytes), Some(usage)) = (cli.cores.max_memory, Usage::read()) else {
         let sizes = BatchSizes::new(threads);
         return Ok(Means { fewer: None, sizes });
     };
     let Budget {
         threads: left,
         sizes,
-    } = Budget::new(most_bytes, usage, threads)?;
+    } = Budget::new(max_bytes, usage, threads)?;
     if left == threads {
         return Ok(Means { fewer: None, sizes });
     }

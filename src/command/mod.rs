@@ -5,17 +5,17 @@ mod baseline;
 mod check;
 mod count;
 mod follow;
-mod memory;
-mod outcome;
+mod budget;
+mod finalize;
 mod pages;
-mod record;
+mod provenance;
 mod recompute;
 mod rewrite;
 mod samples;
 mod table;
 mod tokenizer;
 mod verdict;
-mod wanted;
+mod row_sinks;
 
 use std::io::{self, Write as _, stdout};
 use std::num::NonZeroUsize;
@@ -24,9 +24,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::CommandFactory;
 
 use crate::cli::Cli;
-use crate::cores::{CorePlan, CoreRequest, CpuList, Machine, Pools, panic_message};
-use crate::messages::Messages;
-use crate::{exit, messages, plan, watch};
+use crate::cpu::{CorePlan, CoreRequest, CpuList, Machine, Pools, panic_message};
+use crate::process::{exit, watchdog};
+use crate::terminal::Messages;
+use crate::{plan, terminal};
 
 /// Does what `cli` asks for; the exit code.
 pub fn run(cli: &Cli) -> u8 {
@@ -67,7 +68,7 @@ fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
 
 /// Ends the process when work does not end.
 fn watch(messages: Messages) {
-    watch::end_with(move |why| {
+    watchdog::end_with(move |why| {
         messages.error(anyhow::anyhow!(why).as_ref());
         #[allow(clippy::exit, reason = "the thread that does not end cannot be joined")]
         std::process::exit(exit::FAILED.into());
@@ -85,7 +86,7 @@ fn caught<T>(run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
 /// Writes a result to stdout; whoever closed it has seen enough.
 fn show(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout();
-    let text = messages::visible(text);
+    let text = terminal::visible(text);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         shown => shown,

@@ -8,11 +8,11 @@ use std::rc::Rc;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::record::{LogRecord, Record};
+use super::provenance::{LogRecord, Record};
 use crate::cli::Cli;
-use crate::page::{self, Entry, GENERATOR_PREFIX, Gather, Index, Page, Side};
+use crate::files::atomic::{Prepared, prepare, remove_leftovers, replace};
+use crate::html::{self, Entry, GENERATOR_PREFIX, Gather, Index, Page, Side};
 use crate::plan::{PageTarget, RunPlan};
-use crate::report::atomic::{Prepared, prepare, remove_leftovers, replace};
 
 /// How far into a file its generator is looked for.
 const HEAD_BYTES: u64 = 4096;
@@ -101,7 +101,7 @@ pub(super) fn page(
         },
         before: before.transpose()?,
         against: besides.against,
-        verdict: page::Verdict {
+        verdict: html::Verdict {
             complete: verdict.complete,
             state: verdict.state.to_owned(),
             reasons: verdict.reasons.clone(),
@@ -122,8 +122,8 @@ fn facts(record: &Record) -> Vec<(&'static str, String)> {
         "Log",
         format!(
             "{path}: {} lines, {} bytes",
-            page::count(*lines),
-            page::count(*bytes)
+            html::count(*lines),
+            html::count(*bytes)
         ),
     )];
     match &record.tokenizer {

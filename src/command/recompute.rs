@@ -6,14 +6,14 @@ use std::time::Instant;
 use super::baseline::Baseline;
 use super::count::{Counter, chain};
 use super::pages::{Besides, Pages};
-use super::wanted::Wanted;
-use super::{caught, outcome};
+use super::row_sinks::Wanted;
+use super::{caught, finalize};
 use crate::cli::Cli;
-use crate::cores::Pools;
-use crate::exit;
-use crate::messages::Messages;
-use crate::page::Side;
+use crate::cpu::Pools;
+use crate::html::Side;
 use crate::plan::{RunPlan, Unresolved};
+use crate::process::exit;
+use crate::terminal::Messages;
 
 /// Recomputes runs, one after the other.
 pub(super) struct Recompute<'a> {
@@ -60,13 +60,13 @@ impl<'a> Recompute<'a> {
     /// Recomputes one run; the exit code.
     fn run(&mut self, plan: &RunPlan) -> anyhow::Result<u8> {
         let started = Instant::now();
-        let _lock = outcome::lock(plan, self.messages)?;
+        let _lock = finalize::lock(plan, self.messages)?;
         let against = self.against(plan)?;
         let mut wanted = Wanted::of(self.cli, plan);
         let counted = self.counter.count(plan, wanted.sink())?;
         let (samples, gathered) = wanted.finish()?;
         let besides = Besides { gathered, against };
-        let concluded = outcome::conclude(
+        let concluded = finalize::conclude(
             self.cli,
             self.messages,
             plan,

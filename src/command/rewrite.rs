@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
+use crate::files::atomic::{Placed, Prepared, WriteError, prepare, prepare_original};
 use crate::plan::{self, PlanError, RunPlan};
-use crate::report::atomic::{Placed, Prepared, WriteError, prepare, prepare_original};
 
 /// The files of a report, in full.
 pub(super) struct Files {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::cli::Cli;
 use crate::export::Export;
+use crate::files::atomic::{Prepared, WriteError, remove_leftovers};
 use crate::pipeline::RowSink;
-use crate::report::atomic::{Prepared, WriteError, remove_leftovers};
 use crate::sample::Row;
 
 /// The file that `--samples` names.

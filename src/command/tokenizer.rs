@@ -8,12 +8,12 @@ use jiff::civil::DateTime;
 use serde::Serialize;
 
 use crate::cli::{Counting, EngineChoice, TokenizerRules};
-use crate::count::home::{self, Hub, Places, TokenizerFiles, TokenizerHome};
-use crate::count::rules::{Replaced, Rules};
-use crate::count::{Choice, EngineReport, LoadOptions, Tokenizer};
-use crate::messages::Messages;
 use crate::plan::{RunPlan, TokenizerName};
-use crate::watch::Watched;
+use crate::process::watchdog::Watched;
+use crate::terminal::Messages;
+use crate::tokenizer::resolve::{self, Hub, Places, TokenizerFiles, TokenizerHome};
+use crate::tokenizer::transformers::{Replaced, Rules};
+use crate::tokenizer::{Choice, EngineReport, LoadOptions, Tokenizer};
 
 /// A loaded tokenizer and where it came from.
 #[derive(Clone)]
@@ -153,7 +153,7 @@ impl Loaded {
     }
 
     fn reload(&self, options: LoadOptions, templates: Templates) -> anyhow::Result<Self> {
-        let home = home::find(&self.path.to_string_lossy(), &Places::default())?;
+        let home = resolve::find(&self.path.to_string_lossy(), &Places::default())?;
         load(&self.name, &home, options, templates)
     }
 }
@@ -243,10 +243,10 @@ fn find(
     messages: Messages,
 ) -> anyhow::Result<TokenizerHome> {
     let places = Places::from_env(|name| std::env::var_os(name), plan.dir.as_deref());
-    match home::find(name, &places) {
-        Err(_) if flags.download && home::is_repo_id(name) => {
+    match resolve::find(name, &places) {
+        Err(_) if flags.download && resolve::is_repo_id(name) => {
             messages.note(format!("downloading the tokenizer of {name}"));
-            Ok(home::download(
+            Ok(resolve::download(
                 name,
                 &places,
                 &Hub::from_env(|name| std::env::var_os(name)),

@@ -6,7 +6,7 @@ use csv::Writer;
 
 use super::Table;
 use super::columns::{COLUMNS, Value};
-use crate::double;
+use crate::python::double;
 use crate::sample::Row;
 
 pub(super) struct CsvTable<W: Write> {

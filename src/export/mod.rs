@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use self::csv::CsvTable;
 use self::parquet::ParquetTable;
-use crate::report::atomic::{Draft, Prepared, WriteError};
+use crate::files::atomic::{Draft, Prepared, WriteError};
 use crate::sample::Row;
 
 pub use columns::{COLUMNS, Column, Type};

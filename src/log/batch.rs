@@ -135,8 +135,8 @@ pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
 
 impl Spare {
     /// A buffer that grew for one long line is not kept.
-    const MOST_BYTES: usize = 4 << 20;
-    const MOST_BUFFERS: usize = 256;
+    const MAX_BYTES: usize = 4 << 20;
+    const MAX_BUFFERS: usize = 256;
 
     /// An empty buffer.
     pub fn take(&self) -> Vec<u8> {
@@ -146,7 +146,7 @@ impl Spare {
 
     fn put(&self, mut buffer: Vec<u8>) {
         let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.capacity() <= Self::MOST_BYTES && buffers.len() < Self::MOST_BUFFERS {
+        if buffer.capacity() <= Self::MAX_BYTES && buffers.len() < Self::MAX_BUFFERS {
             buffer.clear();
             buffers.push(buffer);
         }
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(again.as_ptr(), address);
         drop(Batch::owned(
             0,
-            Vec::with_capacity(Spare::MOST_BYTES + 1),
+            Vec::with_capacity(Spare::MAX_BYTES + 1),
             &spare,
         ));
         assert_eq!(spare.take().capacity(), 0);

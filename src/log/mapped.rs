@@ -2,7 +2,7 @@
 //!
 //! The hazard: pages of a file that is cut while it is mapped are gone, and touching them is a fault. So only files on
 //! filesystems of this machine's own are mapped, the size is looked at before every batch, and where a page is gone all
-//! the same it reads as zeros and is an error afterwards (see [`super::gone`]). Where mapping fails the file is read.
+//! the same it reads as zeros and is an error afterwards (see [`super::sigbus`]). Where mapping fails the file is read.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use memmap2::{Advice, Mmap, UncheckedAdvice};
 
-use super::gone::Guard;
+use super::sigbus::Guard;
 use super::{Batch, BatchSizes, LogError, Piece};
 
 /// The kernel is asked to have this much ready ahead of the batch being cut.

@@ -8,20 +8,20 @@ use std::io;
 use std::path::PathBuf;
 
 mod batch;
-mod gone;
-mod growing;
+mod sigbus;
+mod tailed;
 mod mapped;
 mod sizes;
 mod source;
 mod streamed;
 #[cfg(test)]
 mod tests;
-mod unpack;
+mod decompress;
 
 pub use batch::{Batch, Line, Lines, Piece};
-pub use growing::{Extent, Growing, Name, Pieces};
 pub use sizes::{BatchSizes, LINE_BYTES};
 pub use source::{Batches, Format, Log};
+pub use tailed::{Extent, Growing, Name, Pieces};
 
 /// What stops a log from being read, at all or to its end.
 #[derive(Debug, thiserror::Error)]

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
+use super::decompress;
 use super::mapped::{MappedBatches, Mapping, Watched};
 use super::streamed::StreamedBatches;
-use super::unpack;
 use super::{BatchSizes, LogError, Piece};
 
 /// How long a named pipe may be without a writer.
@@ -97,7 +97,7 @@ impl Log {
             path: path.clone(),
             source,
         };
-        let reader = unpack::reader(format, whole).map_err(open)?;
+        let reader = decompress::reader(format, whole).map_err(open)?;
         Ok(Self {
             path,
             format,
@@ -296,7 +296,7 @@ fn first_byte(mut pipe: &File, patience: Duration) -> io::Result<Vec<u8>> {
 /// Whether a file of `bytes` is nearly all hole. Where the filesystem does not know, it is not. The file's offset moves.
 pub(super) fn is_hollow(file: &File, bytes: u64) -> bool {
     let (mut at, mut held) = (0, 0);
-    while unpack::is_bomb(bytes, held) {
+    while decompress::is_bomb(bytes, held) {
         let data = match rustix::fs::seek(file, SeekFrom::Data(at)) {
             Ok(data) => data,
             Err(error) => return error == Errno::NXIO,

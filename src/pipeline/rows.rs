@@ -1,6 +1,6 @@
 //! Rows for whoever wants to see a run's samples one by one: made while a record is, in log order.
 
-use crate::report::atomic::WriteError;
+use crate::files::atomic::WriteError;
 use crate::sample::{Emissions, Labels, Observation, Row, Rows};
 
 /// Where the rows of a run go.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::apart::keep_apart;
+use super::conflicts::keep_apart;
 use super::{Found, LOG_NAMES, Log, PlanError, RunPlan, folder_of};
 use crate::cli::Cli;
 

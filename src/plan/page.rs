@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::is_log;
 
 /// Characters of a run's name that its page is called by.
-const MOST_NAME: usize = 60;
+const MAX_NAME: usize = 60;
 
 /// Where the page of one run goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ fn plain_name(run: &Path) -> String {
             '-'
         }
     };
-    let name: String = name.chars().take(MOST_NAME).map(plain).collect();
+    let name: String = name.chars().take(MAX_NAME).map(plain).collect();
     name.trim_matches(['.', '-']).to_owned()
 }
 

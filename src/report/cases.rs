@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Attachments, Counters, RunFacts, Snapshot, State, render, render_text};
-use crate::series::{FloatSeries, IntSeries, Stat};
+use crate::stats::{FloatSeries, IntSeries, Stat};
 
 /// Counters and values of a run, and the text of the files that the reference wrote for them.
 #[derive(Deserialize)]

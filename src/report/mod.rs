@@ -4,14 +4,10 @@
 //! its JSON library, the snapshot that of Python itself. Both are reproduced to the byte, so that a run recounted
 //! without need does not change. What the run's own summary says and we do not compute is kept as it stands.
 
-pub mod atomic;
 mod attachments;
 pub mod check;
 mod compare;
-mod json;
-pub mod lock;
 mod object;
-mod python;
 mod snapshot;
 mod summary;
 mod text;

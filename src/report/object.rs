@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::json::{Doubles, compact};
 use super::summary::SummaryError;
+use crate::python::msgspec::{Doubles, compact};
 
 /// A JSON object being rewritten. Keys are set in the writer's order: one that is missing goes after the one before.
 #[derive(Default, Serialize)]

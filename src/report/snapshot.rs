@@ -3,8 +3,8 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::json::{Doubles, compact, indented};
-use crate::series::{Bucket, Number, PERCENTILES, Stat};
+use crate::python::msgspec::{Doubles, compact, indented};
+use crate::stats::{Bucket, Number, PERCENTILES, Stat};
 
 /// How far the run came. Source: `metrics_aggregator/snapshot.py`, `SessionState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -8,10 +8,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::json::{Doubles, compact, indented};
 use super::object::Object;
 use super::snapshot::{Grid, Snapshot};
-use crate::series::Stat;
+use crate::python::msgspec::{Doubles, compact, indented};
+use crate::stats::Stat;
 
 /// What the run's own files say about it, for what a snapshot does not hold.
 #[derive(Clone, Debug, Default)]
@@ -174,7 +174,7 @@ mod tests {
 
     use super::super::snapshot::{Counters, State};
     use super::*;
-    use crate::series::IntSeries;
+    use crate::stats::IntSeries;
 
     /// Of a run in which two samples with 3 and 5 output tokens completed within a second.
     fn snapshot() -> Snapshot {

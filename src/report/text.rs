@@ -5,8 +5,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::python;
 use super::summary::SummaryError;
+use crate::python::json_repr;
 
 /// What the text shows besides the summary, as the run's own files hold it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,19 +117,19 @@ impl Text {
                 "WARNING: report is incomplete (drain timed out or no final snapshot received) — some async metrics may be missing.",
             );
         }
-        self.line(&format!("Version: {}", python::str(&summary.version)));
+        self.line(&format!("Version: {}", json_repr::str(&summary.version)));
         if is_true(&summary.git_sha) {
-            self.line(&format!("Git SHA: {}", python::str(&summary.git_sha)));
+            self.line(&format!("Git SHA: {}", json_repr::str(&summary.git_sha)));
         }
         if let Some(run_config) = summary.run_config.as_ref().filter(|map| !map.is_empty()) {
             self.line("Run config:");
             for (section, value) in run_config {
                 let value = match value {
-                    Value::Object(keys) => python::join(
+                    Value::Object(keys) => json_repr::join(
                         keys.iter()
-                            .map(|(key, value)| format!("{key}={}", python::str(value))),
+                            .map(|(key, value)| format!("{key}={}", json_repr::str(value))),
                     ),
-                    value => python::str(value),
+                    value => json_repr::str(value),
                 };
                 self.line(&format!("  {section}: {value}"));
             }
@@ -194,7 +194,7 @@ impl Text {
     }
 
     fn histogram(&mut self, histogram: Option<&Value>, unit: Unit) {
-        const LONGEST_BAR: f64 = 30.0;
+        const MAX_BAR: f64 = 30.0;
         let part = |key| {
             histogram
                 .and_then(|h| h.get(key))
@@ -218,7 +218,7 @@ impl Text {
         let counts = counts.iter().map(|count| count.as_u64().unwrap_or(0));
         let greatest = counts.clone().max().unwrap_or(0);
         let bar_per_count = if greatest > 0 {
-            LONGEST_BAR / greatest as f64
+            MAX_BAR / greatest as f64
         } else {
             1.0
         };

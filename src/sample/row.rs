@@ -41,7 +41,7 @@ impl ChunkDeltas {
 
     /// Their mean, rounded once; `None` if there is none.
     pub fn mean_ns(&self) -> Option<f64> {
-        (self.count > 0).then(|| crate::exact::divide(self.sum_ns, self.count))
+        (self.count > 0).then(|| crate::python::exact::divide(self.sum_ns, self.count))
     }
 }
 
@@ -126,6 +126,6 @@ impl Row {
     pub fn tpot_by_osl_ns(&self) -> Option<f64> {
         let gaps = self.osl.tokens()?.checked_sub(1).filter(|gaps| *gaps > 0)?;
         let elapsed_ns = i128::from(self.latency_ns?) - i128::from(self.ttft_ns?);
-        Some(crate::exact::divide(elapsed_ns, gaps))
+        Some(crate::python::exact::divide(elapsed_ns, gaps))
     }
 }

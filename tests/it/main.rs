@@ -11,16 +11,16 @@ mod follow;
 #[path = "../fuzz/bodies/mod.rs"]
 mod fuzz;
 mod fuzz_replay;
-mod hostile;
+mod untrusted_input;
 mod mutations;
 mod page;
 mod properties;
 mod recompute;
 mod samples;
-#[path = "../slow/mod.rs"]
-mod slow;
+#[path = "../model/mod.rs"]
+mod model;
 mod structured;
 mod support;
 mod terminal;
 mod tidy;
-mod trial;
+mod process;

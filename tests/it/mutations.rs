@@ -11,21 +11,23 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tok_recompute::cores::{CorePlan, Pools};
-use tok_recompute::count::home::{self, Places, TokenizerFiles};
-use tok_recompute::count::rules::Rules;
-use tok_recompute::count::{Choice, Counted, LoadOptions, MessageParts, PromptParts, Tokenizer};
+use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log};
 use tok_recompute::pipeline::{self, Job};
 use tok_recompute::report::{self, RunFacts};
+use tok_recompute::tokenizer::resolve::{self, Places, TokenizerFiles};
+use tok_recompute::tokenizer::transformers::Rules;
+use tok_recompute::tokenizer::{
+    Choice, Counted, LoadOptions, MessageParts, PromptParts, Tokenizer,
+};
 
-use crate::slow::decode::{Output, Prompt};
-use crate::slow::{self, Count, Options};
+use crate::model::decode::{Output, Prompt};
+use crate::model::{self, Count, Options};
 use crate::support::fixture;
 
 const FEW: u64 = 120;
 /// Larger logs take too long, ten thousand times.
-const MOST_LOG_BYTES: u64 = 300_000;
+const MAX_LOG_BYTES: u64 = 300_000;
 
 #[test]
 fn mutated_logs_come_to_what_a_slow_reader_makes_of_them() {
@@ -134,7 +136,7 @@ fn runs() -> Vec<Run> {
         let case: Value =
             serde_json::from_slice(&fs::read(golden.join("case.json")).unwrap()).unwrap();
         let name = golden.file_name().unwrap().to_string_lossy().into_owned();
-        let small = fs::metadata(&log).is_ok_and(|metadata| metadata.len() <= MOST_LOG_BYTES);
+        let small = fs::metadata(&log).is_ok_and(|metadata| metadata.len() <= MAX_LOG_BYTES);
         // A tokenizer of each kind is enough: they take their time and memory to load.
         let kept = ["char", "char_chat", "qwen3", "none"];
         let tokenizer = case["tokenizer"].as_str().unwrap_or("none");
@@ -167,13 +169,13 @@ impl Run {
     /// Both implementations on `log`; the difference, if there is one.
     fn check(&mut self, log: &[u8], tally: &mut Tally) -> Result<(), String> {
         let count = self.plain.as_mut().map(|plain| plain as &mut dyn Count);
-        let expected = slow::read(log, &self.options, count);
+        let expected = model::read(log, &self.options, count);
         let job = Job {
             pools: &self.pools,
             tokenizer: self.tokenizer.as_ref(),
             streaming: self.options.streaming,
             early_stopping: self.options.early_stopping,
-            most_bytes: None,
+            max_bytes: None,
             watched: true,
             sizes: BatchSizes {
                 batch_bytes: 10_000,
@@ -264,7 +266,7 @@ fn difference(ours: &Value, theirs: &Value) -> Option<String> {
 }
 
 fn load(dir: &Path, choice: Choice) -> Tokenizer {
-    let home = home::find(dir.to_str().unwrap(), &Places::default()).unwrap();
+    let home = resolve::find(dir.to_str().unwrap(), &Places::default()).unwrap();
     let options = LoadOptions {
         rules: Rules::File,
         choice,

@@ -3,18 +3,18 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use tok_recompute::cores::{CorePlan, Pools};
-use tok_recompute::count::home::{self, Places, TokenizerFiles};
-use tok_recompute::count::rules::Rules;
-use tok_recompute::count::{Choice, LoadOptions, Tokenizer};
+use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log};
 use tok_recompute::pipeline::{self, Job};
+use tok_recompute::tokenizer::resolve::{self, Places, TokenizerFiles};
+use tok_recompute::tokenizer::transformers::Rules;
+use tok_recompute::tokenizer::{Choice, LoadOptions, Tokenizer};
 
 use crate::support::fixture;
 
 /// The tokenizer of the structured run.
 pub static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
-    let home = home::find(
+    let home = resolve::find(
         fixture("tokenizers/chat").to_str().unwrap(),
         &Places::default(),
     )
@@ -37,7 +37,7 @@ fn figures(sizes: BatchSizes) -> String {
         streaming: None,
         early_stopping: true,
         sizes,
-        most_bytes: None,
+        max_bytes: None,
         watched: true,
     };
     let log = Log::open(&fixture("run_chat/events.jsonl")).unwrap();

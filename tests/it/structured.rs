@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use tok_recompute::count::home::{self, Places, TokenizerFiles};
-use tok_recompute::count::rules::Rules;
-use tok_recompute::count::template::{Limits, Message, TemplateSource, Templates};
-use tok_recompute::count::{Choice, Counted, LoadOptions, MessageParts, Tokenizer};
+use tok_recompute::tokenizer::chat_template::{Limits, Message, TemplateSource, Templates};
+use tok_recompute::tokenizer::resolve::{self, Places, TokenizerFiles};
+use tok_recompute::tokenizer::transformers::Rules;
+use tok_recompute::tokenizer::{Choice, Counted, LoadOptions, MessageParts, Tokenizer};
 
 use crate::support::{fixture, read};
 
@@ -17,7 +17,7 @@ struct Both {
 }
 
 static BOTH: LazyLock<Both> = LazyLock::new(|| {
-    let home = home::find(
+    let home = resolve::find(
         fixture("tokenizers/chat").to_str().unwrap(),
         &Places::default(),
     )

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::diagnosis::Diagnosis;
 use crate::command::verdict::Verdict;
-use crate::exit;
+use crate::process::exit;
 use crate::report::check::{Comparison, Finding, Judgement, Kind};
 
 /// What the check of one run came to; the JSON output has these fields, in this order.

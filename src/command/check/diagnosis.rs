@@ -5,9 +5,9 @@ use serde::Serialize;
 use crate::cli::Cli;
 use crate::command::count::{Counted, Counter};
 use crate::command::tokenizer::{Loaded, Templates, other};
-use crate::count::rules::Rules;
-use crate::messages::Messages;
 use crate::plan::RunPlan;
+use crate::terminal::Messages;
+use crate::tokenizer::transformers::Rules;
 
 /// What reproduces a run's token counts.
 #[derive(Debug, Serialize)]

@@ -10,11 +10,11 @@ use super::rows::{COLUMNS, line, of_finding, of_judgement, rows};
 use super::text::{remarks, tally, verdict};
 use crate::cli::Format;
 use crate::command::show;
-use crate::messages::{Messages, one_line};
-use crate::report::atomic;
+use crate::files::atomic;
+use crate::terminal::{Messages, one_line};
 
 /// Findings in one annotation.
-const MOST_FINDINGS: usize = 5;
+const MAX_FINDINGS: usize = 5;
 
 /// Tells GitHub, if this runs there. Its runner reads commands from both streams; stdout stays JSON where it is.
 pub(super) fn tell(runs: &[Checked], format: Format, messages: Messages) -> anyhow::Result<()> {
@@ -46,7 +46,7 @@ fn annotation(run: &Checked) -> String {
     let found = unmet
         .map(of_judgement)
         .chain(run.differences.iter().map(of_finding));
-    lines.extend(found.take(MOST_FINDINGS).map(|cells| line(&cells)));
+    lines.extend(found.take(MAX_FINDINGS).map(|cells| line(&cells)));
     let title = escape(&format!("tok-recompute: {}", run.run));
     let title = title.replace(':', "%3A").replace(',', "%2C");
     let level = match run.result {

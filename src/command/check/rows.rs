@@ -15,8 +15,8 @@ pub(super) struct Row {
 }
 
 /// At most so many rows of one run; there are few if there are many runs.
-const MOST_ROWS: usize = 20;
-const LEAST_ROWS: usize = 3;
+const MAX_ROWS: usize = 20;
+const MIN_ROWS: usize = 3;
 
 /// The rows of all runs, the worst of each first, and how many of how many are left out. With several runs one without
 /// a finding has a row too.
@@ -24,7 +24,7 @@ pub(super) fn rows(runs: &[Checked], all: bool) -> (Vec<Row>, usize) {
     let most = if all {
         usize::MAX
     } else {
-        (MOST_ROWS / runs.len().max(1)).max(LEAST_ROWS)
+        (MAX_ROWS / runs.len().max(1)).max(MIN_ROWS)
     };
     let mut rows = Vec::new();
     let mut left_out = 0;

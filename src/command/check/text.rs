@@ -6,8 +6,8 @@ use comfy_table::{CellAlignment, Table};
 use super::checked::{Checked, Outcome};
 use super::rows::{COLUMNS, rows};
 use crate::command::verdict::plural;
-use crate::messages::one_line;
-use crate::page;
+use crate::html;
+use crate::terminal::one_line;
 
 /// Everything on stdout.
 pub(super) fn render(runs: &[Checked], all: bool) -> String {
@@ -126,9 +126,9 @@ pub(super) fn remarks(run: &Checked) -> Vec<String> {
 }
 
 /// The outcome as a page shows it.
-pub(super) fn for_page(run: &Checked) -> page::Check {
+pub(super) fn for_page(run: &Checked) -> html::Check {
     let (rows, left_out) = rows(std::slice::from_ref(run), false);
-    page::Check {
+    html::Check {
         outcome: verdict(run),
         passed: run.result == Outcome::Passed,
         remarks: remarks(run),

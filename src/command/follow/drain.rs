@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::super::count::{chain, means};
 use super::Follow;
-use crate::cores::Pools;
+use crate::cpu::Pools;
 use crate::log::BatchSizes;
 use crate::pipeline::PipelineError;
 use crate::plan::RunPlan;

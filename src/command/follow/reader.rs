@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::watcher::Watcher;
 use super::{Event, Follow};
-use crate::cores::Pools;
+use crate::cpu::Pools;
 use crate::log::{BatchSizes, LogError, Name};
 use crate::pipeline::PipelineError;
 

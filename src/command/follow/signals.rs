@@ -8,8 +8,9 @@ use std::thread;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGTSTP, SIGXFSZ};
 use signal_hook::{iterator, low_level};
 
-use crate::report::atomic;
-use crate::{exit, messages};
+use crate::files::atomic;
+use crate::process::exit;
+use crate::terminal;
 
 /// A signal that asks to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Signals {
         let take = move || {
             for number in stream.forever() {
                 if number == SIGTSTP {
-                    messages::leave_and(|| {
+                    terminal::leave_and(|| {
                         let _stopped_meanwhile = low_level::emulate_default_handler(number);
                     });
                     continue;
@@ -78,7 +79,7 @@ impl Signal {
 /// Ends the process without waiting for anybody; no temporary file is left.
 #[allow(clippy::exit, reason = "the threads at work are not waited for")]
 pub(super) fn leave(code: u8) -> ! {
-    messages::leave();
+    terminal::leave();
     let _none_is_made = atomic::remove_temporaries();
     std::process::exit(code.into())
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::Follow;
 use super::figures::Phase;
-use super::gather::Gather;
-use crate::messages::Messages;
-use crate::report::{Snapshot, State, atomic};
+use super::live_stats::Gather;
+use crate::files::atomic;
+use crate::report::{Snapshot, State};
+use crate::terminal::Messages;
 
 /// The file, and when it was written last.
 pub(super) struct LiveSnapshot<'a> {

@@ -6,9 +6,9 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::reader::Reader;
-use super::{Event, Follow, lane};
+use super::{Event, Follow, background};
 use crate::command::caught;
-use crate::cores::{CorePlan, Machine, Pools};
+use crate::cpu::{CorePlan, Machine, Pools};
 use crate::log::LogError;
 use crate::pipeline::PipelineError;
 
@@ -58,7 +58,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                 .messages
                 .detail(format!("in the background: {pools}"));
             self.started
-                .push(self.scope.spawn(move || lane::run(follow, &pools)));
+                .push(self.scope.spawn(move || background::run(follow, &pools)));
         }
         Ok(())
     }

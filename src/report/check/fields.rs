@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use crate::report::{Counters, RunFacts, Snapshot, State, render};
-use crate::series::IntSeries;
+use crate::stats::IntSeries;
 
 /// The five distributions of a summary.
 pub(super) const DISTRIBUTIONS: [&str; 5] = [

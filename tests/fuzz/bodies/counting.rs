@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use tok_recompute::count::home::{self, Places, TokenizerFiles};
-use tok_recompute::count::rules::Rules;
-use tok_recompute::count::{Choice, Counted, LoadOptions, MessageParts, Tokenizer};
+use tok_recompute::tokenizer::resolve::{self, Places, TokenizerFiles};
+use tok_recompute::tokenizer::transformers::Rules;
+use tok_recompute::tokenizer::{Choice, Counted, LoadOptions, MessageParts, Tokenizer};
 
 struct Both {
     name: &'static str,
@@ -22,7 +22,7 @@ static TOKENIZERS: LazyLock<Vec<Both>> = LazyLock::new(|| {
 
 fn load(name: &'static str) -> Both {
     let dir = super::repository(&format!("fixtures/tokenizers/{name}"));
-    let home = home::find(dir.to_str().expect("UTF-8"), &Places::default()).expect("a fixture");
+    let home = resolve::find(dir.to_str().expect("UTF-8"), &Places::default()).expect("a fixture");
     let files = TokenizerFiles::read(&home).expect("its files");
     let load = |choice| {
         let options = LoadOptions {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use serde_json::Value;
 use tok_recompute::event::{self, Chunks, Decoder, EventKind, Json};
 
-use crate::slow::decode::{Data, Event, Output, Prompt, Text, decode};
+use crate::model::decode::{Data, Event, Output, Prompt, Text, decode};
 
 thread_local! {
     /// One decoder for everything: nothing may be left over from one line to the next.

@@ -9,7 +9,7 @@ use tok_recompute::log::{BatchSizes, Log, LogError, Piece};
 type Seen = (u64, Result<Vec<u8>, u64>);
 
 /// More than this comes out of a small input only as a bomb, which other tests are about.
-const MOST_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 pub fn run(data: &[u8]) {
     let ([batch, tail, line, threads, step], bytes) = super::head(data);
@@ -42,16 +42,16 @@ fn uncompressed(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     let read = match bytes {
         [0x1F, 0x8B, ..] => flate2::read::MultiGzDecoder::new(bytes)
-            .take(MOST_BYTES)
+            .take(MAX_BYTES)
             .read_to_end(&mut plain),
         [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => {
             zstd::Decoder::new(bytes)
-                .and_then(|decoder| decoder.take(MOST_BYTES).read_to_end(&mut plain))
+                .and_then(|decoder| decoder.take(MAX_BYTES).read_to_end(&mut plain))
         }
-        _ => bytes.take(MOST_BYTES).read_to_end(&mut plain),
+        _ => bytes.take(MAX_BYTES).read_to_end(&mut plain),
     };
     let whole_or_cut = read.map_or_else(|e| e.kind() == ErrorKind::UnexpectedEof, |_| true);
-    (whole_or_cut && (plain.len() as u64) < MOST_BYTES).then_some(plain)
+    (whole_or_cut && (plain.len() as u64) < MAX_BYTES).then_some(plain)
 }
 
 fn split(bytes: &[u8], line_bytes: usize) -> Vec<Seen> {

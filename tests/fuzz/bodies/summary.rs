@@ -1,9 +1,9 @@
 //! Rewriting a summary: what we compute is new, everything else is as it was, and doing it twice changes nothing.
 
 use tok_recompute::report::{Counters, RunFacts, Snapshot, State, render};
-use tok_recompute::series::IntSeries;
+use tok_recompute::stats::IntSeries;
 
-use crate::slow::json::{Json, parse};
+use crate::model::json::{Json, parse};
 
 /// What a summary's metrics hold and is computed.
 const METRIC_KEYS: [&str; 9] = [

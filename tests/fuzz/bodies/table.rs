@@ -6,8 +6,8 @@ use tok_recompute::sample::{
     Emissions, FinishReason, Labels, Observation, Row, Rows, Table, TokenCount, Tokens,
 };
 
-use crate::slow::decode::{Data, Event, Output, Prompt, Text};
-use crate::slow::run::{Count, Options, Run};
+use crate::model::decode::{Data, Event, Output, Prompt, Text};
+use crate::model::run::{Count, Options, Run};
 
 const TOPICS: [&str; 10] = [
     "session.started",

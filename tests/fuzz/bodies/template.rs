@@ -1,9 +1,9 @@
 //! Chat templates of any kind: rendering ends, within its limits, twice with the same outcome, and leaves no half text.
 
 use serde_json::json;
-use tok_recompute::count::template::Limits;
-use tok_recompute::count::template::engine::Template;
-use tok_recompute::count::template::python::value::from_json;
+use tok_recompute::jinja::runtime::Template;
+use tok_recompute::python::value::from_json;
+use tok_recompute::tokenizer::chat_template::Limits;
 
 const LIMITS: Limits = Limits {
     fuel: 100_000,

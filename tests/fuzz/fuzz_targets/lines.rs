@@ -3,8 +3,8 @@
 #[path = "../bodies/mod.rs"]
 #[allow(dead_code)]
 mod bodies;
-#[path = "../../slow/mod.rs"]
+#[path = "../../model/mod.rs"]
 #[allow(dead_code)]
-mod slow;
+mod model;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::lines::run(data));

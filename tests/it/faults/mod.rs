@@ -17,8 +17,8 @@ mod together;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use crate::process::{Outcome, Trial};
 use crate::support::Run;
-pub use crate::trial::{Outcome, Trial};
 
 pub const SUMMARY: &str = "performance/result_summary.json";
 pub const ORIGINAL: &str = "performance/result_summary.orig.json";

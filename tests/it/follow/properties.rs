@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use tok_recompute::cores::{CorePlan, Pools};
+use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log, LogError};
 use tok_recompute::pipeline::{self, Finished, Following, Job, PipelineError};
 
@@ -219,7 +219,7 @@ impl Scene {
     /// There is no room for anything.
     fn fail(&self) {
         let job = Job {
-            most_bytes: Some(1),
+            max_bytes: Some(1),
             ..self.job(&self.pools[0])
         };
         match self.following.count(&job, &never) {
@@ -257,7 +257,7 @@ fn job(pools: &Pools, sizes: BatchSizes) -> Job<'_> {
         streaming: None,
         early_stopping: true,
         sizes,
-        most_bytes: None,
+        max_bytes: None,
         watched: false,
     }
 }

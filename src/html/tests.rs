@@ -1,0 +1,379 @@
+//! Whole pages: what is always so, whatever the run was.
+
+use std::collections::HashSet;
+
+use serde_json::json;
+
+use super::*;
+use crate::report::{Counters, RunFacts, Snapshot, State, render};
+use crate::stats::{FloatSeries, IntSeries};
+
+const S: i64 = 1_000_000_000;
+
+/// What a run of these samples has.
+fn side(name: &str, samples: &[Sample]) -> Side {
+    let ints =
+        |value: fn(&Sample) -> Option<i64>| samples.iter().filter_map(value).collect::<IntSeries>();
+    let tpot: FloatSeries = samples
+        .iter()
+        .filter_map(|sample| sample.tpot_ns)
+        .filter(|ns| !ns.is_nan())
+        .collect();
+    let snapshot = Snapshot {
+        state: State::Complete,
+        n_pending_tasks: 0,
+        counter: 1,
+        timestamp_ns: 0,
+        counters: Counters {
+            tracked_samples_issued: samples.len() as u64,
+            tracked_samples_completed: samples.len() as u64,
+            tracked_finish_reason_stop: samples.len() as u64,
+            tracked_duration_ns: 60_000_000_000,
+            ..Counters::default()
+        },
+        series: vec![
+            ("sample_latency_ns", ints(|s| s.latency_ns).finish(true)),
+            (
+                "isl",
+                ints(|s| s.isl.and_then(|n| n.try_into().ok())).finish(false),
+            ),
+            (
+                "osl",
+                ints(|s| s.osl.and_then(|n| n.try_into().ok())).finish(false),
+            ),
+            ("ttft_ns", ints(|s| s.ttft_ns).finish(true)),
+            ("tpot_ns", tpot.finish(true)),
+        ],
+    };
+    let summary = render(None, &RunFacts::default(), &snapshot).unwrap();
+    let mut gathered = Gather::default();
+    for sample in samples {
+        gathered.take(sample);
+    }
+    Side {
+        name: name.to_owned(),
+        summary: serde_json::from_slice(&summary).unwrap(),
+        gathered: Some(gathered),
+    }
+}
+
+/// Samples that differ, without chance.
+fn samples(n: i64) -> Vec<Sample> {
+    let sample = |i: i64| {
+        let (osl, ttft_ns) = (1 + i * 7919 % 700, 20_000_000 + i * 104_729 % 80_000_000);
+        let latency_ns = ttft_ns + osl * (15_000_000 + i * 1_299_709 % 4_000_000);
+        let issued_ns = 500 * S + i * S / 20;
+        Sample {
+            issued_ns,
+            first_ns: Some(issued_ns + ttft_ns),
+            complete_ns: Some(issued_ns + latency_ns),
+            ttft_ns: Some(ttft_ns),
+            latency_ns: Some(latency_ns),
+            isl: u64::try_from(5 + i * 31 % 900).ok(),
+            osl: u64::try_from(osl).ok(),
+            tpot_ns: Some((latency_ns - ttft_ns) as f64 / osl as f64),
+        }
+    };
+    (0..n).map(sample).collect()
+}
+
+fn page(run: Side) -> Page {
+    Page {
+        run,
+        before: None,
+        against: None,
+        verdict: Verdict {
+            complete: true,
+            state: "complete".to_owned(),
+            ..Verdict::default()
+        },
+        odd: Vec::new(),
+        check: None,
+        facts: vec![("Log", "events.jsonl".to_owned())],
+        index: None,
+    }
+}
+
+/// What is so of every page; returns the names of its figures.
+fn check(html: &str) -> Vec<String> {
+    for elsewhere in [
+        "<script",
+        "http:",
+        "https:",
+        "url(",
+        "@import",
+        " src=",
+        "<iframe",
+        "<object",
+        "javascript:",
+        "style=",
+    ] {
+        assert!(!html.contains(elsewhere), "{elsewhere}");
+    }
+    for number in ["NaN", "inf ", ">inf", "null"] {
+        assert!(!html.contains(number), "{number}");
+    }
+    assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
+    assert!(
+        html.contains("content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+    );
+    assert!(html.contains(GENERATOR_PREFIX));
+    assert!(html.len() < 1 << 20, "{} bytes", html.len());
+    balanced(html);
+    let ids: Vec<&str> = html
+        .split(" id=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+    let figures: Vec<&str> = html
+        .split("<figure>")
+        .skip(1)
+        .map(|rest| rest.split("</figure>").next().unwrap())
+        .collect();
+    for figure in &figures {
+        assert!(figure.contains("role=\"img\" aria-label=\""), "{figure}");
+    }
+    assert_eq!(
+        html.matches("<svg ").count(),
+        html.matches("role=\"img\"").count()
+    );
+    let name = |figure: &&str| {
+        figure
+            .split_once("<b>")
+            .unwrap()
+            .1
+            .split('<')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    figures.iter().map(name).collect()
+}
+
+/// That every element that is opened is closed, in order.
+fn balanced(html: &str) {
+    let mut open = Vec::new();
+    for (at, _) in html.match_indices('<') {
+        let tag = &html[at + 1..at + html[at..].find('>').unwrap()];
+        let name = tag
+            .trim_start_matches('/')
+            .split([' ', '\n'])
+            .next()
+            .unwrap();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "at byte {at}");
+        } else if !tag.ends_with('/') && !["!DOCTYPE", "meta", "link", "wbr"].contains(&name) {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+const ALL: [&str; 10] = [
+    "TTFT",
+    "TPOT",
+    "Latency",
+    "ISL",
+    "OSL",
+    "Latency",
+    "Samples",
+    "Output tokens",
+    "In flight",
+    "TTFT",
+];
+
+#[test]
+fn a_page_has_every_figure_with_its_numbers() {
+    let html = page(side("run", &samples(500))).render().unwrap();
+    assert_eq!(check(&html), ALL);
+    // Of the figures over time all numbers are in one table.
+    assert_eq!(html.matches("<details>").count(), 7);
+    assert!(html.contains("<th scope=\"col\">est.</th>"));
+}
+
+#[test]
+fn two_runs_share_their_figures() {
+    let mut page = page(side("run", &samples(5000)));
+    page.against = Some(Rc::new(side("other", &samples(3000))));
+    let html = page.render().unwrap();
+    assert_eq!(check(&html), ALL);
+    let both = html.matches("class=\"l a\"").count() + html.matches("class=\"l b\"").count();
+    assert!(both >= 20, "{both}");
+    let other = Rc::get_mut(page.against.as_mut().unwrap()).unwrap();
+    other.gathered = None;
+    let html = page.render().unwrap();
+    assert_eq!(check(&html), ALL);
+    assert!(html.contains("class=\"l b\"") && html.contains("class=\"l bl\""));
+}
+
+#[test]
+fn a_page_is_bounded_and_the_same_every_time() {
+    let many = samples(100_000);
+    let mut page = page(side("run", &many));
+    page.against = Some(Rc::new(side("other", &many)));
+    let html = page.render().unwrap();
+    check(&html);
+    assert_eq!(html, page.render().unwrap());
+    assert!(html.len() < 400_000, "{}", html.len());
+}
+
+#[test]
+fn whatever_the_samples_are_there_is_a_page() {
+    let one = samples(1);
+    let equal: Vec<Sample> = (0..100).map(|_| one[0]).collect();
+    let lost = [Sample {
+        issued_ns: 5,
+        ..Sample::default()
+    }];
+    let odd = |tpot_ns: f64| Sample {
+        tpot_ns: Some(tpot_ns),
+        ..one[0]
+    };
+    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 1e300].map(odd);
+    let huge = [i64::MIN, -1, 0, 1, i64::MAX].map(|ns| Sample {
+        issued_ns: ns,
+        first_ns: Some(ns),
+        complete_ns: Some(ns),
+        ttft_ns: Some(ns),
+        latency_ns: Some(ns),
+        isl: Some(ns.unsigned_abs()),
+        osl: Some(u64::MAX),
+        tpot_ns: Some(ns as f64),
+    });
+    let offline: Vec<Sample> = samples(50)
+        .into_iter()
+        .map(|sample| Sample {
+            first_ns: None,
+            ttft_ns: None,
+            tpot_ns: None,
+            ..sample
+        })
+        .collect();
+    let cases: [(&str, &[Sample]); 7] = [
+        ("none", &[]),
+        ("one", &one),
+        ("equal", &equal),
+        ("lost", &lost),
+        ("odd", &odd),
+        ("huge", &huge),
+        ("offline", &offline),
+    ];
+    for (name, samples) in cases {
+        for (other_name, others) in cases {
+            let mut page = page(side(name, samples));
+            check(&page.render().unwrap());
+            page.against = Some(Rc::new(side(other_name, others)));
+            check(&page.render().unwrap());
+        }
+    }
+    assert!(check(&page(side("none", &[])).render().unwrap()).is_empty());
+    let figures = check(&page(side("offline", &offline)).render().unwrap());
+    assert_eq!(
+        figures,
+        [
+            "Latency",
+            "ISL",
+            "OSL",
+            "Latency",
+            "Samples",
+            "Output tokens",
+            "In flight"
+        ]
+    );
+}
+
+#[test]
+fn whatever_a_summary_says_there_is_a_page() {
+    let histogram = json!({"buckets": [[1e308, 1.7e308], [5, 6]], "counts": [u64::MAX, 1]});
+    for summary in [
+        json!(null),
+        json!([1, 2]),
+        json!({"ttft": "x", "latency": {"avg": 1e308, "percentiles": {"50.0": -1e308}, "histogram": histogram}}),
+        json!({"qps": -1, "tps": "many", "duration_ns": 1e300, "finish_reason_counts": {"<stop>": 3}}),
+    ] {
+        let alone = |name: &str| Side {
+            name: name.to_owned(),
+            summary: summary.clone(),
+            gathered: None,
+        };
+        let mut page = page(alone("run"));
+        page.before = Some(summary.clone());
+        page.against = Some(Rc::new(alone("other")));
+        check(&page.render().unwrap());
+        page.run = side("run", &samples(30));
+        check(&page.render().unwrap());
+    }
+}
+
+#[test]
+fn text_from_elsewhere_is_text() {
+    let evil = "\"><script src=x onerror='alert(1)'>&\u{202e}\u{1b}[31m";
+    let text = || evil.to_owned();
+    let mut page = page(side(evil, &samples(30)));
+    page.run.summary["finish_reason_counts"] = json!({evil: 3});
+    page.against = Some(Rc::new(side(evil, &samples(20))));
+    page.verdict = Verdict {
+        complete: false,
+        state: text(),
+        reasons: vec![text()],
+        damaged_lines: vec![text()],
+    };
+    page.odd = vec![Odd {
+        what: text(),
+        count: 1,
+        first_offset: None,
+    }];
+    page.facts = vec![("Log", text())];
+    page.index = Some(text());
+    page.check = Some(Check {
+        outcome: text(),
+        passed: false,
+        remarks: vec![text()],
+        columns: vec!["metric", "before"],
+        rows: vec![vec![text(), text()]],
+        left_out: 3,
+    });
+    let html = page.render().unwrap().replace(" src=x", "");
+    check(&html);
+    assert!(!html.contains("onerror='") && !html.contains('\u{202e}') && !html.contains('\u{1b}'));
+    let entry = |link| Entry {
+        name: text(),
+        link,
+        outcome: text(),
+        good: false,
+        summary: page.run.summary.clone(),
+    };
+    let index = Index {
+        runs: vec![entry(Some(text())), entry(None)],
+    };
+    let html = index.render().unwrap().replace(" src=x", "");
+    check(&html);
+    assert!(!html.contains("onerror='"));
+}
+
+#[test]
+fn an_index_has_a_row_for_every_run() {
+    let entry = |name: &str, link: Option<&str>, good| Entry {
+        name: name.to_owned(),
+        link: link.map(str::to_owned),
+        outcome: if good { "complete" } else { "no event log" }.to_owned(),
+        good,
+        summary: if good {
+            side(name, &samples(40)).summary
+        } else {
+            Value::Null
+        },
+    };
+    let index = Index {
+        runs: vec![
+            entry("a/run_1", Some("all.runs/1-run_1.html"), true),
+            entry("b", None, false),
+        ],
+    };
+    let html = index.render().unwrap();
+    check(&html);
+    assert!(html.contains("<a href=\"all.runs/1-run_1.html\">a/run_1</a>"));
+    assert_eq!(html.matches("<tr>").count(), 3);
+    assert!(html.contains("✗ no event log"));
+}

@@ -1,0 +1,251 @@
+//! The only file that knows the order: log → events → counts, on every core block; observations
+//! → samples → series, in log order; and at the end the figures that a report is made from.
+
+mod tail;
+mod worker;
+mod aggregate;
+mod rows;
+
+use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
+
+use crate::cpu::{OrderedError, Pools, run_ordered};
+use crate::event::Damage;
+use crate::files::atomic::WriteError;
+use crate::log::{BatchSizes, LINE_BYTES, Log, LogError, Piece};
+use crate::process::failpoint;
+use crate::process::memory::Usage;
+use crate::tokenizer::{EngineError, Tokenizer};
+
+pub use aggregate::{AllSeries, BatchOutcome, DamagedLine, Finished, Part, Record};
+pub use rows::{RowMaker, RowSink};
+pub use tail::{Following, Stop};
+use worker::{Means, Observer};
+
+/// What a run's log is turned into figures with.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// Where the work runs.
+    pub pools: &'a Pools,
+    /// What counts; without it only token ids are counted.
+    pub tokenizer: Option<&'a Tokenizer>,
+    /// Whether responses were streamed; `None`: the log tells.
+    pub streaming: Option<bool>,
+    /// Whether early-stopping estimates are made.
+    pub early_stopping: bool,
+    /// How much of the log goes into one batch; the figures do not depend on it.
+    pub sizes: BatchSizes,
+    /// The process's own memory, where it is bounded; then `sizes` bound lines for its sake too.
+    pub max_bytes: Option<u64>,
+    /// Whether a text that takes too long ends the process (see [`crate::process::watchdog`]).
+    pub watched: bool,
+}
+
+/// What stops the work.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The log cannot be read to its end.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A text cannot be counted, or the engines disagree on it.
+    #[error("counting failed for sample {sample} in the line at byte {offset}")]
+    Count {
+        /// Whose text.
+        sample: String,
+        /// Where its line starts.
+        offset: u64,
+        /// Why.
+        source: EngineError,
+    },
+    /// The memory limit is exceeded.
+    #[error(
+        "{} MiB are needed after {after_bytes} bytes of log, more than the limit of {} MiB: raise --max-memory",
+        needed_bytes >> 20, max_bytes >> 20
+    )]
+    Memory {
+        /// In use, and wanted next.
+        needed_bytes: u64,
+        /// The limit.
+        max_bytes: u64,
+        /// Log that was recorded.
+        after_bytes: u64,
+    },
+    /// A line is too long for the memory limit.
+    #[error(
+        "the line at byte {offset} has {} MiB, which may need more memory than the limit allows: raise --max-memory",
+        len_bytes.div_ceil(1 << 20)
+    )]
+    LongLine {
+        /// Where it starts.
+        offset: u64,
+        /// Its length.
+        len_bytes: u64,
+    },
+    /// Rows cannot be written.
+    #[error(transparent)]
+    Rows(#[from] WriteError),
+    /// A defect of ours: caught, and reported instead of a number.
+    #[error("internal error at batch {} of the log", .0.index)]
+    Panicked(#[source] OrderedError),
+}
+
+/// Batches that were taken and are not recorded yet, for each thread.
+const IN_FLIGHT_PER_THREAD: usize = 4;
+
+/// A batch so much longer than asked for is one long line; they are decoded one at a time, since each takes many times
+/// its length in memory.
+const LONG_BATCHES: usize = 8;
+
+/// Reads the whole of `log`. `progress` hears how many bytes and tokens more are recorded.
+pub fn run(
+    log: Log,
+    job: &Job,
+    progress: impl FnMut(u64, u64) + Send,
+) -> Result<Finished, PipelineError> {
+    run_with_rows(log, job, progress, None)
+}
+
+/// As [`run`]; if there is a sink, it gets a [`Row`](crate::sample::Row) for every tracked sample.
+pub fn run_with_rows(
+    log: Log,
+    job: &Job,
+    mut progress: impl FnMut(u64, u64) + Send,
+    sink: Option<&mut dyn RowSink>,
+) -> Result<Finished, PipelineError> {
+    let labelled = sink.is_some();
+    let streamed = job.streaming != Some(false);
+    let mut rows = match sink {
+        Some(sink) => Some(RowMaker::begin(sink, streamed)?),
+        None => None,
+    };
+    let mut record = Record::default();
+    let mut cut = None;
+    let mut batches = log.batches(job.sizes);
+    let observer = || job.observer(job.tokenizer.into()).labelled(labelled);
+    let ended = extend(&mut batches, job, observer, |outcome| match outcome {
+        Ok(batch) => {
+            let (bytes, tokens) = record.so_far();
+            job.take(&mut record, batch, rows.as_mut())?;
+            let (bytes_now, tokens_now) = record.so_far();
+            progress(bytes_now - bytes, tokens_now - tokens);
+            ControlFlow::Continue(())
+        }
+        Err(PipelineError::Log(error @ LogError::Truncated { .. })) => {
+            cut = Some(error);
+            ControlFlow::Continue(())
+        }
+        Err(error) => ControlFlow::Break(error),
+    });
+    match ended.map_err(PipelineError::Panicked)? {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => {
+            batches.still_whole()?;
+            rows.map_or(Ok(()), RowMaker::finish)?;
+            let finished = record.finish(job.streaming, job.early_stopping, cut);
+            job.within_memory(0, finished.bytes).map(|()| finished)
+        }
+    }
+}
+
+/// Observes `pieces` on every thread, and hands what each came to, in log order, to `take` until that breaks.
+fn extend<'a, B: Send>(
+    pieces: impl Iterator<Item = Result<Piece, LogError>> + Send,
+    job: &Job,
+    observer: impl Fn() -> Observer<'a> + Sync,
+    take: impl FnMut(Result<BatchOutcome, PipelineError>) -> ControlFlow<B> + Send,
+) -> Result<ControlFlow<B>, OrderedError> {
+    let one_long_line = Mutex::new(());
+    run_ordered(
+        job.pools,
+        pieces,
+        IN_FLIGHT_PER_THREAD * job.pools.threads(),
+        |_| observer(),
+        |observer, piece| {
+            let piece = piece?;
+            let _ = failpoint::point("pipeline.batch");
+            let _alone = is_long(&piece, &job.sizes)
+                .then(|| one_long_line.lock().unwrap_or_else(PoisonError::into_inner));
+            observe(observer, &piece, job)
+        },
+        take,
+    )
+}
+
+impl Job<'_> {
+    fn observer<'a>(&self, means: Means<'a>) -> Observer<'a> {
+        let observer = Observer::new(means, self.streaming != Some(false));
+        if self.watched {
+            observer.watched()
+        } else {
+            observer
+        }
+    }
+
+    /// Records a batch, if there is room for it.
+    fn take(
+        &self,
+        record: &mut Record,
+        batch: BatchOutcome,
+        rows: Option<&mut RowMaker>,
+    ) -> ControlFlow<PipelineError> {
+        let _ = failpoint::point("pipeline.record");
+        let samples = batch.observations.len();
+        let of_rows = rows.as_ref().map_or(0, |rows| rows.growth_bytes(samples));
+        let growth_bytes = record.growth_bytes(samples) + of_rows;
+        if let Err(error) = self.within_memory(growth_bytes, record.so_far().0) {
+            return ControlFlow::Break(error);
+        }
+        match record.take(batch, rows) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error.into()),
+        }
+    }
+
+    /// That there is room for `growth_bytes` more than what is in use.
+    fn within_memory(&self, growth_bytes: u64, after_bytes: u64) -> Result<(), PipelineError> {
+        let Some(max_bytes) = self.max_bytes else {
+            return Ok(());
+        };
+        let Some(usage) = Usage::read() else {
+            return Ok(());
+        };
+        let needed_bytes = usage.now_bytes + growth_bytes;
+        if needed_bytes <= max_bytes {
+            return Ok(());
+        }
+        Err(PipelineError::Memory {
+            needed_bytes,
+            max_bytes,
+            after_bytes,
+        })
+    }
+}
+
+fn is_long(piece: &Piece, sizes: &BatchSizes) -> bool {
+    let long = sizes.batch_bytes.saturating_mul(LONG_BATCHES);
+    matches!(piece, Piece::Lines(batch) if batch.bytes().len() > long)
+}
+
+fn observe(
+    observer: &mut Observer,
+    piece: &Piece,
+    job: &Job,
+) -> Result<BatchOutcome, PipelineError> {
+    match piece {
+        Piece::Lines(batch) => observer.batch(batch),
+        Piece::TooLong { offset, len_bytes }
+            if job.max_bytes.is_some() && *len_bytes <= LINE_BYTES as u64 =>
+        {
+            Err(PipelineError::LongLine {
+                offset: *offset,
+                len_bytes: *len_bytes,
+            })
+        }
+        Piece::TooLong { offset, len_bytes } => Ok(BatchOutcome {
+            bytes: len_bytes + 1,
+            lines: 1,
+            damaged: vec![(1, *offset, Damage::TooLong)],
+            ..BatchOutcome::default()
+        }),
+    }
+}

@@ -1,0 +1,230 @@
+//! A log that grows, as a record of two parts: what its events say, which is read as soon as it is written, and what its
+//! texts come to, which is counted whenever there is time. Each part has one place in the log that only moves forward,
+//! and what is not counted yet is what lies between the two: nothing has to be remembered of it.
+//!
+//! A part belongs to whoever took it up last. Somebody else who is still at it, or never comes back, records nothing
+//! any more, so that no line is recorded twice.
+
+use std::mem;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::aggregate::{Finished, Part, Record};
+use super::worker::Means;
+use super::{BatchOutcome, Job, PipelineError, extend};
+use crate::cpu::{OrderedError, Place};
+use crate::log::{Extent, Growing, LogError, Piece};
+
+/// Whether work is to end early; nothing that is recorded by then is lost.
+pub type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
+
+/// A log that is followed.
+#[derive(Debug)]
+pub struct Following {
+    log: Growing,
+    seen: Mutex<Share>,
+    counted: Mutex<Share>,
+}
+
+/// A part of the record and how far it has come.
+#[derive(Debug)]
+struct Share {
+    record: Record,
+    offset: u64,
+    /// How often it was taken up.
+    holder: u64,
+}
+
+/// That a part was taken up by somebody else meanwhile, or that it cannot be gone on with.
+enum Break {
+    Superseded,
+    Failed(PipelineError),
+}
+
+impl Following {
+    /// Follows the log at `path`, of which nothing is read yet.
+    pub fn open(path: &Path) -> Result<Self, LogError> {
+        Ok(Self {
+            log: Growing::open(path)?,
+            seen: Mutex::new(Share::of(Part::Timing)),
+            counted: Mutex::new(Share::of(Part::Tokens)),
+        })
+    }
+
+    /// The file.
+    pub fn log(&self) -> &Growing {
+        &self.log
+    }
+
+    /// Reads the whole lines that were written since, and says how long the log is; with `all` also a last line that
+    /// has no end. Texts are noticed, not counted.
+    pub fn read(&self, job: &Job, all: bool, stop: &Stop<'_>) -> Result<Extent, PipelineError> {
+        let extent = self.log.extent()?;
+        let end = if all {
+            extent.bytes()
+        } else {
+            extent.whole_bytes()
+        };
+        let means = job.tokenizer.map_or(Means::Nothing, |_| Means::Later);
+        let (start, holder) = self.seen().take_up();
+        let ended = extend(
+            self.pieces(start, end, job, stop),
+            job,
+            || job.observer(means),
+            |outcome| self.seen().take(holder, job, outcome),
+        );
+        came_to_an_end(ended)?;
+        Ok(extent)
+    }
+
+    /// Counts the texts of all lines that were read, until `stop`; returns whether all of them are counted.
+    pub fn count(&self, job: &Job, stop: &Stop<'_>) -> Result<bool, PipelineError> {
+        let (end, (start, holder)) = {
+            // A log that starts again meanwhile has neither place.
+            let seen = self.seen();
+            (seen.offset, self.counted().take_up())
+        };
+        let ended = extend(
+            self.pieces(start, end, job, stop),
+            job,
+            || job.observer(job.tokenizer.into()),
+            |outcome| self.counted().take(holder, job, outcome),
+        );
+        if let Err(OrderedError {
+            place: Place::Consume,
+            ..
+        }) = ended
+        {
+            // Half of a batch may be recorded.
+            self.count_again();
+        }
+        Ok(came_to_an_end(ended)? && self.counted().offset >= end)
+    }
+
+    fn pieces<'a>(
+        &self,
+        start: u64,
+        end: u64,
+        job: &Job,
+        stop: &'a Stop<'a>,
+    ) -> impl Iterator<Item = Result<Piece, LogError>> + Send + use<'a> {
+        self.log
+            .pieces(start, end, job.sizes)
+            .take_while(|_| !stop())
+    }
+
+    /// Forgets what is counted.
+    pub fn count_again(&self) {
+        self.counted().start_again(Part::Tokens);
+    }
+
+    /// Forgets everything that was read.
+    pub fn read_again(&self) {
+        self.seen().start_again(Part::Timing);
+        self.count_again();
+    }
+
+    /// Forgets the log itself, after it was written anew.
+    pub fn start_again(&self) {
+        self.log.start_again();
+        self.read_again();
+    }
+
+    /// Whether all that was read is counted.
+    pub fn is_counted(&self) -> bool {
+        let end = self.seen().offset;
+        self.counted().offset >= end
+    }
+
+    /// Looks at the record of what was read, and at that of what is counted.
+    pub fn look<T>(&self, at: impl FnOnce(&Record, &Record) -> T) -> T {
+        let seen = self.seen();
+        let counted = self.counted();
+        at(&seen.record, &counted.record)
+    }
+
+    /// How much of the log was read, in bytes.
+    pub fn read_bytes(&self) -> u64 {
+        self.seen().offset
+    }
+
+    /// How much of the log is counted, in bytes.
+    pub fn counted_bytes(&self) -> u64 {
+        self.counted().offset
+    }
+
+    /// Whether the log was read up to its `session.ended`.
+    pub fn ended(&self) -> bool {
+        self.seen().record.ended()
+    }
+
+    /// Closes the record; whoever still reads or counts does so in vain.
+    pub fn finish(&self, streaming: Option<bool>, early_stopping: bool) -> Finished {
+        let timing = self.seen().start_again(Part::Timing);
+        let tokens = self.counted().start_again(Part::Tokens);
+        Record::join(timing, tokens).finish(streaming, early_stopping, None)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Share> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Share> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether all pieces were recorded that there were.
+fn came_to_an_end(ended: Result<ControlFlow<Break>, OrderedError>) -> Result<bool, PipelineError> {
+    match ended {
+        Ok(ControlFlow::Continue(())) => Ok(true),
+        Ok(ControlFlow::Break(Break::Superseded)) => Ok(false),
+        Ok(ControlFlow::Break(Break::Failed(error))) => Err(error),
+        Err(error) => Err(PipelineError::Panicked(error)),
+    }
+}
+
+impl Share {
+    fn of(part: Part) -> Self {
+        Self {
+            record: Record::of(part),
+            offset: 0,
+            holder: 0,
+        }
+    }
+
+    /// Where the next line starts, and what is needed to record it.
+    fn take_up(&mut self) -> (u64, u64) {
+        self.holder += 1;
+        (self.offset, self.holder)
+    }
+
+    /// Records a batch.
+    fn take(
+        &mut self,
+        holder: u64,
+        job: &Job,
+        outcome: Result<BatchOutcome, PipelineError>,
+    ) -> ControlFlow<Break> {
+        if holder != self.holder {
+            return ControlFlow::Break(Break::Superseded);
+        }
+        let batch = match outcome {
+            Ok(batch) => batch,
+            Err(error) => return ControlFlow::Break(Break::Failed(error)),
+        };
+        let bytes = batch.bytes;
+        job.take(&mut self.record, batch, None)
+            .map_break(Break::Failed)?;
+        self.offset += bytes;
+        ControlFlow::Continue(())
+    }
+
+    /// Back to the start; returns what there was.
+    fn start_again(&mut self, part: Part) -> Record {
+        self.holder += 1;
+        self.offset = 0;
+        mem::replace(&mut self.record, Record::of(part))
+    }
+}

@@ -1,0 +1,392 @@
+//! One tokenizer: what counts plain text, and what renders messages and prompts to text first.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use indexmap::IndexSet;
+use jiff::civil::DateTime;
+use serde_json::Value;
+use thiserror::Error;
+
+use super::chat_template::{
+    Effect, LIMIT, Limits, Message, Prompt, Raised, TemplateSource, Templates, fallback_message,
+    fallback_prompt, merge_tool_calls, normalize_messages, normalize_tool_calls,
+};
+use super::engine::{Choice, Engine, EngineError, EngineReport};
+use super::resolve::TokenizerFiles;
+use super::transformers::{self, Replaced, Rules, RulesError};
+
+/// The template function that shows the date.
+const CLOCK: &str = "strftime_now";
+/// Different errors that are told apart; a hostile log could make up any number of them.
+const MAX_REASONS: usize = 1000;
+
+/// How a tokenizer is to be loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// Whose reading of tokenizer.json.
+    pub rules: Rules,
+    /// Which engine.
+    pub choice: Choice,
+    /// About how much text there is to count, in bytes.
+    pub text_bytes: u64,
+    /// What templates take for now.
+    pub now: DateTime,
+}
+
+/// Why a tokenizer could not be loaded.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub enum LoadError {
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// The outcome of counting one input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// So many tokens.
+    Tokens {
+        /// How many.
+        tokens: u64,
+        /// Which of [`Tokenizer::reasons`] kept the template from rendering, if one did.
+        fallback: Option<u16>,
+    },
+    /// It has no count, for one of [`Tokenizer::reasons`].
+    Failed(u16),
+}
+
+/// The parts of one assistant output.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageParts<'a> {
+    /// The visible text.
+    pub content: &'a str,
+    /// The reasoning; `""` for none.
+    pub reasoning: &'a str,
+    /// Merged tool calls (objects), or streamed ones (arrays of partial objects).
+    pub tool_calls: Option<&'a Value>,
+    /// Leave out the first streamed tool-call chunk.
+    pub skip_first_tool_chunk: bool,
+}
+
+/// The parts of one chat prompt.
+#[derive(Clone, Debug)]
+pub struct PromptParts<'a> {
+    /// The chat history: an array of objects.
+    pub messages: Value,
+    /// Tool declarations.
+    pub tools: Option<Value>,
+    /// Extra template variables.
+    pub chat_template_kwargs: Option<Value>,
+    /// The request's own template.
+    pub chat_template: Option<&'a str>,
+    /// A string or an object.
+    pub tool_choice: Option<Value>,
+}
+
+/// A loaded tokenizer, shared by all threads.
+pub struct Tokenizer {
+    engine: Engine,
+    templates: Templates,
+    /// Tokens around a message's own: those of the user message before it and of an empty answer.
+    frame: u64,
+    /// Why no message is rendered: the template used up its fuel on an empty one.
+    endless: Option<Raised>,
+    clock: Clock,
+    reasons: Mutex<IndexSet<String>>,
+    class: String,
+    replaced: Vec<Replaced>,
+    switched_off: Vec<&'static str>,
+    unknown_rules: Option<String>,
+}
+
+/// Whether any template asked for the date.
+#[derive(Debug, Default)]
+struct Clock {
+    in_own_template: bool,
+    in_a_prompt_s: AtomicBool,
+}
+
+/// A message or prompt as text, through the template or as its fallback.
+struct Rendering {
+    text: String,
+    effect: Effect,
+    /// What a message's count is less by.
+    frame: u64,
+    fallback: Option<u16>,
+}
+
+impl Tokenizer {
+    /// Loads the tokenizer in `files`.
+    pub fn load(files: &TokenizerFiles, options: &LoadOptions) -> Result<Self, LoadError> {
+        let applied = transformers::apply(files, options.rules)?;
+        let engine = Engine::load(&applied.json, options.choice, options.text_bytes)?;
+        let source = TemplateSource {
+            chat_template_jinja: files.chat_template.clone(),
+            additional_templates: files.additional_chat_templates.clone(),
+            tokenizer_config: files.tokenizer_config.clone(),
+        };
+        let clock = Clock {
+            in_own_template: mentions_clock(&source),
+            ..Clock::default()
+        };
+        let special_tokens: Vec<_> = applied.special_tokens.into_iter().collect();
+        let mut tokenizer = Self {
+            engine,
+            templates: Templates::new(source, &special_tokens, options.now, Limits::default()),
+            frame: 0,
+            endless: None,
+            clock,
+            reasons: Mutex::default(),
+            class: applied.class,
+            replaced: applied.replaced,
+            switched_off: applied.switched_off,
+            unknown_rules: applied.unknown,
+        };
+        tokenizer.frame = tokenizer.measure_frame()?;
+        Ok(tokenizer)
+    }
+
+    /// What the reference subtracts from every message: the user message's tokens and those that an
+    /// empty answer adds, which is the count of both together; 0 if either does not render.
+    fn measure_frame(&mut self) -> Result<u64, EngineError> {
+        let (mut user, mut both) = (String::new(), String::new());
+        let rendered = self.templates.render_user_only(&mut user);
+        match rendered.and_then(|()| self.templates.render_empty_assistant(&mut both)) {
+            Ok(()) => Ok(self.engine.count(&both)? as u64),
+            Err(raised) => {
+                self.endless = (raised.kind == LIMIT).then_some(raised);
+                Ok(0)
+            }
+        }
+    }
+
+    /// Tokens of a text.
+    pub fn text(&self, text: &str) -> Result<Counted, EngineError> {
+        Ok(tokens(self.engine.count(text)?))
+    }
+
+    /// Tokens of a text and of what follows byte `cut` of it.
+    pub fn text_with_tail(
+        &self,
+        text: &str,
+        cut: usize,
+    ) -> Result<(Counted, Counted), EngineError> {
+        let (whole, tail) = self.engine.count_with_tail(text, cut)?;
+        Ok((tokens(whole), tokens(tail)))
+    }
+
+    /// Tokens of a prompt's text; `conversation` is 0, or what the prompts of one conversation share.
+    pub fn conversation_text(&self, conversation: u64, text: &str) -> Result<Counted, EngineError> {
+        Ok(tokens(self.count_in(conversation, text)?))
+    }
+
+    fn count_in(&self, conversation: u64, text: &str) -> Result<usize, EngineError> {
+        match conversation {
+            0 => self.engine.count(text),
+            id => self.engine.count_conversation(id, text),
+        }
+    }
+
+    /// Tokens of one output, through the template (`token_metrics.py`, `_token_count_message`).
+    pub fn message(&self, parts: &MessageParts) -> Result<Counted, EngineError> {
+        match self.render_message(parts) {
+            Ok(rendering) => Ok(rendering.count(self.engine.count(&rendering.text)?)),
+            Err(raised) => Ok(self.failed(&raised)),
+        }
+    }
+
+    /// Tokens of one output and of its part after the first chunk, through the template; text that
+    /// both renderings share is counted once.
+    pub fn message_pair(
+        &self,
+        whole: &MessageParts,
+        after: &MessageParts,
+    ) -> Result<(Counted, Counted), EngineError> {
+        match (self.render_message(whole), self.render_message(after)) {
+            (Ok(whole), Ok(after)) => {
+                let (of_whole, of_after) = self.engine.count_pair(&whole.text, &after.text)?;
+                Ok((whole.count(of_whole), after.count(of_after)))
+            }
+            _ => Ok((self.message(whole)?, self.message(after)?)),
+        }
+    }
+
+    fn render_message(&self, parts: &MessageParts) -> Result<Rendering, Raised> {
+        self.endless.clone().map_or(Ok(()), Err)?;
+        let chunks = parts
+            .tool_calls
+            .and_then(|calls| calls.as_array())
+            .map_or(&[][..], Vec::as_slice);
+        let chunks = &chunks[usize::from(parts.skip_first_tool_chunk).min(chunks.len())..];
+        let original = merge_tool_calls(chunks)?;
+        let normalized = original.as_deref().map(normalize_tool_calls).transpose()?;
+        let reasoning = Some(parts.reasoning).filter(|reasoning| !reasoning.is_empty());
+        let message = Message {
+            content: parts.content,
+            reasoning,
+            tool_calls: normalized.as_deref(),
+        };
+        let mut text = String::with_capacity(parts.content.len() + parts.reasoning.len() + 256);
+        let rendered = self.templates.render_message(&message, &mut text);
+        let fallback =
+            rendered.map_or_else(|raised| self.fallback(raised).map(Some), |()| Ok(None))?;
+        if fallback.is_some() {
+            text = fallback_message(parts.content, reasoning, original.as_deref());
+        }
+        let frame = if fallback.is_some() { 0 } else { self.frame };
+        Ok(Rendering {
+            text,
+            effect: Effect::default(),
+            frame,
+            fallback,
+        })
+    }
+
+    /// Tokens of a chat prompt, through the template (`token_metrics.py`, `_token_count_prompt`).
+    pub fn prompt(&self, conversation: u64, parts: &PromptParts) -> Result<Counted, EngineError> {
+        match self.render_prompt(parts) {
+            Ok(rendering) => Ok(rendering.count(self.count_in(conversation, &rendering.text)?)),
+            Err(raised) => Ok(self.failed(&raised)),
+        }
+    }
+
+    fn render_prompt(&self, parts: &PromptParts) -> Result<Rendering, Raised> {
+        let array = |value: Option<&Value>| value.and_then(Value::as_array).cloned();
+        let messages = normalize_messages(&array(Some(&parts.messages)).unwrap_or_default())?;
+        let tools = array(parts.tools.as_ref());
+        if let (Some(raised), None) = (&self.endless, parts.chat_template) {
+            return Err(raised.clone());
+        }
+        if parts.chat_template.is_some_and(|text| text.contains(CLOCK)) {
+            self.clock.in_a_prompt_s.store(true, Ordering::Relaxed);
+        }
+        let prompt = Prompt {
+            messages: &messages,
+            tools: tools.as_deref(),
+            chat_template_kwargs: parts
+                .chat_template_kwargs
+                .as_ref()
+                .and_then(Value::as_object),
+            chat_template: parts.chat_template,
+            tool_choice: parts.tool_choice.as_ref(),
+        };
+        let mut text = String::new();
+        match self.templates.render_prompt(&prompt, &mut text) {
+            Ok(effect) => Ok(Rendering {
+                text,
+                effect,
+                frame: 0,
+                fallback: None,
+            }),
+            Err(raised) => {
+                let fallback = Some(self.fallback(raised)?);
+                let text = fallback_prompt(&messages, tools.as_deref());
+                Ok(Rendering {
+                    text,
+                    effect: Effect::default(),
+                    frame: 0,
+                    fallback,
+                })
+            }
+        }
+    }
+
+    /// The number of the reason for a fallback, if the reference falls back too.
+    fn fallback(&self, raised: Raised) -> Result<u16, Raised> {
+        if raised.as_reference {
+            Ok(self.reason(&raised))
+        } else {
+            Err(raised)
+        }
+    }
+
+    fn failed(&self, raised: &Raised) -> Counted {
+        Counted::Failed(self.reason(raised))
+    }
+
+    /// The number that stands for an error; errors beyond what numbers there are share the last.
+    fn reason(&self, raised: &Raised) -> u16 {
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = if reasons.len() < MAX_REASONS {
+            reasons.insert_full(raised.to_string()).0
+        } else {
+            reasons
+                .get_index_of(&raised.to_string())
+                .unwrap_or(MAX_REASONS - 1)
+        };
+        u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    /// What the numbers in [`Counted`] stand for: the errors, as Python names them.
+    pub fn reasons(&self) -> Vec<String> {
+        self.reasons
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
+    }
+
+    /// Whether a template that was used asks for the date.
+    pub fn date_matters(&self) -> bool {
+        self.clock.in_own_template || self.clock.in_a_prompt_s.load(Ordering::Relaxed)
+    }
+
+    /// The transformers class that the client loads this tokenizer with.
+    pub fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// What of tokenizer.json does not apply, and what stands in its place.
+    pub fn replaced(&self) -> &[Replaced] {
+        &self.replaced
+    }
+
+    /// `truncation` and `padding`, where tokenizer.json has them: they do not change a count here.
+    pub fn switched_off(&self) -> &[&'static str] {
+        &self.switched_off
+    }
+
+    /// Why the client's rules are not known, if they are not.
+    pub fn unknown_rules(&self) -> Option<&str> {
+        self.unknown_rules.as_deref()
+    }
+
+    /// Which engine counts, and why.
+    pub fn engine(&self) -> EngineReport {
+        self.engine.report()
+    }
+}
+
+impl Rendering {
+    fn count(&self, tokens: usize) -> Counted {
+        let tokens = self.effect.apply(tokens as u64).saturating_sub(self.frame);
+        Counted::Tokens {
+            tokens,
+            fallback: self.fallback,
+        }
+    }
+}
+
+fn tokens(count: usize) -> Counted {
+    Counted::Tokens {
+        tokens: count as u64,
+        fallback: None,
+    }
+}
+
+fn mentions_clock(source: &TemplateSource) -> bool {
+    let in_config = source
+        .tokenizer_config
+        .as_ref()
+        .and_then(|config| config.get("chat_template"));
+    let own = source
+        .chat_template_jinja
+        .iter()
+        .chain(source.additional_templates.iter().map(|(_, text)| text));
+    own.into_iter().any(|text| text.contains(CLOCK))
+        || in_config.is_some_and(|t| t.to_string().contains(CLOCK))
+}
