@@ -9,6 +9,8 @@
 pub mod cli;
 pub mod plan;
 
+pub mod metric;
+
 pub mod log;
 pub mod event;
 pub mod sample;

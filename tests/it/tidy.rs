@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Which modules each module may name. A module that is not listed may name any.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &[]),
+    ("metric", &[]),
     ("plan", &["cli"]),
     ("log", &["process"]),
     ("event", &[]),
