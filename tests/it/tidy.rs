@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Which modules each module may name. A module that is not listed may name any.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &[]),
-    ("plan", &["cli"]),
+    ("plan", &["cli", "cpu"]),
     ("log", &["process"]),
     ("event", &[]),
     ("sample", &["event", "python"]),
@@ -31,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "process",
         ],
     ),
-    ("terminal", &["cli"]),
+    ("terminal", &["plan"]),
     ("files", &["process"]),
     ("process", &[]),
     ("python", &[]),
