@@ -3,11 +3,11 @@
 //! ```text
 //! bytes ──► lines ──► events ──► samples ──► token counts ──► statistics ──► report
 //!   log/             event/      sample/     tokenizer/ + cpu/  stats/    report/
-//!                                  └────────────── pipeline.rs wires them ──────┘
+//!                                  └────────────── pipeline/ wires them ──────┘
 //! ```
 
 pub mod cli;
-pub mod plan;
+mod plan;
 
 pub mod metric;
 
@@ -27,5 +27,10 @@ pub mod files;
 pub mod process;
 
 pub mod pipeline;
-pub mod command;
-pub mod terminal;
+mod command;
+mod terminal;
+
+/// Does what the command line asks for; returns the exit code.
+pub fn run(cli: &cli::Cli) -> u8 {
+    command::run(&plan::Display::new(&cli.display), || plan::resolve(cli))
+}

@@ -1,4 +1,4 @@
-//! The command: arguments, exit code.
+//! The binary: allocator, command line, exit code.
 
 mod allocator;
 
@@ -6,10 +6,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tok_recompute::cli::Cli;
-use tok_recompute::command;
 use tok_recompute::process::memory::on_whole_stack;
 
 fn main() -> ExitCode {
     allocator::set_up();
-    on_whole_stack(|| command::run(&Cli::parse())).into()
+    on_whole_stack(|| tok_recompute::run(&Cli::parse())).into()
 }

@@ -1,31 +1,66 @@
-//! What `--max-memory` leaves beside the tokenizer: how many threads count, and how much of the log is in hand.
+//! `--max-memory`: the number of threads and the batch sizes that fit beside the tokenizer.
 
 use anyhow::bail;
 
+use super::{Session, pools};
+use crate::cpu::{CoreRequest, Pools};
 use crate::log::{BatchSizes, LINE_BYTES};
 use crate::process::memory::Usage;
 
-/// What a thread of the fast engine keeps when its pretoken caches are full.
+/// The full pretoken caches of one thread of the fast engine.
 const THREAD_BYTES: u64 = 128 << 20;
-/// With less than this beside the tokenizer there is no point in starting.
+/// The least room beside the tokenizer that work is started with.
 const MIN_ROOM_BYTES: u64 = 32 << 20;
-/// What a batch comes to, times its length: some are on their way for each thread, and one is decoded.
+/// The memory of a batch, in multiples of its length: each thread has some in flight, and one is decoded.
 const BATCH_FACTOR: u64 = 32;
-/// What a line can come to at worst, times its length: as JSON, as values, rendered, in pretokens.
+/// The most memory of a line, in multiples of its length: as JSON, as values, rendered, in pretokens.
 const LINE_FACTOR: u64 = 48;
 
-/// How the work is cut down to a memory limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Budget {
-    /// Threads that count.
-    pub threads: usize,
-    /// How much of the log they take at once.
+/// The pools and batch sizes that a log is counted with.
+pub(super) struct Resources {
+    /// Replaces all pools, if the memory does not suffice for them.
+    pub fewer_pools: Option<Pools>,
     pub sizes: BatchSizes,
 }
 
+impl Resources {
+    /// Divides the memory that is left once the tokenizer is loaded.
+    pub fn new(session: Session, all: &Pools) -> anyhow::Result<Self> {
+        let threads = all.threads();
+        let (Some(max_bytes), Some(usage)) = (session.plan.max_memory_bytes, Usage::read()) else {
+            return Ok(Self {
+                fewer_pools: None,
+                sizes: BatchSizes::new(threads),
+            });
+        };
+        let budget = Budget::new(max_bytes, usage, threads)?;
+        let mut fewer_pools = None;
+        if budget.threads != threads {
+            let fewer = pools(&CoreRequest {
+                threads: Some(budget.threads),
+                ..session.plan.cores.clone()
+            })?;
+            let messages = session.messages;
+            messages.detail(format!("to stay within --max-memory: {fewer}"));
+            fewer_pools = Some(fewer);
+        }
+        Ok(Self {
+            fewer_pools,
+            sizes: budget.sizes,
+        })
+    }
+}
+
+/// A share of the memory limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Budget {
+    threads: usize,
+    sizes: BatchSizes,
+}
+
 impl Budget {
-    /// `usage`: with the tokenizer loaded. `threads`: how many there would be without a limit.
-    pub fn new(max_bytes: u64, usage: Usage, threads: usize) -> anyhow::Result<Self> {
+    /// `usage` is that with the tokenizer loaded, `threads` the number without a limit.
+    fn new(max_bytes: u64, usage: Usage, threads: usize) -> anyhow::Result<Self> {
         let needed = usage.peak_bytes + MIN_ROOM_BYTES;
         if max_bytes < needed {
             bail!(
@@ -60,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_decides() {
+    fn memory_beside_the_tokenizer_is_divided() {
         let usage = |mib: u64| Usage {
             now_bytes: mib << 20,
             peak_bytes: mib << 20,

@@ -1,69 +1,92 @@
-//! What a person asked for: each command takes a resolved plan and the pipeline's figures, and
-//! decides what is written, shown and returned.
+//! The commands: each takes the plan, counts runs, and decides what is written, shown and returned.
 
 mod baseline;
+mod budget;
 mod check;
 mod count;
-mod follow;
-mod budget;
 mod finalize;
+mod follow;
 mod pages;
 mod provenance;
 mod recompute;
 mod rewrite;
+mod row_sinks;
 mod samples;
 mod table;
 mod tokenizer;
 mod verdict;
-mod row_sinks;
 
 use std::io::{self, Write as _, stdout};
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::CommandFactory;
 
 use crate::cli::Cli;
-use crate::cpu::{CorePlan, CoreRequest, CpuList, Machine, Pools, panic_message};
+use crate::cpu::{CorePlan, CoreRequest, Machine, Pools, panic_message};
+use crate::plan::{Display, Mode, Plan, PlanError};
 use crate::process::{exit, watchdog};
-use crate::terminal::Messages;
-use crate::{plan, terminal};
+use crate::terminal::{self, Messages};
 
-/// Does what `cli` asks for; the exit code.
-pub fn run(cli: &Cli) -> u8 {
-    let messages = Messages::new(&cli.display);
-    // Every panic is caught and becomes an error, which says what there is to say.
+/// One run of the program: its plan, and the way to the terminal.
+#[derive(Clone, Copy, Debug)]
+struct Session<'a> {
+    plan: &'a Plan,
+    messages: Messages,
+}
+
+/// Resolves the plan and carries it out; returns the exit code.
+pub(crate) fn run(display: &Display, resolve: impl FnOnce() -> Result<Plan, PlanError>) -> u8 {
+    let messages = Messages::new(display);
+    // Every panic is caught and reported as an error.
     std::panic::set_hook(Box::new(|_| {}));
-    match try_run(cli, messages) {
-        Ok(code) => code,
-        Err(error) => {
-            messages.error(error.as_ref());
-            exit::FAILED
+    let run = || {
+        let exits_on_signals = exit_on_signals()?;
+        let plan = &resolve()?;
+        Session { plan, messages }.run(&exits_on_signals)
+    };
+    run().unwrap_or_else(|error: anyhow::Error| {
+        messages.error(error.as_ref());
+        exit::FAILED
+    })
+}
+
+impl Session<'_> {
+    fn run(self, exits_on_signals: &AtomicBool) -> anyhow::Result<u8> {
+        match &self.plan.mode {
+            Mode::Completions(shell) => {
+                let command = &mut Cli::command();
+                clap_complete::generate(*shell, command, "tok-recompute", &mut stdout());
+                Ok(exit::COMPLETE)
+            }
+            Mode::Follow(follow) => follow::run(self, follow, exits_on_signals),
+            Mode::Recompute => {
+                let pools = self.start_pools()?;
+                recompute::Recompute::new(self, &pools).all()
+            }
+            Mode::Check(check) => {
+                let pools = self.start_pools()?;
+                check::run(self, check, &pools)
+            }
         }
+    }
+
+    fn start_pools(self) -> anyhow::Result<Pools> {
+        let pools = pools(&self.plan.cores)?;
+        self.messages.detail(&pools);
+        if let Some(why) = pools.refused() {
+            self.messages
+                .warn(format!("the system refuses threads, so fewer count: {why}"));
+        }
+        // The last thread to start: where threads are few, those that count come first.
+        watch(self.messages);
+        Ok(pools)
     }
 }
 
-fn try_run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
-    if let Some(shell) = cli.completions {
-        clap_complete::generate(shell, &mut Cli::command(), "tok-recompute", &mut stdout());
-        return Ok(exit::COMPLETE);
-    }
-    if cli.following.follow {
-        return follow::run(cli, messages);
-    }
-    exit_on_signals()?;
-    let plans = plan::resolve(cli)?;
-    let pools = pools(cli, cli.cores.threads)?;
-    messages.detail(&pools);
-    if let Some(why) = pools.refused() {
-        messages.warn(format!("the system refuses threads, so fewer count: {why}"));
-    }
-    // Last of all threads: where there are only a few, they count.
-    watch(messages);
-    if cli.checking.check {
-        return check::run(cli, messages, &pools, plans);
-    }
-    recompute::Recompute::new(cli, messages, &pools).all(plans)
+fn pools(request: &CoreRequest) -> anyhow::Result<Pools> {
+    Ok(Pools::new(&CorePlan::new(&Machine::here(), request)?)?)
 }
 
 /// Ends the process when work does not end.
@@ -75,7 +98,7 @@ fn watch(messages: Messages) {
     });
 }
 
-/// A panic is a defect of ours: the run fails and is left as it is.
+/// Turns a panic, which is a defect of ours, into an error: the run fails and is left as it is.
 fn caught<T>(run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
         let what = panic_message(&*payload);
@@ -83,7 +106,7 @@ fn caught<T>(run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     })
 }
 
-/// Writes a result to stdout; whoever closed it has seen enough.
+/// Writes a result to stdout. A reader that closed it has seen enough.
 fn show(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout();
     let text = terminal::visible(text);
@@ -93,29 +116,14 @@ fn show(text: &str) -> io::Result<()> {
     }
 }
 
-/// Nothing is half written, so a signal may end the process at any time.
-fn exit_on_signals() -> std::io::Result<()> {
+/// Makes signals end the process at once, as long as the returned flag is set: nothing is half written at any time.
+fn exit_on_signals() -> io::Result<Arc<AtomicBool>> {
     use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
-    let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-    // Writing beyond the limit on file sizes is then an error, not the end.
-    signal_hook::flag::register(SIGXFSZ, always.clone())?;
+    let flag = Arc::new(AtomicBool::new(true));
+    // Exceeding the limit on file sizes becomes a write error.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     for (signal, code) in [(SIGINT, exit::INTERRUPTED), (SIGTERM, exit::TERMINATED)] {
-        signal_hook::flag::register_conditional_shutdown(signal, code.into(), always.clone())?;
+        signal_hook::flag::register_conditional_shutdown(signal, code.into(), flag.clone())?;
     }
-    Ok(())
-}
-
-/// `--cpus`.
-fn cpus(cli: &Cli) -> anyhow::Result<Option<CpuList>> {
-    let list = cli.cores.cpus.as_deref();
-    Ok(list.map(str::parse::<CpuList>).transpose()?)
-}
-
-fn pools(cli: &Cli, threads: Option<NonZeroUsize>) -> anyhow::Result<Pools> {
-    let request = CoreRequest {
-        block_size: cli.cores.block_size.get(),
-        threads: threads.map(NonZeroUsize::get),
-        cpus: cpus(cli)?,
-    };
-    Ok(Pools::new(&CorePlan::new(&Machine::here(), &request)?)?)
+    Ok(flag)
 }

@@ -8,37 +8,36 @@ use std::rc::Rc;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::provenance::{LogRecord, Record};
-use crate::cli::Cli;
+use super::provenance::{LogRecord, Provenance};
 use crate::files::atomic::{Prepared, prepare, remove_leftovers, replace};
 use crate::html::{self, Entry, GENERATOR_PREFIX, Gather, Index, Page, Side};
-use crate::plan::{PageTarget, RunPlan};
+use crate::plan::{PageTarget, RunPlan, SharedOutputs};
 
-/// How far into a file its generator is looked for.
+/// The start of a file that is searched for its generator, in bytes.
 const HEAD_BYTES: u64 = 4096;
 
-/// The pages of all runs.
+/// The pages of all runs, and their index.
 pub(super) struct Pages<'a> {
-    html: Option<&'a Path>,
+    index: Option<&'a Path>,
     runs: Vec<Entry>,
 }
 
 impl<'a> Pages<'a> {
-    pub fn new(cli: &'a Cli) -> Self {
+    pub fn new(outputs: &'a SharedOutputs) -> Self {
         Self {
-            html: cli.writing.html.as_deref(),
+            index: outputs.page_index.as_deref(),
             runs: Vec::new(),
         }
     }
 
-    /// A run's page, ready to be put in its place; nothing if that is there already.
+    /// Prepares a run's page; returns `None` if the file has these bytes already.
     pub fn prepare(target: &PageTarget, page: &Page) -> anyhow::Result<Option<Prepared>> {
-        ours(&target.path)?;
+        check_replaceable(&target.path)?;
         remove_leftovers(&target.path);
         Ok(prepare(&target.path, page.render()?.as_bytes())?)
     }
 
-    /// Notes a run whose page is in its place.
+    /// Adds a run whose page is in its place.
     pub fn list(&mut self, target: &PageTarget, page: Page, outcome: String) {
         let good = page
             .check
@@ -52,7 +51,7 @@ impl<'a> Pages<'a> {
         });
     }
 
-    /// Notes a run that has no page.
+    /// Adds a run without a page.
     pub fn list_failed(&mut self, run: &str, why: String) {
         self.runs.push(Entry {
             name: run.to_owned(),
@@ -63,61 +62,53 @@ impl<'a> Pages<'a> {
         });
     }
 
-    /// Writes the index, if there are several runs.
+    /// Writes the index, if the plan has one.
     pub fn finish(self) -> anyhow::Result<()> {
-        let Some(path) = self.html.filter(|_| self.runs.len() > 1) else {
+        let Some(path) = self.index else {
             return Ok(());
         };
-        ours(path)?;
+        check_replaceable(path)?;
         remove_leftovers(path);
         replace(path, Index { runs: self.runs }.render()?.as_bytes())?;
         Ok(())
     }
 }
 
-/// What a page shows besides the figures.
-#[derive(Default)]
-pub(super) struct Besides {
-    /// What was gathered of the run's samples.
-    pub gathered: Option<Gather>,
-    /// What the run is compared with.
-    pub against: Option<Rc<Side>>,
-}
-
-/// What a run's page shows. `summary`: the bytes of the one that its figures make.
+/// Returns the content of a run's page; `summary` is the bytes of its new summary.
 pub(super) fn page(
-    plan: &RunPlan,
-    record: &Record,
+    run: &RunPlan,
+    provenance: &Provenance,
     summary: &[u8],
-    besides: Besides,
+    stats: Option<Gather>,
+    baseline: Option<Rc<Side>>,
 ) -> anyhow::Result<Page> {
-    let before = plan.previous.as_deref().map(serde_json::from_slice);
-    let verdict = &record.verdict;
+    let before = run.previous.as_deref().map(serde_json::from_slice);
+    let verdict = &provenance.verdict;
     Ok(Page {
         run: Side {
-            name: record.run.clone(),
+            name: run.name.clone(),
             summary: serde_json::from_slice(summary)?,
-            gathered: besides.gathered,
+            gathered: stats,
         },
         before: before.transpose()?,
-        against: besides.against,
+        against: baseline,
         verdict: html::Verdict {
             complete: verdict.complete,
             state: verdict.state.to_owned(),
             reasons: verdict.reasons.clone(),
             damaged_lines: verdict.damaged_lines.clone(),
         },
-        odd: record.anomalies.list(),
+        odd: provenance.anomalies.list(),
         check: None,
-        facts: facts(record),
-        index: plan.page.as_ref().and_then(|target| target.index.clone()),
+        facts: facts(provenance),
+        index: (run.outputs.page.as_ref()).and_then(|target| target.index.clone()),
     })
 }
 
-/// How a run was counted.
-fn facts(record: &Record) -> Vec<(&'static str, String)> {
+/// Returns how a run was counted, as names and values.
+fn facts(provenance: &Provenance) -> Vec<(&'static str, String)> {
     let on = |on: bool| if on { "on" } else { "off" }.to_owned();
-    let LogRecord { path, bytes, lines } = &record.log;
+    let LogRecord { path, bytes, lines } = &provenance.log;
     let mut facts = vec![(
         "Log",
         format!(
@@ -126,42 +117,49 @@ fn facts(record: &Record) -> Vec<(&'static str, String)> {
             html::count(*bytes)
         ),
     )];
-    match &record.tokenizer {
+    match &provenance.tokenizer {
         Some(tokenizer) => facts.extend(tokenizer.facts()),
         None => facts.push(("Tokenizer", "none: only token ids were counted".to_owned())),
     }
-    let date = record.template_date.as_ref();
+    let date = provenance.template_date.as_ref();
     facts.extend(date.map(|date| {
         (
             "Date in templates",
             format!("{}, {}", date.date, date.source),
         )
     }));
-    facts.push(("Streaming", on(record.streaming)));
-    facts.push(("Early-stopping estimates", on(record.early_stopping)));
-    facts.push(("Window of QPS and TPS", record.qps_window.to_owned()));
-    facts.extend(record.assumed.iter().map(|line| ("Assumed", line.clone())));
-    facts.push(("Counted by", format!("{} {}", record.tool, record.version)));
+    facts.push(("Streaming", on(provenance.streaming)));
+    facts.push(("Early-stopping estimates", on(provenance.early_stopping)));
+    facts.push(("Window of QPS and TPS", provenance.qps_window.to_owned()));
+    facts.extend(
+        provenance
+            .assumed
+            .iter()
+            .map(|line| ("Assumed", line.clone())),
+    );
+    facts.push((
+        "Counted by",
+        format!("{} {}", provenance.tool, provenance.version),
+    ));
     facts
 }
 
-/// That what is at `path` may be overwritten: nothing, or a page of ours.
-fn ours(path: &Path) -> anyhow::Result<()> {
-    // What is wrong with anything else is said when it is written; opening a pipe would wait for somebody.
-    if !path.is_file() {
-        return Ok(());
-    }
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-    read.with_context(|| format!("cannot read {}", path.display()))?;
-    let is_page = head
-        .windows(GENERATOR_PREFIX.len())
-        .any(|at| at == GENERATOR_PREFIX.as_bytes());
-    if !head.is_empty() && !is_page {
+/// Checks that the file at `path` may be replaced: it does not exist, is empty, or is a page of ours.
+fn check_replaceable(path: &Path) -> anyhow::Result<()> {
+    // Writing reports any other error; opening a pipe here could block.
+    if path.is_file() && !is_generated_page(path)? {
         bail!(
-            "{} is there and is no page of tok-recompute: name another with --html, or remove it",
+            "{} exists and is not a page of tok-recompute: name another with --html, or remove it",
             path.display()
         );
     }
     Ok(())
+}
+
+fn is_generated_page(path: &Path) -> anyhow::Result<bool> {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    read.with_context(|| format!("cannot read {}", path.display()))?;
+    let mut parts = head.windows(GENERATOR_PREFIX.len());
+    Ok(head.is_empty() || parts.any(|part| part == GENERATOR_PREFIX.as_bytes()))
 }

@@ -1,14 +1,12 @@
-//! recompute.json: what was done to a run, from what, with what, and what was odd.
+//! recompute.json: what was done to a run, from which files, with which tokenizer, and every anomaly.
 //!
-//! Reports are deterministic; only this record carries times.
+//! Reports are deterministic; only this file has times.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Serialize;
 
-use super::count::Counted;
-use super::rewrite;
+use super::count::CountedRun;
 use super::tokenizer::TokenizerRecord;
 use super::verdict::Verdict;
 use crate::html::Odd;
@@ -17,12 +15,12 @@ use crate::plan::RunPlan;
 use crate::report::{self, Headline};
 use crate::sample::Occurrences;
 
-/// The record of one recompute; the field order is the file's.
+/// The content of recompute.json, in the order of its fields.
 #[derive(Debug, Serialize)]
-pub(super) struct Record {
+pub(super) struct Provenance<'a> {
     pub tool: &'static str,
     pub version: &'static str,
-    pub run: String,
+    pub run: &'a str,
     pub verdict: Verdict,
     pub written: Vec<String>,
     pub log: LogRecord,
@@ -31,22 +29,17 @@ pub(super) struct Record {
     pub streaming: bool,
     pub early_stopping: bool,
     pub qps_window: &'static str,
-    pub assumed: Vec<String>,
+    pub assumed: &'a [String],
     pub before: Option<Headline>,
     pub after: Headline,
     pub anomalies: Anomalies,
     pub seconds: Seconds,
 }
 
-impl Record {
-    /// Of a run that was counted. `summary`: the bytes of the one that its figures make; `samples`: where its table of samples goes.
-    pub fn of(
-        plan: &RunPlan,
-        counted: Counted,
-        summary: &[u8],
-        samples: Option<&Path>,
-    ) -> anyhow::Result<Self> {
-        let Counted {
+impl<'a> Provenance<'a> {
+    /// Describes a run that was counted; `summary` is the bytes of its new summary.
+    pub fn new(run: &'a RunPlan, counted: CountedRun, summary: &[u8]) -> anyhow::Result<Self> {
+        let CountedRun {
             finished,
             loaded,
             recounted_because,
@@ -55,44 +48,56 @@ impl Record {
         } = counted;
         let mut verdict = Verdict::of(&finished);
         verdict.reasons.splice(0..0, stopped);
-        let reasons = loaded
-            .as_ref()
-            .map(|loaded| loaded.tokenizer.reasons())
-            .unwrap_or_default();
-        let dated = loaded
-            .as_ref()
-            .is_some_and(|loaded| loaded.tokenizer.date_matters());
-        let template_date = dated.then(|| TemplateDate {
-            date: plan.date.now.to_string(),
-            source: plan.date.source,
-        });
+        let tokenizer = loaded.as_ref().map(|loaded| &loaded.tokenizer);
+        let reasons = tokenizer.map(|tokenizer| tokenizer.reasons());
+        let dated = tokenizer.is_some_and(|tokenizer| tokenizer.date_matters());
         Ok(Self {
             tool: "tok-recompute",
             version: env!("CARGO_PKG_VERSION"),
-            run: plan.name.clone(),
+            run: &run.name,
             verdict,
-            written: rewrite::names(plan, samples),
+            written: written(run),
             log: LogRecord {
-                path: plan.log.to_string(),
+                path: run.log.to_string(),
                 bytes: finished.bytes,
                 lines: finished.lines,
             },
-            tokenizer: loaded.map(|loaded| loaded.record(recounted_because)),
-            template_date,
+            template_date: dated.then(|| TemplateDate {
+                date: run.date.now.to_string(),
+                source: run.date.source,
+            }),
             streaming: finished.streaming,
-            early_stopping: plan.early_stopping,
-            qps_window: if plan.legacy_window {
+            early_stopping: run.early_stopping,
+            qps_window: if run.legacy_window {
                 "legacy"
             } else {
                 "native"
             },
-            assumed: plan.assumed.clone(),
-            before: plan.previous.as_deref().map(report::headline).transpose()?,
+            assumed: &run.assumed,
+            before: run.previous.as_deref().map(report::headline).transpose()?,
             after: report::headline(summary)?,
-            anomalies: Anomalies::of(&finished, &reasons),
+            anomalies: Anomalies::new(&finished, &reasons.unwrap_or_default()),
+            tokenizer: loaded.map(|loaded| loaded.record(recounted_because)),
             seconds,
         })
     }
+}
+
+/// Returns the files that are written for a run, but for copies and recompute.json itself.
+fn written(run: &RunPlan) -> Vec<String> {
+    let outputs = &run.outputs;
+    let page = outputs.page.as_ref().map(|page| &page.path);
+    [
+        &outputs.report,
+        &outputs.snapshot,
+        &outputs.summary,
+        &outputs.samples,
+    ]
+    .into_iter()
+    .flatten()
+    .chain(page)
+    .map(|path| path.display().to_string())
+    .collect()
 }
 
 /// The log as it was read.
@@ -103,14 +108,14 @@ pub(super) struct LogRecord {
     pub lines: u64,
 }
 
-/// The date that chat templates saw, where one asked for it.
+/// The date that a chat template showed.
 #[derive(Debug, Serialize)]
 pub(super) struct TemplateDate {
     pub date: String,
     pub source: &'static str,
 }
 
-/// How long it took, wall clock.
+/// Wall-clock times.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Seconds {
     pub load_tokenizer: f64,
@@ -118,12 +123,12 @@ pub(super) struct Seconds {
     pub total: f64,
 }
 
-/// What is odd about the run: how often, and the byte offset in the log of the first place.
+/// The anomalies of a run, each with its number and the byte offset of the first.
 #[derive(Debug, Serialize)]
 pub(super) struct Anomalies {
     damaged_lines: Tally,
     template_fallbacks: Tally,
-    lost_samples: Lost,
+    lost_samples: LostSamples,
     empty_outputs: At,
     uncounted_texts: Tally,
     negative_deltas: At,
@@ -145,7 +150,7 @@ struct Tally {
 }
 
 #[derive(Debug, Serialize)]
-struct Lost {
+struct LostSamples {
     count: u64,
     first: Vec<String>,
 }
@@ -171,46 +176,33 @@ impl Tally {
 }
 
 impl Anomalies {
-    /// `reasons`: what the numbers of fallbacks and failures stand for.
-    pub fn of(finished: &Finished, reasons: &[String]) -> Self {
+    /// `reasons` are the texts for the numbers of fallbacks and failures.
+    pub fn new(finished: &Finished, reasons: &[String]) -> Self {
         let seen = &finished.anomalies;
-        let reason = |number: u16| {
-            reasons
-                .get(usize::from(number))
-                .cloned()
-                .unwrap_or_default()
+        let by_number = |seen: &BTreeMap<u16, Occurrences>| {
+            let reason = |number: u16| reasons.get(usize::from(number)).cloned();
+            let named = seen
+                .iter()
+                .map(|(number, seen)| (reason(*number).unwrap_or_default(), *seen));
+            Tally::new(named)
         };
+        let damage = finished.damage.iter();
         Self {
-            damaged_lines: Tally::new(
-                finished
-                    .damage
-                    .iter()
-                    .map(|(d, seen)| (d.name().to_owned(), *seen)),
-            ),
-            template_fallbacks: Tally::new(
-                finished
-                    .fallbacks
-                    .iter()
-                    .map(|(n, seen)| (reason(*n), *seen)),
-            ),
-            lost_samples: Lost {
+            damaged_lines: Tally::new(damage.map(|(kind, seen)| (kind.name().to_owned(), *seen))),
+            template_fallbacks: by_number(&finished.fallbacks),
+            lost_samples: LostSamples {
                 count: finished.lost,
                 first: finished.lost_samples.clone(),
             },
             empty_outputs: seen.empty_outputs.into(),
-            uncounted_texts: Tally::new(
-                finished
-                    .failures
-                    .iter()
-                    .map(|(n, seen)| (reason(*n), *seen)),
-            ),
+            uncounted_texts: by_number(&finished.failures),
             negative_deltas: seen.negative_deltas.into(),
             overflowing_deltas: seen.overflowing_deltas.into(),
             repeated_issues: seen.repeated_issues.into(),
         }
     }
 
-    /// All that there is of it: what, how often, first where.
+    /// Returns a row for each anomaly that occurred.
     pub fn list(&self) -> Vec<Odd> {
         let tallies = [
             ("damaged lines", &self.damaged_lines),
@@ -244,7 +236,7 @@ impl Anomalies {
             .collect()
     }
 
-    /// One line about template fallbacks, if there were any.
+    /// Returns a line about template fallbacks, if there were any.
     pub fn fallback_note(&self) -> Option<String> {
         let tally = &self.template_fallbacks;
         let (reason, _) = tally.by_reason.iter().max_by_key(|(_, at)| at.count)?;

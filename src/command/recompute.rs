@@ -1,91 +1,84 @@
-//! The main job: a run's log → its report.
+//! The main command: a run's log → its report.
 
+use std::error::Error;
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::baseline::Baseline;
 use super::count::{Counter, chain};
-use super::pages::{Besides, Pages};
-use super::row_sinks::Wanted;
-use super::{caught, finalize};
-use crate::cli::Cli;
+use super::finalize::{self, finalize};
+use super::pages::Pages;
+use super::row_sinks::RowSinks;
+use super::{Session, caught};
 use crate::cpu::Pools;
 use crate::html::Side;
-use crate::plan::{RunPlan, Unresolved};
+use crate::plan::RunPlan;
 use crate::process::exit;
-use crate::terminal::Messages;
 
 /// Recomputes runs, one after the other.
 pub(super) struct Recompute<'a> {
-    cli: &'a Cli,
-    messages: Messages,
+    session: Session<'a>,
     counter: Counter<'a>,
     pages: Pages<'a>,
-    /// What `--against` names, once it is known.
-    against: Option<Rc<Side>>,
+    /// The baseline that pages show, once it is loaded.
+    baseline: Option<Rc<Side>>,
 }
 
 impl<'a> Recompute<'a> {
-    pub fn new(cli: &'a Cli, messages: Messages, pools: &'a Pools) -> Self {
+    pub fn new(session: Session<'a>, pools: &'a Pools) -> Self {
         Self {
-            cli,
-            messages,
-            counter: Counter::new(cli, messages, pools),
-            pages: Pages::new(cli),
-            against: None,
+            session,
+            counter: Counter::new(session, pools),
+            pages: Pages::new(&session.plan.outputs),
+            baseline: None,
         }
     }
 
-    /// Recomputes every run; the exit code.
-    pub fn all(mut self, plans: Vec<Result<RunPlan, Unresolved>>) -> anyhow::Result<u8> {
-        let mut codes = Vec::new();
-        for plan in plans {
-            let name = match &plan {
-                Ok(plan) => plan.name.clone(),
-                Err(unresolved) => unresolved.run.clone(),
-            };
-            let done = plan
-                .map_err(|unresolved| unresolved.error.into())
-                .and_then(|plan| caught(|| self.run(&plan)));
-            codes.push(done.unwrap_or_else(|error| {
-                self.messages.error(error.as_ref());
-                self.pages.list_failed(&name, chain(error.as_ref()));
-                exit::FAILED
-            }));
-        }
+    /// Recomputes every run; returns the exit code.
+    pub fn all(mut self) -> anyhow::Result<u8> {
+        let runs = &self.session.plan.runs;
+        let codes: Vec<u8> = runs
+            .iter()
+            .map(|run| match run {
+                Ok(run) => {
+                    let code = caught(|| self.run(run));
+                    code.unwrap_or_else(|error| self.failed(&run.name, error.as_ref()))
+                }
+                Err(unresolved) => self.failed(&unresolved.run, &unresolved.error),
+            })
+            .collect();
         self.pages.finish()?;
         Ok(exit::worst(codes))
     }
 
-    /// Recomputes one run; the exit code.
-    fn run(&mut self, plan: &RunPlan) -> anyhow::Result<u8> {
-        let started = Instant::now();
-        let _lock = finalize::lock(plan, self.messages)?;
-        let against = self.against(plan)?;
-        let mut wanted = Wanted::of(self.cli, plan);
-        let counted = self.counter.count(plan, wanted.sink())?;
-        let (samples, gathered) = wanted.finish()?;
-        let besides = Besides { gathered, against };
-        let concluded = finalize::conclude(
-            self.cli,
-            self.messages,
-            plan,
-            counted,
-            (samples, besides),
-            started,
-        )?;
-        if let (Some(target), Some(page)) = (&plan.page, concluded.page) {
-            self.pages.list(target, page, concluded.verdict.outcome());
-        }
-        Ok(concluded.exit_code)
+    fn failed(&mut self, run: &str, error: &(dyn Error + 'static)) -> u8 {
+        self.session.messages.error(error);
+        self.pages.list_failed(run, chain(error));
+        exit::FAILED
     }
 
-    /// What a page shows beside the run, if there is to be one.
-    fn against(&mut self, plan: &RunPlan) -> anyhow::Result<Option<Rc<Side>>> {
-        if let (Some(against), None) = (&plan.against, &self.against) {
-            let baseline = Baseline::against(against, &mut self.counter, self.messages, true)?;
-            self.against = Some(baseline.side);
+    /// Recomputes one run; returns the exit code.
+    fn run(&mut self, run: &RunPlan) -> anyhow::Result<u8> {
+        let started = Instant::now();
+        let _lock = finalize::lock(run, self.session.messages)?;
+        let baseline = self.baseline()?;
+        let mut sinks = RowSinks::new(run);
+        let counted = self.counter.count(run, sinks.sink())?;
+        let rows = sinks.finish()?;
+        let finalized = finalize(self.session, run, counted, rows, baseline, started)?;
+        if let (Some(target), Some(page)) = (&run.outputs.page, finalized.page) {
+            let outcome = finalized.verdict.outcome();
+            self.pages.list(target, page, outcome);
         }
-        Ok(self.against.clone())
+        Ok(finalized.exit_code)
+    }
+
+    /// Returns the baseline that pages show beside the runs.
+    fn baseline(&mut self) -> anyhow::Result<Option<Rc<Side>>> {
+        if let (Some(plan), None) = (&self.session.plan.baseline, &self.baseline) {
+            let baseline = Baseline::load(plan, &mut self.counter, true)?;
+            self.baseline = Some(baseline.side);
+        }
+        Ok(self.baseline.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! The files of a run, rewritten together: all are ready before the first is put in its place.
+//! Rewrites the files of a run together: all are prepared before the first is put in its place.
 
 use std::fs;
 use std::io;
@@ -10,57 +10,44 @@ use anyhow::{Context, anyhow};
 use crate::files::atomic::{Placed, Prepared, WriteError, prepare, prepare_original};
 use crate::plan::{self, PlanError, RunPlan};
 
-/// The files of a report, in full.
+/// The contents of a report's files.
 pub(super) struct Files {
     pub summary: Vec<u8>,
     pub report: String,
     pub snapshot: Vec<u8>,
 }
 
-/// What will be written of the report, the page and the `samples`, for the record.
-pub(super) fn names(plan: &RunPlan, samples: Option<&Path>) -> Vec<String> {
-    let targets = &plan.targets;
-    let page = plan.page.as_ref().map(|target| &*target.path);
-    [&targets.report, &targets.snapshot, &targets.summary]
-        .into_iter()
-        .filter_map(Option::as_deref)
-        .chain(samples)
-        .chain(page)
-        .map(|path| path.display().to_string())
-        .collect()
-}
-
-/// Writes what the plan wants, and what is written `besides`, the summary last: when it is new, everything else is.
-/// Returns what is in its place but could not be made durable.
+/// Writes the report and the `extras`, the summary last: when it is new, everything else is. Returns the error of a file
+/// that is in its place but could not be made durable.
 pub(super) fn write(
-    plan: &RunPlan,
+    run: &RunPlan,
     files: &Files,
-    record: &[u8],
-    besides: impl IntoIterator<Item = Prepared>,
+    provenance: &[u8],
+    extras: impl IntoIterator<Item = Prepared>,
 ) -> anyhow::Result<Option<WriteError>> {
-    let targets = &plan.targets;
-    let (mut looked, mut original) = (None, None);
-    if let (Some(summary), Some(backup)) = (&targets.summary, &targets.original) {
-        let previous = plan.previous.as_deref();
-        looked = Some(Looked::at(summary, previous)?);
+    let outputs = &run.outputs;
+    let (mut seen, mut original) = (None, None);
+    if let (Some(summary), Some(copy)) = (&outputs.summary, &outputs.original) {
+        let previous = run.previous.as_deref();
+        seen = Some(SeenSummary::new(summary, previous)?);
         if previous.is_some_and(|previous| previous != files.summary) {
-            original = prepare_original(summary, backup)?;
+            original = prepare_original(summary, copy)?;
         }
     }
-    // If something is wrong it is said of the file that was asked for; it is put in its place last.
+    // The summary is prepared first, so that an error names the file that was asked for. It is put in its place last.
     let ready = |path: &Option<PathBuf>, bytes: &[u8]| match path {
         Some(path) => prepare(path, bytes),
         None => Ok(None),
     };
-    let summary = ready(&targets.summary, &files.summary)?;
-    let mut prepared = Vec::from_iter(besides);
-    prepared.extend(ready(&targets.report, files.report.as_bytes())?);
-    prepared.extend(ready(&targets.snapshot, &files.snapshot)?);
-    prepared.extend(ready(&targets.record, record)?);
+    let summary = ready(&outputs.summary, &files.summary)?;
+    let mut prepared = Vec::from_iter(extras);
+    prepared.extend(ready(&outputs.report, files.report.as_bytes())?);
+    prepared.extend(ready(&outputs.snapshot, &files.snapshot)?);
+    prepared.extend(ready(&outputs.provenance, provenance)?);
     prepared.extend(summary);
-    // Writing takes its time; nothing is in its place yet.
-    looked.map_or(Ok(()), |summary| summary.is_unchanged())?;
-    // Its copy is safe before the original goes.
+    // Preparing takes time; nothing is in its place yet.
+    seen.map_or(Ok(()), |summary| summary.check_unchanged())?;
+    // The copy is durable before the original is replaced.
     if let Some(original) = original {
         original.put()?.sync()?;
     }
@@ -68,7 +55,7 @@ pub(super) fn write(
     Ok(placed.into_iter().find_map(|placed| placed.sync().err()))
 }
 
-/// Renames all, one right after the other.
+/// Renames all files, one right after the other.
 fn put(prepared: Vec<Prepared>) -> anyhow::Result<Vec<Placed>> {
     let (mut placed, mut names) = (Vec::new(), Vec::new());
     for file in prepared {
@@ -82,33 +69,36 @@ fn put(prepared: Vec<Prepared>) -> anyhow::Result<Vec<Placed>> {
     Ok(placed)
 }
 
-/// The summary when it was last looked at.
-struct Looked<'a> {
+/// The existing summary as it was last seen.
+struct SeenSummary<'a> {
     path: &'a Path,
-    /// Which file it was, how long, and when it was last changed.
-    state: Option<[i64; 7]>,
+    state: Option<FileState>,
 }
 
-impl<'a> Looked<'a> {
-    /// Looks whether the summary is what the new one was made from: somebody may have written it while the log was read.
-    fn at(path: &'a Path, previous: Option<&[u8]>) -> anyhow::Result<Self> {
-        let state = state(path)?;
+/// Device, inode, length, and the times of the last changes.
+type FileState = [i64; 7];
+
+impl<'a> SeenSummary<'a> {
+    /// Checks that the summary is the one that the new one was made from: another process may have written it while the
+    /// log was read.
+    fn new(path: &'a Path, previous: Option<&[u8]>) -> anyhow::Result<Self> {
+        let state = file_state(path)?;
         let now = match plan::read_small(path) {
             Ok(bytes) => Some(bytes),
             Err(PlanError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error.into()),
         };
-        let looked = Self { path, state };
+        let seen = Self { path, state };
         if now.as_deref() == previous {
-            Ok(looked)
+            Ok(seen)
         } else {
-            Err(looked.changed(now.is_some()))
+            Err(seen.changed(now.is_some()))
         }
     }
 
-    /// That it is the same file still.
-    fn is_unchanged(&self) -> anyhow::Result<()> {
-        let now = state(self.path)?;
+    /// Checks that it is still the same file.
+    fn check_unchanged(&self) -> anyhow::Result<()> {
+        let now = file_state(self.path)?;
         if now == self.state {
             Ok(())
         } else {
@@ -125,8 +115,8 @@ impl<'a> Looked<'a> {
     }
 }
 
-/// `None` where no file is.
-fn state(path: &Path) -> anyhow::Result<Option<[i64; 7]>> {
+/// Returns the state of a file; `None` if there is none.
+fn file_state(path: &Path) -> anyhow::Result<Option<FileState>> {
     match fs::metadata(path) {
         Ok(of) => Ok(Some([
             of.dev().cast_signed(),

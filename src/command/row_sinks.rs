@@ -1,57 +1,66 @@
-//! What is wanted of a run's samples: the table that `--samples` names, what a page shows of them.
+//! The receivers of a run's rows: the table that `--samples` names, the statistics that its page shows.
 
 use super::samples::Samples;
-use crate::cli::Cli;
 use crate::files::atomic::{Prepared, WriteError};
 use crate::html::{Gather, Sample};
 use crate::pipeline::RowSink;
 use crate::plan::RunPlan;
 use crate::sample::Row;
 
-/// Takes the rows of a run as far as anything is wanted of them.
-pub(super) struct Wanted<'a> {
+/// Passes rows on to the table and to the page, as far as they are written.
+pub(super) struct RowSinks<'a> {
     samples: Option<Samples<'a>>,
-    gather: Option<Gather>,
+    page_stats: Option<Gather>,
 }
 
-impl<'a> Wanted<'a> {
-    /// Of a run that is recounted.
-    pub fn of(cli: &'a Cli, plan: &RunPlan) -> Self {
+/// The results of [`RowSinks`].
+#[derive(Default)]
+pub(super) struct RowOutputs {
+    /// The table, ready to be put in its place.
+    pub samples: Option<Prepared>,
+    pub page_stats: Option<Gather>,
+}
+
+impl<'a> RowSinks<'a> {
+    /// Returns the sinks of a run that is recounted.
+    pub fn new(run: &'a RunPlan) -> Self {
         Self {
-            samples: Samples::asked(cli),
-            gather: plan.page.is_some().then(Gather::default),
+            samples: run.outputs.samples.as_deref().map(Samples::new),
+            page_stats: run.outputs.page.is_some().then(Gather::default),
         }
     }
 
-    /// Of a run that others are compared with.
-    pub fn of_baseline(for_page: bool) -> Self {
+    /// Returns the sinks of a baseline.
+    pub fn for_baseline(has_page: bool) -> Self {
         Self {
             samples: None,
-            gather: for_page.then(Gather::default),
+            page_stats: has_page.then(Gather::default),
         }
     }
 
-    /// Where rows go, if anything is wanted.
+    /// Returns the sink for the pipeline; `None` if rows are not used.
     pub fn sink(&mut self) -> Option<&mut dyn RowSink> {
-        (self.samples.is_some() || self.gather.is_some()).then_some(self)
+        (self.samples.is_some() || self.page_stats.is_some()).then_some(self)
     }
 
-    /// The table, ready to be put in its place, and what was gathered for a page.
-    pub fn finish(self) -> Result<(Option<Prepared>, Option<Gather>), WriteError> {
+    pub fn finish(self) -> Result<RowOutputs, WriteError> {
         let samples = self.samples.map(Samples::finish).transpose()?;
-        Ok((samples.flatten(), self.gather))
+        Ok(RowOutputs {
+            samples: samples.flatten(),
+            page_stats: self.page_stats,
+        })
     }
 }
 
-impl RowSink for Wanted<'_> {
+impl RowSink for RowSinks<'_> {
     fn begin(&mut self) -> Result<(), WriteError> {
-        self.gather = self.gather.take().map(|_| Gather::default());
+        self.page_stats = self.page_stats.take().map(|_| Gather::default());
         self.samples.iter_mut().try_for_each(Samples::begin)
     }
 
     fn take(&mut self, row: Row) -> Result<(), WriteError> {
-        if let Some(gather) = &mut self.gather {
-            gather.take(&Sample::from(&row));
+        if let Some(stats) = &mut self.page_stats {
+            stats.take(&Sample::from(&row));
         }
         match &mut self.samples {
             Some(samples) => samples.take(row),

@@ -1,28 +1,25 @@
-//! `--samples`: the rows of a run on their way into the file that was named.
+//! `--samples`: the rows of a run, written as a table.
 
 use std::path::Path;
 
-use crate::cli::Cli;
 use crate::export::Export;
 use crate::files::atomic::{Prepared, WriteError, remove_leftovers};
 use crate::pipeline::RowSink;
 use crate::sample::Row;
 
-/// The file that `--samples` names.
+/// The table of a run's samples.
 pub(super) struct Samples<'a> {
     path: &'a Path,
-    /// From the first row of a pass on.
+    /// `None` until a pass begins.
     export: Option<Export>,
 }
 
 impl<'a> Samples<'a> {
-    /// What was asked for.
-    pub fn asked(cli: &'a Cli) -> Option<Self> {
-        let path = cli.writing.samples.as_deref()?;
-        Some(Self { path, export: None })
+    pub fn new(path: &'a Path) -> Self {
+        Self { path, export: None }
     }
 
-    /// The table of the last pass, ready to be put in its place.
+    /// Returns the table of the last pass, ready to be put in its place.
     pub fn finish(self) -> Result<Option<Prepared>, WriteError> {
         self.export.map(Export::finish).transpose()
     }
@@ -31,7 +28,7 @@ impl<'a> Samples<'a> {
 impl RowSink for Samples<'_> {
     fn begin(&mut self) -> Result<(), WriteError> {
         remove_leftovers(self.path);
-        // What a pass before this one has written goes first.
+        // Dropping the table of an earlier pass removes its temporary file.
         self.export = None;
         self.export = Some(Export::begin(self.path)?);
         Ok(())

@@ -7,8 +7,7 @@ use anyhow::{Context, bail};
 use jiff::civil::DateTime;
 use serde::Serialize;
 
-use crate::cli::{Counting, EngineChoice, TokenizerRules};
-use crate::plan::{RunPlan, TokenizerName};
+use crate::plan::{Counting, EngineChoice, RunPlan, TokenizerName, TokenizerRules};
 use crate::process::watchdog::Watched;
 use crate::terminal::Messages;
 use crate::tokenizer::resolve::{self, Hub, Places, TokenizerFiles, TokenizerHome};

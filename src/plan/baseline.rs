@@ -1,73 +1,61 @@
-//! What `--against` names: a summary, or a run with a summary, a log, or both.
+//! The baseline that `--against` names: a summary, or a run with a summary, a log, or both.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
-use super::{PlanError, RunPlan, find_log, is_log, read_small, summary_facts, summary_in};
-use crate::cli::Cli;
+use super::files::{SummaryFile, summary_in};
+use super::find::is_log;
+use super::{PlanError, RunOptions, RunPlan};
 
-/// What runs are compared with instead of their own summaries. It has a summary, or a run, or both.
+/// The summary or the run that runs are compared with instead of their own summaries.
 #[derive(Clone, Debug)]
-pub struct Against {
-    /// As the person named it.
+pub(crate) struct BaselinePlan {
+    /// The baseline as the command line names it.
     pub name: String,
-    /// Its summary's bytes.
+    /// Its summary's bytes; there is a summary, a run, or both.
     pub summary: Option<Vec<u8>>,
-    /// The run, if it is one that has a log.
-    pub run: Option<Box<RunPlan>>,
+    /// The run, if it has a log.
+    pub run: Option<RunPlan>,
 }
 
-impl Against {
-    /// Resolves `--against`; a folder and a log mean their run.
-    pub(super) fn resolve(cli: &Cli) -> Result<Option<Self>, PlanError> {
-        let Some(path) = &cli.checking.against else {
-            return Ok(None);
-        };
+impl BaselinePlan {
+    /// Resolves `--against`; a directory and a log mean their run.
+    pub(super) fn resolve(path: &Path, options: &RunOptions) -> Result<Self, PlanError> {
         if !path.exists() {
-            return Err(PlanError::NoSuchBaseline(path.clone()));
+            return Err(PlanError::NoSuchBaseline(path.to_owned()));
         }
-        let (summary, run) = if path.is_dir() || is_log(path) {
-            of_run(path, cli)?
-        } else {
-            (Some(summary(path)?), None)
-        };
-        Ok(Some(Self {
-            name: path.display().to_string(),
-            summary,
-            run,
-        }))
+        let name = path.display().to_string();
+        if !path.is_dir() && !is_log(path) {
+            return Self::summary(name, path);
+        }
+        match RunPlan::resolve(path, &options.read_only(), None) {
+            Ok(run) => Ok(Self {
+                name,
+                summary: run.previous.clone(),
+                run: Some(run),
+            }),
+            Err(PlanError::NoLog(dir)) => match summary_in(&dir) {
+                Some(summary) => Self::summary(name, &summary),
+                None => Err(PlanError::EmptyBaseline(dir)),
+            },
+            Err(error) => Err(error),
+        }
     }
 
-    /// What its summary says, for runs that say it nowhere themselves.
-    pub(super) fn facts(&self) -> Value {
+    fn summary(name: String, path: &Path) -> Result<Self, PlanError> {
+        Ok(Self {
+            name,
+            summary: Some(SummaryFile::read(path.to_owned())?.bytes),
+            run: None,
+        })
+    }
+
+    /// Returns its summary's value, for runs without a summary of their own.
+    pub(super) fn summary_value(&self) -> Value {
         let summary = self.summary.as_deref();
         summary
             .and_then(|bytes| serde_json::from_slice(bytes).ok())
             .unwrap_or_default()
     }
-}
-
-type SummaryAndRun = (Option<Vec<u8>>, Option<Box<RunPlan>>);
-
-fn of_run(path: &Path, cli: &Cli) -> Result<SummaryAndRun, PlanError> {
-    let dir: PathBuf = match find_log(path) {
-        Ok((_, dir)) => dir.unwrap_or_default(),
-        Err(PlanError::NoLog(dir)) => {
-            let own = summary_in(&dir).ok_or(PlanError::EmptyBaseline(dir))?;
-            return Ok((Some(summary(&own)?), None));
-        }
-        Err(error) => return Err(error),
-    };
-    let own = summary_in(&dir).map(|path| summary(&path)).transpose()?;
-    let mut run = RunPlan::resolve(path, cli, None)?;
-    // --summary is about the RUN, not about what it is compared with.
-    run.previous.clone_from(&own);
-    Ok((own, Some(Box::new(run))))
-}
-
-fn summary(path: &Path) -> Result<Vec<u8>, PlanError> {
-    let bytes = read_small(path)?;
-    summary_facts(path, &bytes)?;
-    Ok(bytes)
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// A run's configuration, empty where the run has none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct RunConfig(Value);
+pub(crate) struct RunConfig(Value);
 
 impl RunConfig {
     /// Reads YAML; the error says where it is none.

@@ -1,84 +1,89 @@
-//! What is read is not written: no flag can make a log, or what belongs to it, the place of another file.
+//! Checks that no output replaces a file that is read, or another output: a mistyped flag must not cost the log.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::containment::real;
-use super::{Log, PlanError, Targets, existing_summary};
-use crate::cli::Cli;
+use super::containment::resolve_links;
+use super::files::summary_path;
+use super::find::{FoundRun, Log};
+use super::outputs::OutputKind;
+use super::{PlanError, RunOutputs, SharedOutputs};
 
-/// Where a run is: its log, and the directory around it.
-pub(super) type Place = (Log, Option<PathBuf>);
+/// The files of runs that outputs must not replace, links followed.
+#[derive(Debug, Default)]
+pub(super) struct Protected {
+    /// Logs, configurations, expectations.
+    inputs: HashSet<PathBuf>,
+    summaries: HashSet<PathBuf>,
+    /// The places of the copies of original summaries.
+    originals: HashSet<PathBuf>,
+}
 
-/// That nothing that the command line names for writing, and none of the `targets` of a run, is read in one of `places`
-/// or written twice.
-pub(super) fn keep_apart(
-    cli: &Cli,
-    places: &[Place],
-    targets: &[&Targets],
-) -> Result<(), PlanError> {
-    let output = cli.writing.output.as_deref();
-    let others = [
-        &cli.writing.samples,
-        &cli.writing.html,
-        &cli.checking.junit,
-        &cli.following.live_snapshot,
-    ];
-    let others = || others.into_iter().filter_map(Option::as_deref);
-    let read = all_real(
-        places
-            .iter()
-            .flat_map(read_in)
-            .chain(cli.checking.expect.clone()),
-    );
-    let (summaries, originals) = summaries(cli, places);
-    let checked = |path: &Path, kept: &[&HashSet<PathBuf>]| match real(path) {
-        Ok(real) if kept.iter().any(|kept| kept.contains(&real)) => {
-            Err(PlanError::ReadAndWritten(path.to_owned()))
+impl Protected {
+    /// Adds the files of a run; `summary` is the one that `--summary` names.
+    pub fn add_run(&mut self, run: &FoundRun, summary: Option<&Path>) {
+        if let Log::Path(log) = &run.log {
+            self.add_input(log);
         }
-        _ => Ok(()),
-    };
-    for path in targets.iter().flat_map(|targets| targets.paths()) {
-        checked(path, &[&read])?;
+        if let Some(dir) = &run.dir {
+            self.add_input(&dir.join("config.yaml"));
+        }
+        if let Ok(Some(summary)) = summary_path(run.dir.as_deref(), summary) {
+            let original = summary.with_file_name("result_summary.orig.json");
+            self.summaries.extend(resolve_links(&summary));
+            self.originals.extend(resolve_links(&original));
+        }
     }
-    output.map_or(Ok(()), |path| checked(path, &[&originals]))?;
-    for path in others() {
-        checked(path, &[&read, &originals, &summaries])?;
+
+    /// Adds a file that is only read.
+    pub fn add_input(&mut self, path: &Path) {
+        self.inputs.extend(resolve_links(path));
     }
-    let nothing = [&Targets::default()];
-    for targets in targets.iter().chain(&nothing) {
-        let mut written = HashSet::new();
-        for path in targets.paths().chain(others()) {
-            if real(path).is_ok_and(|real| !written.insert(real)) {
-                return Err(PlanError::WrittenTwice(path.to_owned()));
-            }
+
+    fn contains(&self, kind: OutputKind, path: &PathBuf) -> bool {
+        let Self {
+            inputs,
+            summaries,
+            originals,
+        } = self;
+        let protected: &[_] = match kind {
+            OutputKind::Original => &[inputs],
+            OutputKind::Report => &[inputs, originals],
+            OutputKind::Extra => &[inputs, originals, summaries],
+        };
+        protected.iter().any(|paths| paths.contains(path))
+    }
+}
+
+/// Checks that the outputs of each run, and those that all runs share, replace nothing that is `protected`, and that none
+/// is written twice.
+pub(super) fn check<'a>(
+    protected: &Protected,
+    runs: impl IntoIterator<Item = &'a RunOutputs>,
+    shared: &SharedOutputs,
+) -> Result<(), PlanError> {
+    for run in runs {
+        check_files(protected, run.all().chain(shared.all()))?;
+    }
+    check_files(protected, shared.all())
+}
+
+fn check_files<'a>(
+    protected: &Protected,
+    files: impl Iterator<Item = (OutputKind, &'a Path)>,
+) -> Result<(), PlanError> {
+    let mut written = HashSet::new();
+    for (kind, path) in files {
+        // A path that leads nowhere cannot be written either; writing it says why.
+        let Ok(target) = resolve_links(path) else {
+            continue;
+        };
+        if protected.contains(kind, &target) {
+            return Err(PlanError::ReadAndWritten(path.to_owned()));
+        }
+        if !written.insert(target) {
+            return Err(PlanError::WrittenTwice(path.to_owned()));
         }
     }
     Ok(())
-}
-
-/// The files of a run that are read, but for its summary.
-fn read_in((log, dir): &Place) -> impl Iterator<Item = PathBuf> {
-    let log = match log {
-        Log::Path(path) => Some(path.clone()),
-        Log::Stdin => None,
-    };
-    let config = dir.as_ref().map(|dir| dir.join("config.yaml"));
-    log.into_iter().chain(config)
-}
-
-/// The summaries of runs, and where their originals are kept.
-fn summaries(cli: &Cli, places: &[Place]) -> (HashSet<PathBuf>, HashSet<PathBuf>) {
-    let all: Vec<PathBuf> = places
-        .iter()
-        .filter_map(|(_, dir)| existing_summary(dir.as_deref(), cli).ok().flatten())
-        .collect();
-    let original = |path: &PathBuf| path.with_file_name("result_summary.orig.json");
-    let originals = all_real(all.iter().map(original));
-    (all_real(all), originals)
-}
-
-fn all_real(paths: impl IntoIterator<Item = PathBuf>) -> HashSet<PathBuf> {
-    let paths = paths.into_iter();
-    paths.filter_map(|path| real(&path).ok()).collect()
 }

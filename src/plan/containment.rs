@@ -1,4 +1,4 @@
-//! A run is not trusted: what is written into it must not end up elsewhere, through a link that lies there.
+//! Checks that a report stays in its run: a run is not trusted, and a link in it may lead anywhere.
 
 use std::fs;
 use std::io;
@@ -6,33 +6,28 @@ use std::path::{Path, PathBuf};
 
 use super::PlanError;
 
-/// That each of `targets`, links followed, lies below one of `roots`. A link to nothing leads nowhere good either.
-pub(super) fn stay_inside<'a>(
+/// Checks that each of `outputs`, links followed, is below one of `roots`. A dangling link is refused as well.
+pub(super) fn check<'a>(
     roots: &[&Path],
-    targets: impl Iterator<Item = &'a Path>,
+    outputs: impl Iterator<Item = &'a Path>,
 ) -> Result<(), PlanError> {
-    let failed = |path: &Path, source| PlanError::Read {
-        path: path.to_owned(),
-        source,
-    };
     let roots: Vec<PathBuf> = roots
         .iter()
         .filter_map(|root| root.canonicalize().ok())
         .collect();
-    for target in targets {
-        let leads_to = real(target).map_err(|source| failed(target, source))?;
-        if !roots.iter().any(|root| leads_to.starts_with(root)) {
-            return Err(PlanError::LeavesTheRun {
-                path: target.to_owned(),
-                leads_to,
-            });
+    for output in outputs {
+        let path = output.to_owned();
+        match resolve_links(output) {
+            Err(source) => return Err(PlanError::Read { path, source }),
+            Ok(to) if roots.iter().any(|root| to.starts_with(root)) => {}
+            Ok(leads_to) => return Err(PlanError::LeavesTheRun { path, leads_to }),
         }
     }
     Ok(())
 }
 
-/// Where `path` leads; what is not there yet is where its folder is.
-pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
+/// Returns where `path` leads; a file that does not exist yet is placed in its folder.
+pub(super) fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         found => return found,
@@ -41,7 +36,9 @@ pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
         return Ok(link);
     }
     match (path.parent(), path.file_name()) {
-        (Some(folder), Some(name)) if folder != Path::new("") => Ok(real(folder)?.join(name)),
+        (Some(folder), Some(name)) if folder != Path::new("") => {
+            Ok(resolve_links(folder)?.join(name))
+        }
         (_, Some(name)) => Ok(Path::new(".").canonicalize()?.join(name)),
         _ => Err(io::ErrorKind::NotFound.into()),
     }
@@ -51,6 +48,7 @@ pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use super::check as check_containment;
     use super::*;
 
     #[test]
@@ -71,7 +69,10 @@ mod tests {
         symlink("run", at("link-to-run")).unwrap();
         let check = |root: &str, target: &str, leads_to: Option<&str>| {
             let (root, target) = (at(root), at(target));
-            match (stay_inside(&[&root], [&*target].into_iter()), leads_to) {
+            match (
+                check_containment(&[&root], [&*target].into_iter()),
+                leads_to,
+            ) {
                 (Ok(()), None) => {}
                 (Err(error), Some(said)) => {
                     let error = format!("{error:?}");

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 /// A run's date, in local time as Python's `datetime.now()`, and where it was taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunDate {
+pub(crate) struct RunDate {
     /// What templates take for now.
     pub now: DateTime,
     /// How we know.

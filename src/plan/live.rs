@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::conflicts::keep_apart;
-use super::{Found, LOG_NAMES, Log, PlanError, RunPlan, folder_of};
-use crate::cli::Cli;
+use super::conflicts::{self, Protected};
+use super::find::{FoundRun, LOG_NAMES, Log, folder_of, log_in};
+use super::{FollowPlan, PlanError, RunPlan, SharedOutputs};
 
 /// Where the client makes such a folder where it can; otherwise in the temporary directory.
 const SHARED_MEMORY: &str = "/dev/shm";
@@ -18,7 +18,7 @@ const INNER: &str = "events";
 
 /// A run that goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Live {
+pub(crate) struct Live {
     /// As the person named it; the log if they did not.
     name: String,
     log: PathBuf,
@@ -28,35 +28,33 @@ pub struct Live {
 }
 
 impl Live {
-    /// The run that the command line means, if its log is there already.
-    pub fn find(cli: &Cli) -> Result<Option<Self>, PlanError> {
-        Self::find_in(&cli.runs, &[Path::new(SHARED_MEMORY), &env::temp_dir()])
+    /// Finds the run to follow, if its log exists already.
+    pub fn find(follow: &FollowPlan) -> Option<Self> {
+        let bases = [Path::new(SHARED_MEMORY), &env::temp_dir()];
+        Self::find_in(follow.run.as_deref(), &bases)
     }
 
-    fn find_in(runs: &[PathBuf], bases: &[&Path]) -> Result<Option<Self>, PlanError> {
-        match runs {
-            [] => Ok(newest(bases).map(|log| Self {
+    fn find_in(run: Option<&Path>, bases: &[&Path]) -> Option<Self> {
+        match run {
+            None => newest(bases).map(|log| Self {
                 name: log.display().to_string(),
                 dir: Some(folder_of(&log).to_owned()),
                 log,
                 found: true,
-            })),
-            [run] if run == Path::new("-") => Err(PlanError::FollowsStdin),
-            [run] if run.is_dir() => Ok(Self::of_directory(run, bases)),
-            [run] => Ok(run.exists().then(|| Self {
+            }),
+            Some(run) if run.is_dir() => Self::of_directory(run, bases),
+            Some(run) => run.exists().then(|| Self {
                 name: run.display().to_string(),
-                log: run.clone(),
+                log: run.to_owned(),
                 dir: Some(folder_of(run).to_owned()),
                 found: false,
-            })),
-            several => Err(PlanError::SeveralToFollow(several.len())),
+            }),
         }
     }
 
     /// Its own log, else the first live one that was begun after the client wrote the run's configuration.
     fn of_directory(dir: &Path, bases: &[&Path]) -> Option<Self> {
-        let own = LOG_NAMES.map(|name| dir.join(name));
-        let own = own.into_iter().find(|path| path.is_file());
+        let own = log_in(dir);
         let found = own.is_none();
         let log = own.or_else(|| {
             let configured = modified(&dir.join("config.yaml"))?;
@@ -78,26 +76,29 @@ impl Live {
     }
 
     /// Resolves the run as it is now; its log was last written at `modified`.
-    pub fn plan(&self, cli: &Cli, modified: Option<SystemTime>) -> Result<RunPlan, PlanError> {
-        let found = Found {
+    pub fn plan(
+        &self,
+        follow: &FollowPlan,
+        modified: Option<SystemTime>,
+    ) -> Result<RunPlan, PlanError> {
+        let found = FoundRun {
             name: self.name.clone(),
             log: Log::Path(self.log.clone()),
             dir: self.dir.clone(),
-            modified,
         };
-        let place = (found.log.clone(), found.dir.clone());
-        let plan = RunPlan::of(found, cli, None)?;
-        keep_apart(cli, &[place], &[&plan.targets])?;
-        let real = |path: &Path| folder_of(path).canonicalize().ok();
-        match self.vanishing() {
-            Some(folder)
-                if (plan.targets.paths().filter_map(real))
-                    .any(|path| path.starts_with(&folder)) =>
-            {
-                Err(PlanError::Vanishes(folder))
+        let options = &follow.options;
+        let mut protected = Protected::default();
+        protected.add_run(&found, options.outputs.summary.as_deref());
+        let plan = RunPlan::new(found, modified, options, None)?;
+        conflicts::check(&protected, [&plan.outputs], &SharedOutputs::default())?;
+        if let Some(folder) = self.vanishing() {
+            let folders = plan.outputs.report_files().map(folder_of);
+            let mut folders = folders.filter_map(|folder| folder.canonicalize().ok());
+            if folders.any(|written| written.starts_with(&folder)) {
+                return Err(PlanError::Vanishes(folder));
             }
-            _ => Ok(plan),
         }
+        Ok(plan)
     }
 
     /// The folder that the client removes when the run ends, if the log is in one.
@@ -181,8 +182,8 @@ mod tests {
         ]);
         let at = |name: &str| root.path().join(name);
         let check = |run: Option<&str>, log: Option<&str>, found: bool| {
-            let runs: Vec<PathBuf> = run.into_iter().map(at).collect();
-            let live = Live::find_in(&runs, &[&at("shm"), &at("tmp")]).unwrap();
+            let bases = [&*at("shm"), &*at("tmp")];
+            let live = Live::find_in(run.map(at).as_deref(), &bases);
             let got = live.as_ref().map(|live| (live.log.clone(), live.found));
             assert_eq!(got, log.map(|log| (at(log), found)), "{run:?}");
         };
@@ -208,11 +209,7 @@ mod tests {
             Some("run_packed/events.jsonl.gz"),
             false,
         );
-        assert_eq!(Live::find_in(&[], &[&at("nowhere")]).unwrap(), None);
-        for runs in [&["-"][..], &["a", "b"]] {
-            let runs: Vec<PathBuf> = runs.iter().map(PathBuf::from).collect();
-            Live::find_in(&runs, &[]).unwrap_err();
-        }
+        assert_eq!(Live::find_in(None, &[&at("nowhere")]), None);
     }
 
     #[test]

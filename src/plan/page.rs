@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::is_log;
+use super::find::is_log;
 
 /// Characters of a run's name that its page is called by.
 const MAX_NAME: usize = 60;
 
 /// Where the page of one run goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageTarget {
+pub(crate) struct PageTarget {
     /// The file.
     pub path: PathBuf,
     /// The link from there to the index of all runs, if there are several.

@@ -14,17 +14,9 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::cli::{Color, Display as DisplayFlags};
+use crate::plan::{self, Color, Verbosity};
 
 pub use screen::{Screen, leave, leave_and};
-
-/// How much is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Verbosity {
-    Quiet,
-    Normal,
-    Verbose,
-}
 
 /// The way to stderr.
 #[derive(Clone, Copy, Debug)]
@@ -40,20 +32,17 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 impl Messages {
-    /// Says as much as the flags ask for; sets the colour choice of both streams.
-    pub fn new(flags: &DisplayFlags) -> Self {
-        match flags.color {
+    /// Says as much as the plan wants; sets the colour choice of both streams.
+    pub(crate) fn new(display: &plan::Display) -> Self {
+        match display.color {
             Color::Auto => anstream::ColorChoice::Auto,
             Color::Always => anstream::ColorChoice::Always,
             Color::Never => anstream::ColorChoice::Never,
         }
         .write_global();
-        let verbosity = match (flags.quiet, flags.verbose) {
-            (true, _) => Verbosity::Quiet,
-            (_, true) => Verbosity::Verbose,
-            _ => Verbosity::Normal,
-        };
-        Self { verbosity }
+        Self {
+            verbosity: display.verbosity,
+        }
     }
 
     /// Something that stopped the work, with its causes.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &[]),
     ("metric", &[]),
-    ("plan", &["cli"]),
+    ("plan", &["cli", "cpu", "log", "event", "report"]),
     ("log", &["process"]),
     ("event", &[]),
     ("sample", &["event", "python"]),
@@ -32,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "process",
         ],
     ),
-    ("terminal", &["cli"]),
+    ("terminal", &["plan"]),
     ("files", &["process"]),
     ("process", &[]),
     ("python", &[]),

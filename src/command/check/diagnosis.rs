@@ -2,11 +2,10 @@
 
 use serde::Serialize;
 
-use crate::cli::Cli;
-use crate::command::count::{Counted, Counter};
+use crate::command::Session;
+use crate::command::count::{CountedRun, Counter};
 use crate::command::tokenizer::{Loaded, Templates, other};
 use crate::plan::RunPlan;
-use crate::terminal::Messages;
 use crate::tokenizer::transformers::Rules;
 
 /// What reproduces a run's token counts.
@@ -28,13 +27,14 @@ enum Suspect<'a> {
 
 /// Recounts with one suspect after the other until one `reproduces` the run. `tokenizer`: what it was recounted with.
 pub(super) fn diagnose(
-    cli: &Cli,
-    messages: Messages,
+    try_tokenizers: &[String],
     counter: &mut Counter,
     plan: &RunPlan,
     tokenizer: Option<&Loaded>,
-    reproduces: impl Fn(&Counted) -> anyhow::Result<bool>,
+    reproduces: impl Fn(&CountedRun) -> anyhow::Result<bool>,
 ) -> anyhow::Result<Diagnosis> {
+    let session = counter.session;
+    let messages = session.messages;
     let mut diagnosis = Diagnosis {
         cause: None,
         tried: Vec::new(),
@@ -46,12 +46,12 @@ pub(super) fn diagnose(
         ));
         return Ok(diagnosis);
     }
-    let named = cli.checking.try_tokenizers.iter();
+    let named = try_tokenizers.iter();
     let suspects = [Suspect::OtherRules, Suspect::NoTemplates]
         .into_iter()
         .chain(named.flat_map(|name| [Suspect::Named(name), Suspect::NamedWithOtherRules(name)]));
     for suspect in suspects {
-        let loaded = match suspect.load(cli, messages, plan, tokenizer) {
+        let loaded = match suspect.load(session, plan, tokenizer) {
             Ok(Some(loaded)) => loaded,
             Ok(None) => continue,
             Err(error) => {
@@ -74,12 +74,19 @@ impl Suspect<'_> {
     /// The suspect's tokenizer; none where it could not count otherwise.
     fn load(
         &self,
-        cli: &Cli,
-        messages: Messages,
+        session: Session,
         plan: &RunPlan,
         own: Option<&Loaded>,
     ) -> anyhow::Result<Option<Loaded>> {
-        let named = |name| other(name, plan, &cli.counting, u64::MAX, messages);
+        let named = |name| {
+            other(
+                name,
+                plan,
+                &session.plan.counting,
+                u64::MAX,
+                session.messages,
+            )
+        };
         match self {
             Self::OtherRules => own.map_or(Ok(None), with_other_rules),
             Self::NoTemplates => own

@@ -8,9 +8,9 @@ use std::path::Path;
 use super::checked::{Checked, Outcome};
 use super::rows::{COLUMNS, line, of_finding, of_judgement, rows};
 use super::text::{remarks, tally, verdict};
-use crate::cli::Format;
 use crate::command::show;
 use crate::files::atomic;
+use crate::plan::Format;
 use crate::terminal::{Messages, one_line};
 
 /// Findings in one annotation.

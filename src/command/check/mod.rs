@@ -8,6 +8,7 @@ mod rows;
 mod rules;
 mod text;
 
+use std::error::Error;
 use std::rc::Rc;
 
 use anyhow::Context;
@@ -16,24 +17,22 @@ use self::checked::{Checked, Document};
 use self::diagnosis::Diagnosis;
 use self::rules::Rules;
 use super::baseline::Baseline;
-use super::count::{self, Counted, Counter};
-use super::pages::{Besides, Pages, page};
-use super::provenance::Record;
-use super::row_sinks::Wanted;
+use super::count::{self, CountedRun, Counter};
+use super::pages::{Pages, page};
+use super::provenance::Provenance;
+use super::row_sinks::RowSinks;
 use super::tokenizer::Loaded;
 use super::verdict::Verdict;
-use super::{caught, show};
-use crate::cli::{Cli, Format};
+use super::{Session, caught, show};
 use crate::cpu::Pools;
 use crate::html::{Gather, Page};
-use crate::plan::{RunPlan, Unresolved};
+use crate::plan::{CheckPlan, Format, RunPlan, Unresolved, Verbosity};
 use crate::process::exit;
 use crate::report::check::{Comparison, Fields, Kind, Tolerances, compare};
-use crate::terminal::Messages;
 
 struct Check<'a> {
-    cli: &'a Cli,
-    messages: Messages,
+    session: Session<'a>,
+    options: &'a CheckPlan,
     counter: Counter<'a>,
     rules: Rules,
     /// What `--against` names, once it is known.
@@ -42,28 +41,24 @@ struct Check<'a> {
 }
 
 /// Checks every run; the exit code.
-pub(super) fn run(
-    cli: &Cli,
-    messages: Messages,
-    pools: &Pools,
-    plans: Vec<Result<RunPlan, Unresolved>>,
-) -> anyhow::Result<u8> {
+pub(super) fn run(session: Session, options: &CheckPlan, pools: &Pools) -> anyhow::Result<u8> {
+    let plan = session.plan;
     let mut check = Check {
-        cli,
-        messages,
-        counter: Counter::new(cli, messages, pools),
-        rules: Rules::read(&cli.checking)?,
+        session,
+        options,
+        counter: Counter::new(session, pools),
+        rules: Rules::read(options, plan.baseline.is_some())?,
         against: None,
-        pages: Pages::new(cli),
+        pages: Pages::new(&plan.outputs),
     };
-    let runs: Vec<Checked> = plans.into_iter().map(|plan| check.run(plan)).collect();
+    let runs: Vec<Checked> = plan.runs.iter().map(|run| check.run(run)).collect();
     let exit_code = exit::worst(runs.iter().map(|run| run.exit_code));
-    if let Some(path) = &cli.checking.junit {
+    if let Some(path) = &plan.outputs.junit {
         crate::files::atomic::replace(path, junit::render(&runs)?.as_bytes())?;
     }
     check.pages.finish()?;
-    github::tell(&runs, cli.display.format, messages)?;
-    let shown = match cli.display.format {
+    github::tell(&runs, plan.display.format, session.messages)?;
+    let shown = match plan.display.format {
         Format::Json => {
             let document = Document {
                 tool: "tok-recompute",
@@ -73,27 +68,26 @@ pub(super) fn run(
             };
             serde_json::to_string(&document)? + "\n"
         }
-        Format::Text => text::render(&runs, cli.display.verbose),
+        Format::Text => text::render(&runs, plan.display.verbosity == Verbosity::Verbose),
     };
     show(&shown).context("cannot write the outcome to stdout")?;
     Ok(exit_code)
 }
 
 impl Check<'_> {
-    fn run(&mut self, plan: Result<RunPlan, Unresolved>) -> Checked {
-        let name = match &plan {
-            Ok(plan) => plan.name.clone(),
-            Err(unresolved) => unresolved.run.clone(),
-        };
-        let checked = plan
-            .map_err(|unresolved| unresolved.error.into())
-            .and_then(|plan| caught(|| self.check(&plan)));
-        checked.unwrap_or_else(|error| {
-            self.messages.error(error.as_ref());
-            let why = format!("{error:#}");
-            self.pages.list_failed(&name, why.clone());
-            Checked::failed(name, why)
-        })
+    fn run(&mut self, run: &Result<RunPlan, Unresolved>) -> Checked {
+        match run {
+            Ok(run) => caught(|| self.check(run))
+                .unwrap_or_else(|error| self.failed(&run.name, error.as_ref())),
+            Err(unresolved) => self.failed(&unresolved.run, &unresolved.error),
+        }
+    }
+
+    fn failed(&mut self, run: &str, error: &(dyn Error + 'static)) -> Checked {
+        self.session.messages.error(error);
+        let why = count::chain(error);
+        self.pages.list_failed(run, why.clone());
+        Checked::failed(run.to_owned(), why)
     }
 
     fn check(&mut self, plan: &RunPlan) -> anyhow::Result<Checked> {
@@ -104,15 +98,15 @@ impl Check<'_> {
         let before = baseline.as_ref().map(|baseline| &baseline.fields);
         self.rules.must_match(&[&own, before.unwrap_or(&own)])?;
 
-        let mut wanted = Wanted::of(self.cli, plan);
-        let counted = self.counter.count(plan, wanted.sink())?;
-        let (samples, gathered) = wanted.finish()?;
-        if let Some(samples) = samples {
+        let mut sinks = RowSinks::new(plan);
+        let counted = self.counter.count(plan, sinks.sink())?;
+        let rows = sinks.finish()?;
+        if let Some(samples) = rows.samples {
             samples.put()?.sync()?;
         }
         let verdict = Verdict::of(&counted.finished);
         for line in &verdict.damaged_lines {
-            self.messages.note(format!("{}: {line}", plan.name));
+            self.session.messages.note(format!("{}: {line}", plan.name));
         }
         let after = fields(plan, baseline.as_deref(), &counted)?;
         let tolerances = &self.rules.tolerances;
@@ -138,7 +132,12 @@ impl Check<'_> {
                 expectations.unwrap_or_default(),
             )
         };
-        self.page(plan, &checked, (counted, gathered), baseline.as_deref())?;
+        self.page(
+            plan,
+            &checked,
+            (counted, rows.page_stats),
+            baseline.as_deref(),
+        )?;
         Ok(checked)
     }
 
@@ -147,23 +146,20 @@ impl Check<'_> {
         &mut self,
         plan: &RunPlan,
         checked: &Checked,
-        (counted, gathered): (Counted, Option<Gather>),
+        (counted, stats): (CountedRun, Option<Gather>),
         baseline: Option<&Baseline>,
     ) -> anyhow::Result<()> {
-        let Some(target) = &plan.page else {
+        let Some(target) = &plan.outputs.page else {
             return Ok(());
         };
         let bytes = baseline.map(|baseline| &*baseline.bytes);
         let summary = count::summary(plan, plan.previous.as_deref().or(bytes), &counted.finished)?;
-        let record = Record::of(plan, counted, &summary, None)?;
-        let against = baseline.filter(|_| plan.against.is_some());
-        let besides = Besides {
-            gathered,
-            against: against.map(|baseline| baseline.side.clone()),
-        };
+        let provenance = Provenance::new(plan, counted, &summary)?;
+        let shown = baseline.filter(|_| self.session.plan.baseline.is_some());
+        let side = shown.map(|baseline| baseline.side.clone());
         let page = Page {
             check: Some(text::for_page(checked)),
-            ..page(plan, &record, &summary, besides)?
+            ..page(plan, &provenance, &summary, stats, side)?
         };
         if let Some(prepared) = Pages::prepare(target, &page)? {
             prepared.put()?.sync()?;
@@ -174,14 +170,10 @@ impl Check<'_> {
 
     /// What `plan` is to be compared with, if anything is to be.
     fn baseline(&mut self, plan: &RunPlan) -> anyhow::Result<Option<Rc<Baseline>>> {
-        if let Some(against) = &plan.against {
+        if let Some(against) = &self.session.plan.baseline {
             if self.against.is_none() {
-                let baseline = Baseline::against(
-                    against,
-                    &mut self.counter,
-                    self.messages,
-                    plan.page.is_some(),
-                )?;
+                let baseline =
+                    Baseline::load(against, &mut self.counter, plan.outputs.page.is_some())?;
                 self.against = Some(Rc::new(baseline));
             }
             return Ok(self.against.clone());
@@ -203,7 +195,7 @@ impl Check<'_> {
             return Ok(None);
         }
         let tolerances = &self.rules.tolerances;
-        let reproduces = |counted: &Counted| -> anyhow::Result<bool> {
+        let reproduces = |counted: &CountedRun| -> anyhow::Result<bool> {
             let after = fields(plan, Some(baseline), counted)?;
             let again = compare(&baseline.fields, &after, tolerances);
             let lengths = ["input_sequence_lengths", "output_sequence_lengths"];
@@ -214,8 +206,7 @@ impl Check<'_> {
         };
         let counter = &mut self.counter;
         diagnosis::diagnose(
-            self.cli,
-            self.messages,
+            &self.options.try_tokenizers,
             counter,
             plan,
             tokenizer,
@@ -227,7 +218,7 @@ impl Check<'_> {
     /// Says what expectations alone do not judge.
     fn note_unjudged(&self, own: &Comparison) {
         if !own.findings.is_empty() {
-            self.messages.note(format!(
+            self.session.messages.note(format!(
                 "the recount differs from the run's own summary in {} of {} fields; --expect alone does not judge that (--tolerance '*=0' does)",
                 own.findings.len(),
                 own.fields
@@ -240,7 +231,7 @@ impl Check<'_> {
 fn fields(
     plan: &RunPlan,
     baseline: Option<&Baseline>,
-    counted: &Counted,
+    counted: &CountedRun,
 ) -> anyhow::Result<Fields> {
     let described = baseline.is_none_or(|baseline| baseline.described);
     let own = plan.previous.as_deref().filter(|_| described);

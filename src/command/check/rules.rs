@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::cli::Checking;
-use crate::plan;
+use crate::plan::{self, CheckPlan};
 use crate::report::check::{Expectations, Fields, Tolerances};
 
 /// What runs are held to.
@@ -17,7 +16,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub fn read(flags: &Checking) -> anyhow::Result<Self> {
+    pub fn read(plan: &CheckPlan, has_baseline: bool) -> anyhow::Result<Self> {
         let read = |path: &PathBuf| -> anyhow::Result<Expectations> {
             let bytes = plan::read_small(path)?;
             let expectations = std::str::from_utf8(&bytes)
@@ -26,11 +25,11 @@ impl Rules {
             expectations.with_context(|| format!("cannot use {}", path.display()))
         };
         Ok(Self {
-            tolerances: Tolerances::parse(&flags.tolerance)?,
-            expectations: flags.expect.as_ref().map(read).transpose()?,
-            only_expectations: flags.expect.is_some()
-                && flags.against.is_none()
-                && flags.tolerance.is_empty(),
+            tolerances: Tolerances::parse(&plan.tolerances)?,
+            expectations: plan.expectations.as_ref().map(read).transpose()?,
+            only_expectations: plan.expectations.is_some()
+                && !has_baseline
+                && plan.tolerances.is_empty(),
         })
     }
 

@@ -3,7 +3,8 @@
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use super::super::count::{chain, means};
+use super::super::budget::Resources;
+use super::super::count::chain;
 use super::Follow;
 use crate::cpu::Pools;
 use crate::log::BatchSizes;
@@ -16,7 +17,7 @@ impl Follow<'_> {
     /// What counts depend on is settled only now: the run directory may have got a configuration meanwhile, and the
     /// date that templates see is that of the log's last line. Where that makes a difference all is counted again.
     pub(super) fn drain(&self) -> anyhow::Result<Option<RunPlan>> {
-        let pools = super::super::pools(self.cli, self.cli.cores.threads)?;
+        let pools = super::super::pools(&self.session.plan.cores)?;
         self.messages.detail(&pools);
         loop {
             let plan = self.plan()?;
@@ -41,7 +42,7 @@ impl Follow<'_> {
             .tokenizers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(plan, &self.cli.counting, u64::MAX, self.messages)?;
+            .get(plan, &self.session.plan.counting, u64::MAX, self.messages)?;
         let mut means = self.means();
         let same = match (&means.loaded, &loaded) {
             (Some(old), Some(new)) => old.is(new),
@@ -57,8 +58,8 @@ impl Follow<'_> {
     /// Counts what is left, once more with the referee when the engines disagree; false if it was stopped.
     fn count_all(&self, pools: &Pools) -> anyhow::Result<bool> {
         let started = Instant::now();
-        let limited = means(self.cli, self.messages, pools)?;
-        let pools = limited.fewer.as_ref().unwrap_or(pools);
+        let limited = Resources::new(self.session, pools)?;
+        let pools = limited.fewer_pools.as_ref().unwrap_or(pools);
         let count = || {
             self.with_job(pools, limited.sizes, true, |job| {
                 self.following.count(job, &|| self.stopped())

@@ -4,14 +4,14 @@ use std::mem;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use super::super::count::{Counted, refuse_nothing};
+use super::super::count::{CountedRun, refuse_empty};
 use super::super::finalize;
-use super::super::pages::Besides;
+use super::super::row_sinks::RowOutputs;
 use super::reader::End;
 use super::signals::Signal;
 use super::{Event, Follow, Why};
 use crate::files::lock::RunLock;
-use crate::plan::{RunPlan, Targets};
+use crate::plan::{RunOutputs, RunPlan};
 use crate::process::exit;
 use crate::report::{Snapshot, State};
 
@@ -44,7 +44,7 @@ impl Follow<'_> {
             }
             finished.snapshot.state = State::Interrupted;
         }
-        refuse_nothing(&plan, &finished)?;
+        refuse_empty(&plan, &finished)?;
         snapshot(&finished.snapshot);
         for warning in &plan.warnings {
             self.messages.warn(warning);
@@ -56,22 +56,27 @@ impl Follow<'_> {
         if let Err(error) = &lock {
             self.messages.error(error.as_ref());
             // The figures are shown all the same.
-            plan.targets = Targets::default();
+            plan.outputs = RunOutputs::default();
         }
         let means = mem::take(&mut *self.means());
-        let counted = Counted {
+        let counted = CountedRun {
             finished,
             loaded: means.loaded,
             recounted_because: means.recounted_because,
             stopped,
             seconds: means.seconds,
         };
-        let besides = (None, Besides::default());
-        let concluded =
-            finalize::conclude(self.cli, self.messages, &plan, counted, besides, started)?;
+        let finalized = finalize::finalize(
+            self.session,
+            &plan,
+            counted,
+            RowOutputs::default(),
+            None,
+            started,
+        )?;
         Ok(match (signal, lock) {
             (Some(signal), _) => signal.code,
-            (None, Ok(_)) => concluded.exit_code,
+            (None, Ok(_)) => finalized.exit_code,
             (None, Err(_)) => exit::FAILED,
         })
     }
@@ -103,7 +108,7 @@ impl Follow<'_> {
 
     /// Why the report is not that of a whole run, if it is not.
     fn stopped_because(&self, why: &Why, end: Option<End>) -> Option<String> {
-        let flags = &self.cli.following;
+        let flags = self.options;
         match (why, end) {
             (Why::Signal(signal), _) => Some(format!("stopped by {}", signal.name)),
             (Why::TimeIsOver, _) => {

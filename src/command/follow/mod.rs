@@ -26,15 +26,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use super::caught;
 use super::provenance::Seconds;
 use super::tokenizer::{Loaded, Tokenizers};
-use crate::cli::Cli;
+use super::{Session, caught};
 use crate::cpu::Pools;
 use crate::files::atomic;
 use crate::log::{BatchSizes, LogError};
 use crate::pipeline::{Following, Job};
-use crate::plan::{Live, RunPlan};
+use crate::plan::{FollowPlan, Live, RunPlan};
 use crate::process::exit;
 use crate::terminal::Messages;
 use figures::Phase;
@@ -71,7 +70,8 @@ enum Why {
 
 /// A followed run.
 struct Follow<'a> {
-    cli: &'a Cli,
+    session: Session<'a>,
+    options: &'a FollowPlan,
     messages: Messages,
     live: Live,
     following: Following,
@@ -93,15 +93,21 @@ struct Means {
     seconds: Seconds,
 }
 
-/// Follows the run that `cli` names; the exit code.
-pub(super) fn run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
+/// Follows the run that `options` name; returns the exit code.
+pub(super) fn run(
+    session: Session,
+    options: &FollowPlan,
+    exits_on_signals: &AtomicBool,
+) -> anyhow::Result<u8> {
     let started = Instant::now();
+    let messages = session.messages;
     let (tell, inbox) = mpsc::channel();
     let told = tell.clone();
     let signals = Signals::listen(move |signal| {
         let _ = told.send(Event::Signal(signal));
     })?;
-    let follow = Follow::begin(cli, messages)?;
+    exits_on_signals.store(false, SeqCst);
+    let follow = Follow::begin(session, options)?;
     super::watch(messages);
     signals.report();
     thread::scope(|scope| {
@@ -120,12 +126,13 @@ pub(super) fn run(cli: &Cli, messages: Messages) -> anyhow::Result<u8> {
 
 impl<'a> Follow<'a> {
     /// Finds the run, waits for its log if need be, and loads what it is counted with.
-    fn begin(cli: &'a Cli, messages: Messages) -> anyhow::Result<Self> {
-        let live = wait_for(cli, messages)?;
+    fn begin(session: Session<'a>, options: &'a FollowPlan) -> anyhow::Result<Self> {
+        let messages = session.messages;
+        let live = wait_for(options, messages)?;
         let following = Following::open(live.log())?;
-        let plan = live.plan(cli, following.log().modified())?;
+        let plan = live.plan(options, following.log().modified())?;
         let log = live.log().display();
-        for path in plan.targets.paths() {
+        for path in plan.outputs.report_files() {
             // Not only after hours.
             atomic::try_out(path)?;
         }
@@ -134,7 +141,7 @@ impl<'a> Follow<'a> {
         }
         let mut tokenizers = Tokenizers::default();
         let started = Instant::now();
-        let loaded = tokenizers.get(&plan, &cli.counting, u64::MAX, messages)?;
+        let loaded = tokenizers.get(&plan, &session.plan.counting, u64::MAX, messages)?;
         let means = Means {
             loaded,
             streaming: plan.streaming,
@@ -145,7 +152,8 @@ impl<'a> Follow<'a> {
             recounted_because: None,
         };
         Ok(Self {
-            cli,
+            session,
+            options,
             messages,
             live,
             following,
@@ -204,7 +212,7 @@ impl<'a> Follow<'a> {
                 }
                 Ok(Event::End(how)) => {
                     end = Some(how);
-                    let patience = self.cli.following.drain_timeout;
+                    let patience = self.options.drain_timeout;
                     deadline = (!patience.is_zero()).then(|| Instant::now() + patience);
                     threads.drain();
                 }
@@ -241,7 +249,7 @@ impl<'a> Follow<'a> {
         let modified = self.following.log().modified();
         match self.plan.dir.as_deref().filter(|dir| !dir.is_dir()) {
             Some(_) => Ok(self.plan.clone()),
-            None => Ok(self.live.plan(self.cli, modified)?),
+            None => Ok(self.live.plan(self.options, modified)?),
         }
     }
 
@@ -263,7 +271,7 @@ impl<'a> Follow<'a> {
             streaming,
             early_stopping: self.plan.early_stopping,
             sizes,
-            max_bytes: self.cli.cores.max_memory,
+            max_bytes: self.session.plan.max_memory_bytes,
             watched,
         })
     }
@@ -282,14 +290,14 @@ impl<'a> Follow<'a> {
 }
 
 /// The run that the command line means, as soon as its log is there.
-fn wait_for(cli: &Cli, messages: Messages) -> anyhow::Result<Live> {
-    let until = Instant::now() + cli.following.wait;
+fn wait_for(options: &FollowPlan, messages: Messages) -> anyhow::Result<Live> {
+    let until = Instant::now() + options.wait;
     let mut said = false;
     loop {
-        if let Some(live) = Live::find(cli)? {
+        if let Some(live) = Live::find(options) {
             return Ok(live);
         }
-        let what = cli.runs.first().map_or_else(
+        let what = options.run.as_ref().map_or_else(
             || "a log of a live run in /dev/shm or the temporary directory".to_owned(),
             |run| format!("a log at {}", run.display()),
         );

@@ -103,7 +103,7 @@ impl Reader<'_> {
                 || following.log().name() == Name::Gone;
             return Ok(settled.then_some(End::Ended));
         }
-        let patience = self.follow.cli.following.idle_timeout;
+        let patience = self.follow.options.idle_timeout;
         if !patience.is_zero() && quiet >= patience {
             return Ok(Some(End::Idle));
         }

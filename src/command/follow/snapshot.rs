@@ -21,11 +21,10 @@ pub(super) struct LiveSnapshot<'a> {
 
 impl<'a> LiveSnapshot<'a> {
     pub fn new(follow: &'a Follow) -> Self {
-        let flags = &follow.cli.following;
         Self {
-            path: flags.live_snapshot.as_deref(),
+            path: follow.plan.outputs.live_snapshot.as_deref(),
             messages: follow.messages,
-            interval: flags.interval,
+            interval: follow.options.interval,
             written: None,
             count: 0,
         }

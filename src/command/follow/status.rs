@@ -19,9 +19,9 @@ impl<'a> Shown<'a> {
             follow,
             gather: Gather::default(),
             display: Display::new(
-                &follow.cli.display,
+                follow.session.plan.display.format,
                 follow.messages,
-                follow.cli.following.interval,
+                follow.options.interval,
                 &follow.live.log().display().to_string(),
             ),
             snapshot: LiveSnapshot::new(follow),

@@ -43,9 +43,9 @@ impl<'scope, 'env> Threads<'scope, 'env> {
     /// lowest priority. Both are on the highest processors.
     pub fn read(&mut self) -> anyhow::Result<()> {
         let follow: &'env Follow = self.follow;
-        let counting = follow.cli.following.live_threads;
-        let cpus = crate::command::cpus(follow.cli)?;
-        let plan = CorePlan::background(&Machine::here(), cpus.as_ref(), counting)?;
+        let counting = follow.options.live_threads;
+        let cpus = follow.session.plan.cores.cpus.as_ref();
+        let plan = CorePlan::background(&Machine::here(), cpus, counting)?;
         let reader = Reader {
             follow,
             pools: Pools::new(&plan.clone().in_front(1))?,

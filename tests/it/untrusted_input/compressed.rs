@@ -78,7 +78,7 @@ fn bombs_end_soon() {
         "events.jsonl.gz",
         gz.finish().unwrap(),
         2,
-        "is no event log",
+        "is not an event log",
     );
 }
 

@@ -285,20 +285,20 @@ fn bytes_that_are_no_text() {
             .flat_map(u16::to_le_bytes)
             .collect::<Vec<_>>(),
         2,
-        "is no event log",
+        "is not an event log",
     );
-    check("a file of NULs", vec![0; 1 << 20], 2, "is no event log");
+    check("a file of NULs", vec![0; 1 << 20], 2, "is not an event log");
     check(
         "a picture",
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".repeat(9),
         2,
-        "is no event log",
+        "is not an event log",
     );
     check(
         "old Mac line ends",
         session(&[]).replace('\n', "\r"),
         2,
-        "is no event log",
+        "is not an event log",
     );
 }
 
@@ -328,7 +328,7 @@ fn logs_of_one_kind_only() {
         "a log of one byte",
         "{",
         2,
-        "is no event log: none of its 1 line",
+        "is not an event log: none of its 1 line",
     );
     check(
         "a log of blank lines",

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::figures::{Figures, Phase};
-use crate::cli::{Display as Flags, Format};
 use crate::command::show;
+use crate::plan::Format;
 use crate::terminal::{Messages, Screen, harmless};
 
 /// Between two drawings of the table: fast enough to be alive, slow enough to be read.
@@ -68,8 +68,8 @@ struct Moment<'a> {
 
 impl Display {
     /// `interval` is how often a line or an object is written; the table is drawn as figures change.
-    pub fn new(flags: &Flags, messages: Messages, interval: Duration, name: &str) -> Self {
-        let how = match (flags.format, messages.screen()) {
+    pub fn new(format: Format, messages: Messages, interval: Duration, name: &str) -> Self {
+        let how = match (format, messages.screen()) {
             (Format::Json, _) => How::Json,
             (Format::Text, Some(screen)) => How::Table(screen),
             (Format::Text, None) => How::Lines,
