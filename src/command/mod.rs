@@ -109,7 +109,7 @@ fn caught<T>(run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
 /// Writes a result to stdout. A reader that closed it has seen enough.
 fn show(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout();
-    let text = terminal::visible(text);
+    let text = terminal::escape_lines(text);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         shown => shown,

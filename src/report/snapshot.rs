@@ -7,10 +7,11 @@ use crate::python::msgspec::{Doubles, compact, indented};
 use crate::stats::{Bucket, Number, PERCENTILES, Stat};
 
 /// How far the run came. Source: `metrics_aggregator/snapshot.py`, `SessionState`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// No session has started.
+    #[default]
     Initialize,
     /// The session goes on.
     Live,

@@ -1,9 +1,9 @@
-//! Everything on stderr: what went wrong, what was assumed, how far the work is.
+//! Messages, progress and the live table on stderr, and the number formats of everything that people read.
 //!
-//! stdout is for results and is written by the commands. A progress bar is shown only on a
-//! terminal; elsewhere there are plain lines. Colours go through `anstream`, which respects
-//! `NO_COLOR` and what the terminal can do.
+//! stdout is for results and is written by the commands. The progress bar and the live table appear only on a terminal;
+//! elsewhere stderr gets plain lines. Colours go through `anstream`, which respects `NO_COLOR` and the terminal's abilities.
 
+pub(crate) mod number;
 mod screen;
 
 use std::error::Error;
@@ -12,28 +12,28 @@ use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::plan::{self, Color, Verbosity};
 
-pub use screen::{Screen, leave, leave_and};
+pub(crate) use screen::{Screen, release, release_then};
 
-/// The way to stderr.
+/// Writes messages to stderr.
 #[derive(Clone, Copy, Debug)]
-pub struct Messages {
+pub(crate) struct Messages {
     verbosity: Verbosity,
 }
 
-/// Characters of one message.
-const MAX_SHOWN: usize = 1000;
+/// The longest message, in characters.
+const MAX_MESSAGE_CHARS: usize = 1000;
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 impl Messages {
-    /// Says as much as the plan wants; sets the colour choice of both streams.
-    pub(crate) fn new(display: &plan::Display) -> Self {
+    /// Takes the verbosity from the plan, and sets the colour choice of both streams.
+    pub fn new(display: &plan::Display) -> Self {
         match display.color {
             Color::Auto => anstream::ColorChoice::Auto,
             Color::Always => anstream::ColorChoice::Always,
@@ -45,48 +45,48 @@ impl Messages {
         }
     }
 
-    /// Something that stopped the work, with its causes.
+    /// Prints an error and its causes.
     pub fn error(&self, error: &(dyn Error + 'static)) {
         let causes = std::iter::successors(Some(error), |&e| e.source());
         let text: Vec<String> = causes.map(ToString::to_string).collect();
         print(ERROR, "error:", &text.join(": "));
     }
 
-    /// Something that makes a result less than it should be.
+    /// Prints a warning: the result is less than it should be.
     pub fn warn(&self, text: impl Display) {
         print(WARNING, "warning:", &text.to_string());
     }
 
-    /// Something worth knowing.
+    /// Prints a note, unless `--quiet` is given.
     pub fn note(&self, text: impl Display) {
         if self.verbosity >= Verbosity::Normal {
             print(DIM, "note:", &text.to_string());
         }
     }
 
-    /// Something for those who ask with `-v`.
+    /// Prints a detail, if `-v` is given.
     pub fn detail(&self, text: impl Display) {
         if self.verbosity >= Verbosity::Verbose {
             print(DIM, "  ", &text.to_string());
         }
     }
 
-    /// How things stand, for those who do not look at a terminal.
+    /// Prints a status line without a label, unless `--quiet` is given.
     pub fn status(&self, text: impl Display) {
         if self.verbosity >= Verbosity::Normal {
-            let text = harmless(&text.to_string());
-            let _ = screen::instead(|| writeln!(anstream::stderr(), "{text}"));
+            let text = escape_message(&text.to_string());
+            let _ = screen::write_above(|| writeln!(anstream::stderr(), "{text}"));
         }
     }
 
-    /// Lines that are drawn again and again; `None` where that is not wanted or not possible.
+    /// Returns the lines that are redrawn in place; `None` with `--quiet`, or where stderr is not a suitable terminal.
     pub fn screen(&self) -> Option<Screen> {
         (self.verbosity >= Verbosity::Normal)
             .then(Screen::on_stderr)
             .flatten()
     }
 
-    /// A progress display over `total_bytes` of log, if known.
+    /// Starts a progress bar over `total_bytes` of log, if their number is known.
     pub fn progress(&self, total_bytes: Option<u64>) -> Progress {
         let shown = self.verbosity >= Verbosity::Normal && stderr().is_terminal();
         let target = if shown {
@@ -120,48 +120,49 @@ fn rate(tokens: u64, elapsed: Duration) -> String {
     let per_second = (tokens as f64 / seconds) as u64;
     format!(
         "{} tokens · {} tokens/s",
-        HumanCount(tokens),
-        HumanCount(per_second)
+        number::count(tokens),
+        number::count(per_second)
     )
 }
 
-/// A line on stderr; a closed stderr is no reason to stop.
+/// Prints a line on stderr. A closed stderr does not stop the work.
 fn print(style: Style, label: &str, text: &str) {
-    let text = harmless(text);
-    let _ = screen::instead(|| writeln!(anstream::stderr(), "{style}{label}{style:#} {text}"));
+    let text = escape_message(text);
+    let _ = screen::write_above(|| writeln!(anstream::stderr(), "{style}{label}{style:#} {text}"));
 }
 
-/// A message: one line, whose middle is left out if it is very long.
-pub fn harmless(text: &str) -> String {
+/// Escapes a text to one line, and replaces the middle of a very long one by an ellipsis.
+pub(crate) fn escape_message(text: &str) -> String {
     let count = text.chars().count();
-    let left_out = MAX_SHOWN / 2..count.saturating_sub(MAX_SHOWN / 2);
-    let mut shown = String::with_capacity(text.len().min(4 * MAX_SHOWN));
+    let omitted = MAX_MESSAGE_CHARS / 2..count.saturating_sub(MAX_MESSAGE_CHARS / 2);
+    let mut shown = String::with_capacity(text.len().min(4 * MAX_MESSAGE_CHARS));
     for (at, c) in text.chars().enumerate() {
         match c {
-            _ if count > MAX_SHOWN && at == left_out.start => shown.push_str(" … "),
-            _ if count > MAX_SHOWN && left_out.contains(&at) => {}
-            c => push_visible(&mut shown, c),
+            _ if count > MAX_MESSAGE_CHARS && at == omitted.start => shown.push_str(" … "),
+            _ if count > MAX_MESSAGE_CHARS && omitted.contains(&at) => {}
+            c => push_escaped(&mut shown, c),
         }
     }
     shown
 }
 
-/// A text on one line, whole.
-pub fn one_line(text: &str) -> String {
+/// Escapes a text to one line.
+pub(crate) fn one_line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    text.chars().for_each(|c| push_visible(&mut shown, c));
+    text.chars().for_each(|c| push_escaped(&mut shown, c));
     shown
 }
 
-/// Lines that go to stdout. JSON stays what it is: what is written as an escape here is one there.
-pub fn visible(lines: &str) -> String {
+/// Escapes each line of a text for stdout. JSON keeps its meaning: the escapes are those of JSON strings.
+pub(crate) fn escape_lines(lines: &str) -> String {
     let lines = lines.split('\n').map(one_line);
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Names come from files that anybody may have written: what moves the cursor, ends a line or turns the direction of
-/// writing is shown, not sent to a terminal, nor to a CI system that reads commands from lines.
-fn push_visible(shown: &mut String, c: char) {
+/// Appends a character, escaped if it moves the cursor, ends a line or changes the direction of writing.
+///
+/// Names come from files of unknown authors: a terminal, or a CI system that reads commands from lines, must not obey them.
+fn push_escaped(shown: &mut String, c: char) {
     match c {
         '\t' | '\n' | '\r' => shown.extend(c.escape_default()),
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
@@ -171,14 +172,14 @@ fn push_visible(shown: &mut String, c: char) {
     }
 }
 
-/// How far the work is.
-pub struct Progress {
+/// A progress bar; it disappears when this is dropped.
+pub(crate) struct Progress {
     bar: ProgressBar,
     tokens: ProgressBar,
 }
 
 impl Progress {
-    /// So many bytes of log and tokens more are done.
+    /// Adds bytes of log and tokens that are done.
     pub fn advance(&self, bytes: u64, tokens: u64) {
         self.tokens.inc(tokens);
         self.bar.inc(bytes);
@@ -196,26 +197,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_do_no_harm() {
-        let check = |text: &str, expected: &str| assert_eq!(harmless(text), expected);
+    fn messages_are_escaped_and_shortened() {
+        let check = |text: &str, expected: &str| assert_eq!(escape_message(text), expected);
         check("", "");
         check(
             "é\nb\u{1b}[2J\u{9b}1m\0\r\t\u{7f}\u{202e}",
             r"é\nb\u001b[2J\u009b1m\u0000\r\t\u007f\u202e",
         );
-        let half = "ä".repeat(MAX_SHOWN / 2);
+        let half = "ä".repeat(MAX_MESSAGE_CHARS / 2);
         check(&half.repeat(2), &half.repeat(2));
         check(&half.repeat(3), &format!("{half} … {half}"));
     }
 
     #[test]
     fn lines_stay_lines_and_json_stays_json() {
-        assert_eq!(visible("a\u{1b}[2J\r\nb\n"), "a\\u001b[2J\\r\nb\n");
+        assert_eq!(escape_lines("a\u{1b}[2J\r\nb\n"), "a\\u001b[2J\\r\nb\n");
         let name: String = ('\0'..='\u{ff}').chain(['\u{202e}', '\u{2066}']).collect();
         let json = serde_json::to_string(&name).unwrap();
-        assert!(visible(&json).chars().all(|c| !c.is_control()));
+        assert!(escape_lines(&json).chars().all(|c| !c.is_control()));
         assert_eq!(
-            serde_json::from_str::<String>(&visible(&json)).unwrap(),
+            serde_json::from_str::<String>(&escape_lines(&json)).unwrap(),
             name
         );
     }

@@ -1,6 +1,6 @@
-//! While a run goes on: counts in the background what is read, as far as it comes.
+//! Counts texts in the background while the run goes on.
 //!
-//! It may be slow, fail, or never come back from a text: whoever counts at the end takes over where it stands.
+//! The background may be slow, fail, or hang at a text: the drain goes on from where it stands.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,39 +11,39 @@ use crate::cpu::Pools;
 use crate::log::{BatchSizes, LogError};
 use crate::pipeline::PipelineError;
 
-/// Texts are counted for so long at a time.
-const SLICE: Duration = Duration::from_millis(100);
-/// Where everything is counted there is more in a while.
-const NAP: Duration = Duration::from_millis(50);
-/// Small, so that a slice is short.
+/// The longest time of one call that counts.
+const TIME_SLICE: Duration = Duration::from_millis(100);
+/// The pause when everything that was read is counted.
+const IDLE_PAUSE: Duration = Duration::from_millis(50);
+/// The batch size; it is small, so that a time slice is kept.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// Counts until the run has ended, or until it cannot.
+/// Counts until the drain takes over, or until counting fails.
 pub(super) fn run(follow: &Follow, pools: &Pools) {
     let sizes = BatchSizes {
         batch_bytes: BATCH_BYTES,
         tail_bytes: BATCH_BYTES / 8,
         ..BatchSizes::new(pools.threads())
     };
-    while !follow.counts_no_more() {
+    while !follow.background_stopped() {
         if follow.following.is_counted() {
-            thread::sleep(NAP);
+            thread::sleep(IDLE_PAUSE);
             continue;
         }
-        let until = Instant::now() + SLICE;
-        let stop = || follow.counts_no_more() || Instant::now() >= until;
+        let until = Instant::now() + TIME_SLICE;
+        let stop = || follow.background_stopped() || Instant::now() >= until;
         let counted = follow.with_job(pools, sizes, false, |job| {
             follow.following.count(job, &stop)
         });
         match counted {
             Ok(_) => {}
-            // Whoever reads sees to it.
-            Err(PipelineError::Log(LogError::Rewritten { .. })) => thread::sleep(NAP),
+            // The reader notices it too, and starts again.
+            Err(PipelineError::Log(LogError::Rewritten { .. })) => thread::sleep(IDLE_PAUSE),
             Err(error) => {
-                // Everything is counted at the end, and there an error is one.
+                // The drain counts the same text and reports the error.
                 let why = chain(&error);
-                let said = format!("counting waits for the end of the run: {why}");
-                return follow.messages.detail(said);
+                let text = format!("counting waits for the end of the run: {why}");
+                return follow.messages.detail(text);
             }
         }
     }

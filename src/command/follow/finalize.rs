@@ -1,4 +1,4 @@
-//! The report of a followed run, of all of it or of what is recorded when it is stopped.
+//! Makes the report of a followed run: of the whole run, or of what is recorded when the follow stops.
 
 use std::mem;
 use std::sync::mpsc::Receiver;
@@ -7,34 +7,34 @@ use std::time::{Duration, Instant};
 use super::super::count::{CountedRun, refuse_empty};
 use super::super::finalize;
 use super::super::row_sinks::RowOutputs;
-use super::reader::End;
+use super::reader::LogEnd;
 use super::signals::Signal;
-use super::{Event, Follow, Why};
+use super::{Event, Follow, StopReason};
 use crate::files::lock::RunLock;
 use crate::plan::{RunOutputs, RunPlan};
 use crate::process::exit;
 use crate::report::{Snapshot, State};
 
-/// Whoever rewrites the run at its end is waited for so long.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// The longest wait for another process that rewrites the run.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 /// The same after a signal.
-const IMPATIENCE: Duration = Duration::from_millis(300);
+const LOCK_TIMEOUT_AFTER_SIGNAL: Duration = Duration::from_millis(300);
 
 impl Follow<'_> {
-    /// Writes and shows what is recorded, and hands the figures to `snapshot`; the exit code.
+    /// Writes and prints the report, and passes its snapshot to `write_snapshot`. Returns the exit code.
     pub(super) fn report(
         &self,
-        why: Why,
-        end: Option<End>,
+        reason: StopReason,
+        end: Option<LogEnd>,
         started: Instant,
-        inbox: &Receiver<Event>,
-        snapshot: impl FnOnce(&Snapshot),
+        rx: &Receiver<Event>,
+        write_snapshot: impl FnOnce(&Snapshot),
     ) -> anyhow::Result<u8> {
-        let stopped = self.stopped_because(&why, end);
-        let (mut plan, mut signal) = match why {
-            Why::Counted(plan) => (*plan, None),
-            Why::TimeIsOver => (self.plan()?, None),
-            Why::Signal(signal) => (self.plan()?, Some(signal)),
+        let stopped = self.stopped_because(&reason, end);
+        let (mut plan, mut signal) = match reason {
+            StopReason::Counted(plan) => (*plan, None),
+            StopReason::DrainTimeout => (self.plan()?, None),
+            StopReason::Signal(signal) => (self.plan()?, Some(signal)),
         };
         let mut finished = self.following.finish(plan.streaming, plan.early_stopping);
         if let Some(signal) = signal {
@@ -45,26 +45,26 @@ impl Follow<'_> {
             finished.snapshot.state = State::Interrupted;
         }
         refuse_empty(&plan, &finished)?;
-        snapshot(&finished.snapshot);
+        write_snapshot(&finished.snapshot);
         for warning in &plan.warnings {
             self.messages.warn(warning);
         }
         for assumed in &plan.assumed {
             self.messages.note(assumed);
         }
-        let lock = self.lock(&plan, &mut signal, inbox);
+        let lock = self.lock(&plan, &mut signal, rx);
         if let Err(error) = &lock {
             self.messages.error(error.as_ref());
-            // The figures are shown all the same.
+            // The figures are printed all the same.
             plan.outputs = RunOutputs::default();
         }
-        let means = mem::take(&mut *self.means());
+        let counting = mem::take(&mut *self.counting());
         let counted = CountedRun {
             finished,
-            loaded: means.loaded,
-            recounted_because: means.recounted_because,
+            loaded: counting.loaded,
+            recounted_because: counting.recounted_because,
             stopped,
-            seconds: means.seconds,
+            seconds: counting.seconds,
         };
         let finalized = finalize::finalize(
             self.session,
@@ -81,48 +81,48 @@ impl Follow<'_> {
         })
     }
 
-    /// Locks the run. Whoever has the lock is waited for, but not long once there is a signal.
+    /// Locks the run. Waits for another process that holds the lock, but not long after a signal.
     fn lock(
         &self,
         plan: &RunPlan,
         signal: &mut Option<Signal>,
-        inbox: &Receiver<Event>,
+        rx: &Receiver<Event>,
     ) -> anyhow::Result<RunLock> {
         let since = Instant::now();
-        let mut said = false;
+        let mut noted = false;
         loop {
-            let patience = signal.map_or(PATIENCE, |_| IMPATIENCE);
+            let timeout = signal.map_or(LOCK_TIMEOUT, |_| LOCK_TIMEOUT_AFTER_SIGNAL);
             match finalize::lock(plan, self.messages) {
-                Err(_) if since.elapsed() < patience => {}
+                Err(_) if since.elapsed() < timeout => {}
                 locked => return locked,
             }
-            if !mem::replace(&mut said, true) {
+            if !mem::replace(&mut noted, true) {
                 self.messages
                     .note("another tok-recompute is rewriting the run: waiting for it");
             }
-            if let Ok(Event::Signal(stop)) = inbox.recv_timeout(super::TICK) {
-                *signal = Some(stop);
+            if let Ok(Event::Signal(received)) = rx.recv_timeout(super::TICK) {
+                *signal = Some(received);
             }
         }
     }
 
-    /// Why the report is not that of a whole run, if it is not.
-    fn stopped_because(&self, why: &Why, end: Option<End>) -> Option<String> {
-        let flags = self.options;
-        match (why, end) {
-            (Why::Signal(signal), _) => Some(format!("stopped by {}", signal.name)),
-            (Why::TimeIsOver, _) => {
-                let seconds = flags.drain_timeout.as_secs_f64();
+    /// Returns the reason why the report does not cover the whole run, if there is one.
+    fn stopped_because(&self, reason: &StopReason, end: Option<LogEnd>) -> Option<String> {
+        let options = self.options;
+        match (reason, end) {
+            (StopReason::Signal(signal), _) => Some(format!("stopped by {}", signal.name)),
+            (StopReason::DrainTimeout, _) => {
+                let seconds = options.drain_timeout.as_secs_f64();
                 Some(format!("stopped after --drain-timeout {seconds}"))
             }
-            (Why::Counted(_), Some(End::Idle)) => {
-                let seconds = flags.idle_timeout.as_secs_f64();
+            (StopReason::Counted(_), Some(LogEnd::Idle)) => {
+                let seconds = options.idle_timeout.as_secs_f64();
                 Some(format!("the log has not grown for {seconds} s"))
             }
-            (Why::Counted(_), Some(End::Abandoned)) => {
+            (StopReason::Counted(_), Some(LogEnd::Removed)) => {
                 Some("the log was removed before its end".to_owned())
             }
-            (Why::Counted(_), Some(End::Ended) | None) => None,
+            (StopReason::Counted(_), Some(LogEnd::SessionEnded) | None) => None,
         }
     }
 }

@@ -1,38 +1,85 @@
-//! From the records of a followed log to the figures that are shown of it.
+//! The statistics that every display of a live run shows, and their collection from the counted log.
 
 use std::collections::VecDeque;
 
-use super::figures::{Distribution, Figures, Phase, Rate};
+use serde::Serialize;
+
 use crate::pipeline::Following;
+use crate::report::State;
 use crate::stats::{Live, Number, Stat};
 
 /// The time that recent rates are measured over.
 const RECENT_NS: u64 = 10_000_000_000;
-/// Rates over less are noise.
-const MIN_NS: u64 = 500_000_000;
+/// The shortest time of a rate; over less it is noise.
+const MIN_RATE_NS: u64 = 500_000_000;
 
-/// What is remembered from one look to the next.
+/// Statistics of one metric, in its unit. Percentiles have 3 significant digits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(super) struct Distribution {
+    pub count: u64,
+    pub mean: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+}
+
+/// Samples and output tokens per second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(super) struct Rate {
+    pub qps: f64,
+    /// `None` until an output is counted.
+    pub tps: Option<f64>,
+}
+
+/// The statistics of a live run at one moment. `--format json` prints these fields.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct LiveStats {
+    pub phase: State,
+    /// The run time, from the log's timestamps.
+    pub elapsed_ns: u64,
+    pub issued: u64,
+    pub completed: u64,
+    pub failed: u64,
+    pub in_flight: u64,
+    /// Texts that are counted.
+    pub counted: u64,
+    /// Texts that were read and are not counted yet.
+    pub pending: u64,
+    /// Bytes of the log that are not read yet.
+    pub behind_bytes: u64,
+    pub ttft_ns: Option<Distribution>,
+    pub tpot_ns: Option<Distribution>,
+    pub latency_ns: Option<Distribution>,
+    pub isl: Option<Distribution>,
+    pub osl: Option<Distribution>,
+    /// Over the last 10 s of the run.
+    pub recent: Option<Rate>,
+    /// Over the run so far.
+    pub whole: Option<Rate>,
+}
+
+/// Collects [`LiveStats`]. It keeps what the next collection builds on.
 #[derive(Default)]
-pub(super) struct Gather {
+pub(super) struct Collector {
     ttft_ns: Live,
     tpot_ns: Live,
     latency_ns: Live,
     chunk_delta_ns: Live,
     isl: Live,
     osl: Live,
-    completed: Rising,
-    tokens: Rising,
+    completed: RateWindow,
+    tokens: RateWindow,
 }
 
-/// A total over the run's time, at every look of the last while.
+/// A growing total at points of the run's time, over the last [`RECENT_NS`].
 #[derive(Default)]
-struct Rising(VecDeque<(u64, f64)>);
+struct RateWindow(VecDeque<(u64, f64)>);
 
-impl Gather {
-    /// Looks how it stands.
-    pub fn look(&mut self, following: &Following, phase: Phase) -> Figures {
+impl Collector {
+    /// Collects the statistics of this moment.
+    pub fn collect(&mut self, following: &Following, phase: State) -> LiveStats {
         let (read_bytes, log_bytes) = (following.read_bytes(), following.log().bytes());
-        let mut figures = following.look(|seen, counted| {
+        let mut stats = following.look(|seen, counted| {
             let series = seen.series();
             self.ttft_ns.catch_up(series.ttft_ns);
             self.latency_ns.catch_up(series.latency_ns);
@@ -43,12 +90,12 @@ impl Gather {
             self.osl.catch_up(series.osl);
             let counters = seen.counters();
             let at = counted.counters();
-            let elapsed_ns = whole(counters.total_duration_ns);
+            let elapsed_ns = nonnegative(counters.total_duration_ns);
             self.completed
-                .note(elapsed_ns, counters.tracked_samples_completed as f64);
+                .push(elapsed_ns, counters.tracked_samples_completed as f64);
             self.tokens
-                .note(whole(at.total_duration_ns), self.osl.total());
-            Figures {
+                .push(nonnegative(at.total_duration_ns), self.osl.total());
+            LiveStats {
                 elapsed_ns,
                 issued: counters.tracked_samples_issued,
                 completed: counters.tracked_samples_completed,
@@ -56,29 +103,29 @@ impl Gather {
                 in_flight: seen.in_flight(),
                 counted: counted.texts(),
                 pending: seen.texts().saturating_sub(counted.texts()),
-                whole: self.over_the_run(
+                whole: self.run_rate(
                     counters.tracked_samples_completed,
-                    whole(counters.tracked_duration_ns),
-                    whole(at.tracked_duration_ns),
+                    nonnegative(counters.tracked_duration_ns),
+                    nonnegative(at.tracked_duration_ns),
                 ),
-                ..Figures::default()
+                ..LiveStats::default()
             }
         });
-        figures.phase = phase;
-        figures.behind_bytes = log_bytes.saturating_sub(read_bytes);
-        figures.ttft_ns = distribution(&self.ttft_ns);
-        figures.tpot_ns = distribution(&self.tpot_ns);
-        figures.latency_ns = distribution(&self.latency_ns);
-        figures.isl = distribution(&self.isl);
-        figures.osl = distribution(&self.osl);
-        figures.recent = self.completed.rate().map(|qps| Rate {
+        stats.phase = phase;
+        stats.behind_bytes = log_bytes.saturating_sub(read_bytes);
+        stats.ttft_ns = distribution(&self.ttft_ns);
+        stats.tpot_ns = distribution(&self.tpot_ns);
+        stats.latency_ns = distribution(&self.latency_ns);
+        stats.isl = distribution(&self.isl);
+        stats.osl = distribution(&self.osl);
+        stats.recent = self.completed.rate().map(|qps| Rate {
             qps,
             tps: self.tokens.rate().filter(|_| self.osl.count() > 0),
         });
-        figures
+        stats
     }
 
-    /// The series as a live snapshot has them, as of the last look; `streaming` decides which there are.
+    /// Returns the series of a live snapshot, as of the last collection. `streaming` decides whether TTFT and TPOT exist.
     pub fn series(&self, streaming: Option<bool>) -> Vec<(&'static str, Stat)> {
         let integers = Number::Int(0);
         let mut series = vec![
@@ -94,16 +141,16 @@ impl Gather {
         series
     }
 
-    /// Texts are counted later than they are seen, so tokens have a time of their own.
-    fn over_the_run(&self, completed: u64, seen_ns: u64, counted_ns: u64) -> Option<Rate> {
+    /// Returns the rates over the run so far. Texts are counted later than they are read, so tokens have their own time.
+    fn run_rate(&self, completed: u64, seen_ns: u64, counted_ns: u64) -> Option<Rate> {
         let qps = per_second(completed as f64, seen_ns)?;
         let tps = per_second(self.osl.total(), counted_ns).filter(|_| self.osl.count() > 0);
         Some(Rate { qps, tps })
     }
 }
 
-impl Rising {
-    fn note(&mut self, at_ns: u64, total: f64) {
+impl RateWindow {
+    fn push(&mut self, at_ns: u64, total: f64) {
         let goes_back = |&(last_ns, last): &(u64, f64)| at_ns < last_ns || total < last;
         if self.0.back().is_some_and(goes_back) {
             self.0.clear();
@@ -111,7 +158,7 @@ impl Rising {
         if self.0.back().is_none_or(|&(last_ns, _)| last_ns < at_ns) {
             self.0.push_back((at_ns, total));
         }
-        // One that is old enough stays.
+        // The window starts at the last point that is old enough.
         while self
             .0
             .get(1)
@@ -123,7 +170,7 @@ impl Rising {
 
     fn rate(&self) -> Option<f64> {
         let (&(from_ns, from), &(to_ns, to)) = (self.0.front()?, self.0.back()?);
-        per_second(to - from, to_ns - from_ns).filter(|_| to_ns - from_ns >= MIN_NS)
+        per_second(to - from, to_ns - from_ns).filter(|_| to_ns - from_ns >= MIN_RATE_NS)
     }
 }
 
@@ -131,7 +178,7 @@ fn per_second(amount: f64, time_ns: u64) -> Option<f64> {
     (time_ns > 0).then(|| amount / (time_ns as f64 / 1e9))
 }
 
-fn whole(time_ns: i128) -> u64 {
+fn nonnegative(time_ns: i128) -> u64 {
     u64::try_from(time_ns.max(0)).unwrap_or(u64::MAX)
 }
 
@@ -152,23 +199,23 @@ mod tests {
     #[test]
     fn recent_rates_are_those_of_the_last_ten_seconds() {
         const SECOND: u64 = 1_000_000_000;
-        let mut rising = Rising::default();
-        assert_eq!(rising.rate(), None);
-        // Ten a second for twenty seconds, then twenty a second.
+        let mut window = RateWindow::default();
+        assert_eq!(window.rate(), None);
+        // 10 per second for 20 seconds, then 20 per second.
         for tenth in 0..400_u64 {
             let total = if tenth < 200 { tenth } else { 2 * tenth - 200 };
-            rising.note(tenth * SECOND / 10, total as f64);
-            let rate = rising.rate();
+            window.push(tenth * SECOND / 10, total as f64);
+            let rate = window.rate();
             match tenth {
                 0..5 => assert_eq!(rate, None),
                 5..=200 => assert!((rate.unwrap() - 10.0).abs() < 1e-9),
                 _ => assert!((10.0..=20.0001).contains(&rate.unwrap())),
             }
         }
-        assert!((rising.rate().unwrap() - 20.0).abs() < 1e-9);
-        assert!(rising.0.len() < 110, "{}", rising.0.len());
-        // A log that starts again.
-        rising.note(SECOND, 1.0);
-        assert_eq!(rising.rate(), None);
+        assert!((window.rate().unwrap() - 20.0).abs() < 1e-9);
+        assert!(window.0.len() < 110, "{}", window.0.len());
+        // The log was rewritten, so time goes back.
+        window.push(SECOND, 1.0);
+        assert_eq!(window.rate(), None);
     }
 }

@@ -1,22 +1,18 @@
-//! A run that goes on: its log is read while it is written, and its exact report is there soon after its end.
+//! Follows a live run: reads its log while it is written, and has the exact report soon after its end.
 //!
-//! Four threads: one reads ([`reader`]), one counts in the background ([`lane`]), one counts what is left with every
-//! core block once the log has ended ([`drain`]), and the one here waits for them, shows how the run stands and minds the
-//! clock. When it has waited long enough, or a signal comes, it takes what is recorded by then; whoever is still at work is
-//! left alone.
+//! There are four threads. One reads the log ([`reader`]), one counts in the background ([`background`]), and one counts the
+//! rest on every core block after the log has ended ([`drain`]). The thread here waits for them, shows the status and keeps
+//! the timeouts. After a timeout or a signal it reports what is recorded by then, and does not wait for the others.
 
+mod background;
 mod display;
 mod drain;
 mod finalize;
-mod figures;
 mod live_stats;
-mod background;
 mod reader;
-mod status;
 mod signals;
-mod snapshot;
+mod status;
 mod threads;
-mod watcher;
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver};
@@ -35,58 +31,58 @@ use crate::log::{BatchSizes, LogError};
 use crate::pipeline::{Following, Job};
 use crate::plan::{FollowPlan, Live, RunPlan};
 use crate::process::exit;
+use crate::report::State;
 use crate::terminal::Messages;
-use figures::Phase;
-use reader::End;
+use reader::LogEnd;
 use signals::{Signal, Signals};
-use status::Shown;
+use status::Status;
 use threads::Threads;
 
-/// So often it is looked how the run stands.
+/// The time between two looks at the run.
 const TICK: Duration = Duration::from_millis(100);
-/// After a signal what is written by then is read for so long.
-const LAST_LINES: Duration = Duration::from_millis(300);
+/// The longest time after a signal in which the lines written by then are read.
+const LAST_READ_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// What the threads tell.
+/// A message from one of the threads.
 enum Event {
     Signal(Signal),
-    /// The log was written anew; it is read from its start.
-    StartedAgain,
+    /// The log was rewritten; it is read from its start.
+    Rewritten,
     /// The log is read to its end.
-    End(End),
-    /// Everything is counted of the run as it is now.
+    LogEnded(LogEnd),
+    /// Every text is counted, by this plan.
     Counted(Box<RunPlan>),
     Failed(anyhow::Error),
 }
 
-/// Why a run is reported.
-enum Why {
-    /// Everything is counted.
+/// The reason why the follow stops.
+enum StopReason {
+    /// Every text is counted, by this plan.
     Counted(Box<RunPlan>),
-    /// `--drain-timeout` is over.
-    TimeIsOver,
+    /// `--drain-timeout` has passed.
+    DrainTimeout,
     Signal(Signal),
 }
 
-/// A followed run.
+/// A followed run, shared by the threads.
 struct Follow<'a> {
     session: Session<'a>,
     options: &'a FollowPlan,
     messages: Messages,
     live: Live,
     following: Following,
-    /// As it was at the start.
+    /// The plan at the start.
     plan: RunPlan,
     tokenizers: Mutex<Tokenizers>,
-    means: Mutex<Means>,
+    counting: Mutex<Counting>,
+    /// Stops every thread.
     stop: AtomicBool,
-    /// Whether the background counts no more.
-    no_lane: AtomicBool,
+    stop_background: AtomicBool,
 }
 
-/// What the texts are counted with.
+/// The tokenizer and the settings of the counts so far.
 #[derive(Default)]
-struct Means {
+struct Counting {
     loaded: Option<Loaded>,
     streaming: Option<bool>,
     recounted_because: Option<String>,
@@ -101,23 +97,23 @@ pub(super) fn run(
 ) -> anyhow::Result<u8> {
     let started = Instant::now();
     let messages = session.messages;
-    let (tell, inbox) = mpsc::channel();
-    let told = tell.clone();
+    let (tx, rx) = mpsc::channel();
+    let signal_tx = tx.clone();
     let signals = Signals::listen(move |signal| {
-        let _ = told.send(Event::Signal(signal));
+        let _ = signal_tx.send(Event::Signal(signal));
     })?;
     exits_on_signals.store(false, SeqCst);
     let follow = Follow::begin(session, options)?;
     super::watch(messages);
-    signals.report();
+    signals.deliver_next();
     thread::scope(|scope| {
-        let mut threads = Threads::new(&follow, scope, tell);
-        let code = caught(|| follow.to_the_end(&mut threads, &inbox, started));
+        let mut threads = Threads::new(&follow, scope, tx);
+        let code = caught(|| follow.run_to_end(&mut threads, &rx, started));
         follow.stop.store(true, SeqCst);
-        if threads.have_ended() {
+        if threads.wait_briefly() {
             return code;
         }
-        signals::leave(code.unwrap_or_else(|error| {
+        signals::exit_now(code.unwrap_or_else(|error| {
             messages.error(error.as_ref());
             exit::FAILED
         }))
@@ -125,7 +121,7 @@ pub(super) fn run(
 }
 
 impl<'a> Follow<'a> {
-    /// Finds the run, waits for its log if need be, and loads what it is counted with.
+    /// Finds the run, waits for its log if it is not there yet, and loads the tokenizer.
     fn begin(session: Session<'a>, options: &'a FollowPlan) -> anyhow::Result<Self> {
         let messages = session.messages;
         let live = wait_for(options, messages)?;
@@ -133,7 +129,7 @@ impl<'a> Follow<'a> {
         let plan = live.plan(options, following.log().modified())?;
         let log = live.log().display();
         for path in plan.outputs.report_files() {
-            // Not only after hours.
+            // An output that cannot be written is an error now, not after hours.
             atomic::try_out(path)?;
         }
         if live.found {
@@ -142,7 +138,7 @@ impl<'a> Follow<'a> {
         let mut tokenizers = Tokenizers::default();
         let started = Instant::now();
         let loaded = tokenizers.get(&plan, &session.plan.counting, u64::MAX, messages)?;
-        let means = Means {
+        let counting = Counting {
             loaded,
             streaming: plan.streaming,
             seconds: Seconds {
@@ -159,92 +155,92 @@ impl<'a> Follow<'a> {
             following,
             plan,
             tokenizers: Mutex::new(tokenizers),
-            means: Mutex::new(means),
+            counting: Mutex::new(counting),
             stop: AtomicBool::new(false),
-            no_lane: AtomicBool::new(false),
+            stop_background: AtomicBool::new(false),
         })
     }
 
-    fn to_the_end(
+    fn run_to_end(
         &self,
         threads: &mut Threads<'_, 'a>,
-        inbox: &Receiver<Event>,
+        rx: &Receiver<Event>,
         started: Instant,
     ) -> anyhow::Result<u8>
     where
         Self: 'a,
     {
-        let mut shown = Shown::new(self);
-        let (why, end) = self.wait(threads, inbox, |phase| shown.show(phase))?;
+        let mut status = Status::new(self);
+        let (reason, end) = self.wait(threads, rx, |phase| status.show(phase))?;
         self.stop.store(true, SeqCst);
-        let mut snapshot = shown.finish(match (&why, end) {
-            (Why::Counted(_), Some(End::Ended)) => Phase::Complete,
-            _ => Phase::Interrupted,
+        let mut snapshot = status.finish(match (&reason, end) {
+            (StopReason::Counted(_), Some(LogEnd::SessionEnded)) => State::Complete,
+            _ => State::Interrupted,
         });
-        self.report(why, end, started, inbox, |last| snapshot.write(last))
+        self.report(reason, end, started, rx, |last| snapshot.write(last))
     }
 
-    /// Waits until there is something to report; `tick` is called now and then meanwhile.
+    /// Waits until the run is counted, a timeout has passed or a signal has come. Calls `tick` every [`TICK`].
     fn wait(
         &self,
         threads: &mut Threads,
-        inbox: &Receiver<Event>,
-        mut tick: impl FnMut(Phase),
-    ) -> anyhow::Result<(Why, Option<End>)> {
+        rx: &Receiver<Event>,
+        mut tick: impl FnMut(State),
+    ) -> anyhow::Result<(StopReason, Option<LogEnd>)> {
         let (mut end, mut deadline) = (None, None);
-        threads.read()?;
+        threads.start_reading()?;
         loop {
-            match inbox.recv_timeout(TICK) {
+            match rx.recv_timeout(TICK) {
                 Ok(Event::Signal(signal)) => {
-                    self.read_the_last_lines();
-                    return Ok((Why::Signal(signal), end));
+                    self.read_last_lines();
+                    return Ok((StopReason::Signal(signal), end));
                 }
-                Ok(Event::StartedAgain) => {
+                Ok(Event::Rewritten) => {
                     let path = self.following.log().path().to_owned();
-                    let why = LogError::Rewritten { path };
+                    let error = LogError::Rewritten { path };
                     self.messages
-                        .warn(format!("{why}: it is read from its start again"));
+                        .warn(format!("{error}: it is read from its start again"));
                     if end.take().is_some() {
                         deadline = None;
-                        self.no_lane.store(false, SeqCst);
-                        threads.read()?;
+                        self.stop_background.store(false, SeqCst);
+                        threads.start_reading()?;
                     }
                 }
-                Ok(Event::End(how)) => {
+                Ok(Event::LogEnded(how)) => {
                     end = Some(how);
-                    let patience = self.options.drain_timeout;
-                    deadline = (!patience.is_zero()).then(|| Instant::now() + patience);
-                    threads.drain();
+                    let timeout = self.options.drain_timeout;
+                    deadline = (!timeout.is_zero()).then(|| Instant::now() + timeout);
+                    threads.start_draining();
                 }
-                Ok(Event::Counted(plan)) => return Ok((Why::Counted(plan), end)),
+                Ok(Event::Counted(plan)) => return Ok((StopReason::Counted(plan), end)),
                 Ok(Event::Failed(error)) => return Err(error),
                 Err(_) => {}
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok((Why::TimeIsOver, end));
+                return Ok((StopReason::DrainTimeout, end));
             }
             tick(match end {
-                Some(_) => Phase::Draining,
-                None if self.following.look(|seen, _| seen.started()) => Phase::Live,
-                None => Phase::Initialize,
+                Some(_) => State::Draining,
+                None if self.following.look(|seen, _| seen.started()) => State::Live,
+                None => State::Initialize,
             });
         }
     }
 
-    /// Gives the reader a moment for what is written by now; nothing is counted any more.
-    fn read_the_last_lines(&self) {
-        self.no_lane.store(true, SeqCst);
-        let until = Instant::now() + LAST_LINES;
+    /// Stops the background, and waits a short time until the reader has read the lines that are written by now.
+    fn read_last_lines(&self) {
+        self.stop_background.store(true, SeqCst);
+        let deadline = Instant::now() + LAST_READ_TIMEOUT;
         let is_behind = || {
             let extent = self.following.log().extent();
             extent.is_ok_and(|extent| self.following.read_bytes() < extent.whole_bytes())
         };
-        while is_behind() && Instant::now() < until {
+        while is_behind() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// The run as it is now; as it was, when its directory is gone.
+    /// Returns the plan of the run as it is now, or the first plan if the run directory is gone.
     fn plan(&self) -> anyhow::Result<RunPlan> {
         let modified = self.following.log().modified();
         match self.plan.dir.as_deref().filter(|dir| !dir.is_dir()) {
@@ -253,7 +249,7 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Does `work` with what the texts are counted with at the moment.
+    /// Calls `work` with the job that counts texts at the moment.
     fn with_job<T>(
         &self,
         pools: &Pools,
@@ -262,8 +258,8 @@ impl<'a> Follow<'a> {
         work: impl FnOnce(&Job) -> T,
     ) -> T {
         let (loaded, streaming) = {
-            let means = self.means();
-            (means.loaded.clone(), means.streaming)
+            let counting = self.counting();
+            (counting.loaded.clone(), counting.streaming)
         };
         work(&Job {
             pools,
@@ -276,40 +272,43 @@ impl<'a> Follow<'a> {
         })
     }
 
-    fn means(&self) -> MutexGuard<'_, Means> {
-        self.means.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tokenizers(&self) -> MutexGuard<'_, Tokenizers> {
+        self.tokenizers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counting(&self) -> MutexGuard<'_, Counting> {
+        self.counting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stopped(&self) -> bool {
         self.stop.load(SeqCst)
     }
 
-    fn counts_no_more(&self) -> bool {
-        self.stopped() || self.no_lane.load(SeqCst)
+    fn background_stopped(&self) -> bool {
+        self.stopped() || self.stop_background.load(SeqCst)
     }
 }
 
-/// The run that the command line means, as soon as its log is there.
+/// Waits for the log of the run that the command line names.
 fn wait_for(options: &FollowPlan, messages: Messages) -> anyhow::Result<Live> {
     let until = Instant::now() + options.wait;
-    let mut said = false;
+    let mut noted = false;
     loop {
         if let Some(live) = Live::find(options) {
             return Ok(live);
         }
-        let what = options.run.as_ref().map_or_else(
-            || "a log of a live run in /dev/shm or the temporary directory".to_owned(),
-            |run| format!("a log at {}", run.display()),
+        let place = options.run.as_ref().map_or_else(
+            || "of a live run in /dev/shm or the temporary directory".to_owned(),
+            |run| format!("at {}", run.display()),
         );
         if Instant::now() >= until {
-            bail!(
-                "there is no {}; name the log, or wait longer with --wait",
-                &what[2..]
-            );
+            bail!("there is no log {place}; name the log, or wait longer with --wait");
         }
-        if !said {
-            messages.note(format!("waiting for {what}"));
-            said = true;
+        if !noted {
+            messages.note(format!("waiting for a log {place}"));
+            noted = true;
         }
         thread::sleep(TICK);
     }

@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM: the first asks for a report of what there is, the second ends the process at once. SIGTSTP, which
-//! stops it for a while, finds the terminal in order.
+//! Handles signals. The first SIGINT or SIGTERM asks for a report of what is counted, the second ends the process at once.
+//! SIGTSTP stops the process after the terminal is in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -12,52 +12,54 @@ use crate::files::atomic;
 use crate::process::exit;
 use crate::terminal;
 
-/// A signal that asks to stop.
+/// A signal that asks the process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Signal {
-    /// Its name.
     pub name: &'static str,
-    /// The exit code that tells of it.
+    /// The exit code of a process that this signal ended.
     pub code: u8,
 }
 
-/// How signals are taken.
+/// Switches between the two ways to handle a signal.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Signals {
-    reported: Arc<AtomicBool>,
+    /// The next signal goes to the follow; it does not end the process.
+    deliver: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Hands the first signal to `tell` from the time on that there is something to report; any other ends the process.
-    pub fn listen(tell: impl Fn(Signal) + Send + 'static) -> std::io::Result<Self> {
-        // Writing beyond the limit on file sizes is then an error, not the end.
+    /// Passes the first signal after [`Self::deliver_next`] to `on_signal`; every other ends the process.
+    pub fn listen(on_signal: impl Fn(Signal) + Send + 'static) -> std::io::Result<Self> {
+        // With a handler, a write beyond the file size limit is an error and does not end the process.
         signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let signals = Self::default();
-        let reported = Arc::clone(&signals.reported);
+        let deliver = Arc::clone(&signals.deliver);
         let mut stream = iterator::Signals::new([SIGINT, SIGTERM, SIGTSTP])?;
-        let take = move || {
+        let handle = move || {
             for number in stream.forever() {
                 if number == SIGTSTP {
-                    terminal::leave_and(|| {
-                        let _stopped_meanwhile = low_level::emulate_default_handler(number);
+                    terminal::release_then(|| {
+                        let _ = low_level::emulate_default_handler(number);
                     });
                     continue;
                 }
                 let signal = Signal::of(number);
-                if reported.swap(false, SeqCst) {
-                    tell(signal);
+                if deliver.swap(false, SeqCst) {
+                    on_signal(signal);
                 } else {
-                    leave(signal.code);
+                    exit_now(signal.code);
                 }
             }
         };
-        thread::Builder::new().name("signals".into()).spawn(take)?;
+        thread::Builder::new()
+            .name("signals".into())
+            .spawn(handle)?;
         Ok(signals)
     }
 
-    /// From now on there is something to report.
-    pub fn report(&self) {
-        self.reported.store(true, SeqCst);
+    /// Makes the next signal ask for a report, because there is something to report now.
+    pub fn deliver_next(&self) {
+        self.deliver.store(true, SeqCst);
     }
 }
 
@@ -76,10 +78,11 @@ impl Signal {
     }
 }
 
-/// Ends the process without waiting for anybody; no temporary file is left.
-#[allow(clippy::exit, reason = "the threads at work are not waited for")]
-pub(super) fn leave(code: u8) -> ! {
-    terminal::leave();
-    let _none_is_made = atomic::remove_temporaries();
+/// Ends the process without waiting for its threads. The terminal is in order, and temporary files are removed.
+#[allow(clippy::exit, reason = "a thread may hang")]
+pub(super) fn exit_now(code: u8) -> ! {
+    terminal::release();
+    // The lock that this returns keeps other threads from making new ones.
+    let _lock = atomic::remove_temporaries();
     std::process::exit(code.into())
 }

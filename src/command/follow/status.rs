@@ -1,23 +1,29 @@
-//! Everything that shows how a followed run stands.
+//! Shows the status of a followed run: the display, and the file of `--live-snapshot`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::Follow;
 use super::display::Display;
-use super::figures::{Figures, Phase};
-use super::live_stats::Gather;
-use super::snapshot::LiveSnapshot;
+use super::live_stats::{Collector, LiveStats};
+use crate::command::count::chain;
+use crate::files::atomic;
+use crate::report::{Snapshot, State};
+use crate::terminal::Messages;
 
-pub(super) struct Shown<'a> {
+/// Shows the status of a followed run.
+pub(super) struct Status<'a> {
     follow: &'a Follow<'a>,
-    gather: Gather,
+    collector: Collector,
     display: Display,
     snapshot: LiveSnapshot<'a>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> Status<'a> {
     pub fn new(follow: &'a Follow) -> Self {
         Self {
             follow,
-            gather: Gather::default(),
+            collector: Collector::default(),
             display: Display::new(
                 follow.session.plan.display.format,
                 follow.messages,
@@ -28,21 +34,80 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// How it stands now.
-    pub fn show(&mut self, phase: Phase) {
-        let figures = self.look(phase);
-        self.display.show(&figures);
-        self.snapshot.renew(self.follow, &self.gather, phase);
+    /// Shows the status of this moment.
+    pub fn show(&mut self, phase: State) {
+        let stats = self.collect(phase);
+        self.display.show(&stats);
+        self.snapshot.update(self.follow, &self.collector, phase);
     }
 
-    /// How it stood at last; the snapshot is written once more, with what the report is made from.
-    pub fn finish(mut self, phase: Phase) -> LiveSnapshot<'a> {
-        let figures = self.look(phase);
-        self.display.finish(&figures);
+    /// Shows the last status. The caller writes the last snapshot, the one that the report is made from.
+    pub fn finish(mut self, phase: State) -> LiveSnapshot<'a> {
+        let stats = self.collect(phase);
+        self.display.finish(&stats);
         self.snapshot
     }
 
-    fn look(&mut self, phase: Phase) -> Figures {
-        self.gather.look(&self.follow.following, phase)
+    fn collect(&mut self, phase: State) -> LiveStats {
+        self.collector.collect(&self.follow.following, phase)
+    }
+}
+
+/// Keeps the file of `--live-snapshot` current, for dashboards.
+pub(super) struct LiveSnapshot<'a> {
+    path: Option<&'a Path>,
+    messages: Messages,
+    interval: Duration,
+    last_write: Option<Instant>,
+    count: u64,
+}
+
+impl<'a> LiveSnapshot<'a> {
+    fn new(follow: &'a Follow) -> Self {
+        Self {
+            path: follow.plan.outputs.live_snapshot.as_deref(),
+            messages: follow.messages,
+            interval: follow.options.interval,
+            last_write: None,
+            count: 0,
+        }
+    }
+
+    /// Writes the file if `--interval` has passed, with the series of the last collection.
+    fn update(&mut self, follow: &Follow, collector: &Collector, phase: State) {
+        let due = self
+            .last_write
+            .is_none_or(|at| at.elapsed() >= self.interval);
+        if self.path.is_none() || !due {
+            return;
+        }
+        self.last_write = Some(Instant::now());
+        let series = collector.series(follow.counting().streaming);
+        let snapshot = follow.following.look(|seen, counted| Snapshot {
+            state: phase,
+            n_pending_tasks: seen.texts().saturating_sub(counted.texts()) + counted.uncountable(),
+            counter: 0,
+            timestamp_ns: seen.last_timestamp_ns(),
+            counters: seen.counters(),
+            series,
+        });
+        self.write(&snapshot);
+    }
+
+    /// Writes a snapshot. The last one is the snapshot that the report is made from.
+    pub fn write(&mut self, snapshot: &Snapshot) {
+        let Some(path) = self.path else { return };
+        self.count += 1;
+        let snapshot = Snapshot {
+            counter: self.count,
+            ..snapshot.clone()
+        };
+        if let Err(error) = atomic::replace(path, &snapshot.render()) {
+            // The report is worth more than this file.
+            self.path = None;
+            let why = chain(&error);
+            self.messages
+                .warn(format!("--live-snapshot is not updated any more: {why}"));
+        }
     }
 }

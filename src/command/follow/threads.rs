@@ -1,4 +1,4 @@
-//! The threads at work on a followed run: they are started here, and never waited for.
+//! Starts the threads of a follow. They are never joined, since a text may hold one up for ever.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::Sender;
@@ -12,36 +12,36 @@ use crate::cpu::{CorePlan, Machine, Pools};
 use crate::log::LogError;
 use crate::pipeline::PipelineError;
 
-/// Threads that are asked to stop have so long to do it in peace.
-const FAREWELL: Duration = Duration::from_millis(100);
+/// The time that threads have to end after they were asked to.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The threads at work on a followed run.
+/// The threads of a follow.
 pub(super) struct Threads<'scope, 'env> {
     follow: &'env Follow<'env>,
     scope: &'scope Scope<'scope, 'env>,
-    tell: Sender<Event>,
-    started: Vec<ScopedJoinHandle<'scope, ()>>,
+    tx: Sender<Event>,
+    handles: Vec<ScopedJoinHandle<'scope, ()>>,
 }
 
 impl<'scope, 'env> Threads<'scope, 'env> {
     pub fn new(
         follow: &'env Follow<'env>,
         scope: &'scope Scope<'scope, 'env>,
-        tell: Sender<Event>,
+        tx: Sender<Event>,
     ) -> Self {
         Self {
             follow,
             scope,
-            tell,
-            started: Vec::new(),
+            tx,
+            handles: Vec::new(),
         }
     }
 
-    /// Starts to read, and to count in the background.
+    /// Starts the reader and the background.
     ///
-    /// Reading is little work that must not wait, or nobody would know that the run has ended; so only counting has the
-    /// lowest priority. Both are on the highest processors.
-    pub fn read(&mut self) -> anyhow::Result<()> {
+    /// Only counting has the lowest priority: reading is little work, and a late read delays the end of the run. Both run on
+    /// the highest processors.
+    pub fn start_reading(&mut self) -> anyhow::Result<()> {
         let follow: &'env Follow = self.follow;
         let counting = follow.options.live_threads;
         let cpus = follow.session.plan.cores.cpus.as_ref();
@@ -49,44 +49,44 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         let reader = Reader {
             follow,
             pools: Pools::new(&plan.clone().in_front(1))?,
-            tell: self.tell.clone(),
+            tx: self.tx.clone(),
         };
-        self.started.push(self.scope.spawn(|| reader.run()));
+        self.handles.push(self.scope.spawn(|| reader.run()));
         if counting > 0 {
             let pools = Pools::new(&plan)?;
             follow
                 .messages
                 .detail(format!("in the background: {pools}"));
-            self.started
+            self.handles
                 .push(self.scope.spawn(move || background::run(follow, &pools)));
         }
         Ok(())
     }
 
-    /// Starts to count what is left; nobody else counts any more.
-    pub fn drain(&mut self) {
-        let (follow, tell): (&'env Follow, _) = (self.follow, self.tell.clone());
-        follow.no_lane.store(true, SeqCst);
-        self.started.push(self.scope.spawn(move || {
+    /// Starts the drain, and stops the background.
+    pub fn start_draining(&mut self) {
+        let (follow, tx): (&'env Follow, _) = (self.follow, self.tx.clone());
+        follow.stop_background.store(true, SeqCst);
+        self.handles.push(self.scope.spawn(move || {
             let event = match caught(|| follow.drain()) {
                 Ok(Some(plan)) => Event::Counted(Box::new(plan)),
                 Ok(None) => return,
                 Err(error) if was_rewritten(&error) => {
                     follow.following.start_again();
-                    Event::StartedAgain
+                    Event::Rewritten
                 }
                 Err(error) => Event::Failed(error),
             };
-            // Who does not listen any more has enough.
-            let _ = tell.send(event);
+            // The receiver is gone when the follow has stopped.
+            let _ = tx.send(event);
         }));
     }
 
-    /// Whether all have ended, after a short while.
-    pub fn have_ended(&self) -> bool {
-        let until = Instant::now() + FAREWELL;
-        while !self.started.iter().all(ScopedJoinHandle::is_finished) {
-            if Instant::now() >= until {
+    /// Waits a short time for all threads to end; returns whether they have.
+    pub fn wait_briefly(&self) -> bool {
+        let deadline = Instant::now() + SHUTDOWN_TIMEOUT;
+        while !self.handles.iter().all(ScopedJoinHandle::is_finished) {
+            if Instant::now() >= deadline {
                 return false;
             }
             thread::sleep(Duration::from_millis(2));
@@ -95,7 +95,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
     }
 }
 
-/// Whether the log was written anew.
+/// Returns whether the error says that the log was rewritten.
 fn was_rewritten(error: &anyhow::Error) -> bool {
     let log = match error.downcast_ref::<PipelineError>() {
         Some(PipelineError::Log(log)) => Some(log),

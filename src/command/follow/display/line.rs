@@ -1,55 +1,61 @@
-//! One styled line that ends where the terminal does.
+//! The statistics of a live run on one line, for a log file.
 
-use anstyle::Style;
-use console::{measure_text_width, truncate_str};
+use super::lag;
+use crate::command::follow::live_stats::{Distribution, LiveStats};
+use crate::terminal::number;
 
-/// A line under construction.
-#[derive(Debug)]
-pub(super) struct Line {
-    text: String,
-    left: usize,
+/// Formats the statistics that are known, the most important first.
+pub(super) fn line(stats: &LiveStats) -> String {
+    let mut parts = vec![format!(
+        "{} {}",
+        stats.phase.name(),
+        number::clock(stats.elapsed_ns)
+    )];
+    let counts = [
+        ("issued", stats.issued),
+        ("completed", stats.completed),
+        ("failed", stats.failed),
+        ("in flight", stats.in_flight),
+        ("counted", stats.counted),
+        ("pending", stats.pending),
+    ];
+    parts.extend(counts.map(|(name, count)| format!("{name} {}", number::count(count))));
+    parts.extend(lag(stats));
+    let times = [
+        ("TTFT", stats.ttft_ns),
+        ("TPOT", stats.tpot_ns),
+        ("latency", stats.latency_ns),
+    ];
+    let tokens = [("ISL", stats.isl), ("OSL", stats.osl)];
+    parts.extend(
+        times
+            .iter()
+            .filter_map(|(name, of)| percentiles(name, *of, |ns| number::time(ns, 3))),
+    );
+    parts.extend(
+        tokens
+            .iter()
+            .filter_map(|(name, of)| percentiles(name, *of, |tokens| number::fixed(tokens, 0))),
+    );
+    for (name, rate) in [("last 10 s", stats.recent), ("run", stats.whole)] {
+        let Some(rate) = rate else { continue };
+        let tps = rate
+            .tps
+            .map(|tps| format!(", {} TPS", number::digits(tps, 3)));
+        parts.push(format!(
+            "{name} {} QPS{}",
+            number::digits(rate.qps, 3),
+            tps.unwrap_or_default()
+        ));
+    }
+    parts.join(" · ")
 }
 
-impl Line {
-    /// At most so many columns wide.
-    pub fn new(width: usize) -> Self {
-        Self {
-            text: String::new(),
-            left: width,
-        }
-    }
-
-    /// Adds text; what does not fit is cut.
-    pub fn push(mut self, style: Style, text: &str) -> Self {
-        if self.left == 0 {
-            return self;
-        }
-        let fitting = truncate_str(text, self.left, "…");
-        self.left = self.left.saturating_sub(measure_text_width(&fitting));
-        if fitting.trim().is_empty() {
-            self.text.push_str(&fitting);
-        } else {
-            self.text.push_str(&format!("{style}{fitting}{style:#}"));
-        }
-        self
-    }
-
-    /// Adds text to the right of a column of this width, with a space before it.
-    pub fn cell(self, style: Style, width: usize, text: &str) -> Self {
-        let space = width.saturating_sub(measure_text_width(text));
-        self.push(Style::new(), &" ".repeat(space))
-            .push(style, text)
-    }
-
-    /// Adds text to the left of a column of this width.
-    pub fn label(self, style: Style, width: usize, text: &str) -> Self {
-        let space = width.saturating_sub(measure_text_width(text));
-        self.push(style, text)
-            .push(Style::new(), &" ".repeat(space))
-    }
-
-    /// The line, with its styles.
-    pub fn end(self) -> String {
-        self.text.trim_end().to_owned()
-    }
+fn percentiles(name: &str, of: Option<Distribution>, format: fn(f64) -> String) -> Option<String> {
+    let of = of?;
+    Some(format!(
+        "{name} p50 {}, p99 {}",
+        format(of.p50),
+        format(of.p99)
+    ))
 }

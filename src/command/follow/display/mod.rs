@@ -1,12 +1,9 @@
-//! What a follow shows while it goes on: a table on a terminal, else a line now and then, or JSON.
+//! Displays the statistics of a live run: a table on a terminal, else a line every `--interval`, or JSON.
 //!
-//! A thread of its own writes it, since a terminal that is stopped, or a pipe that nobody reads, can hold it up for as long
-//! as they like: the run must not wait for those who watch it.
+//! A separate thread writes them: a stopped terminal or a full pipe can block a write for ever, and the follow must go on.
 
 mod line;
-mod plain;
 mod table;
-mod units;
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -15,162 +12,157 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::figures::{Figures, Phase};
+use super::live_stats::LiveStats;
 use crate::command::show;
 use crate::plan::Format;
-use crate::terminal::{Messages, Screen, harmless};
+use crate::terminal::{Messages, Screen, escape_message, number};
 
-/// Between two drawings of the table: fast enough to be alive, slow enough to be read.
-const BETWEEN_DRAWINGS: Duration = Duration::from_millis(200);
+/// The time between two drawings of the table: short enough to look live, long enough to read.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The last figures have so long to be shown.
-const FAREWELL: Duration = Duration::from_millis(300);
+/// The longest wait for the last write.
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Shows figures, as often as it makes sense.
+/// Passes statistics to the writer thread at the right times.
 #[derive(Debug)]
 pub(super) struct Display {
-    /// To whoever writes them; one that is still at the last ones gets no others.
-    show: SyncSender<Figures>,
+    /// Holds one message: statistics are dropped while the writer is busy.
+    tx: SyncSender<LiveStats>,
     writer: Option<JoinHandle<()>>,
-    every: Duration,
+    interval: Duration,
     next: Instant,
-    shown: bool,
-    lines: bool,
+    has_shown: bool,
+    is_lines: bool,
 }
 
-/// Writes figures.
+/// Writes statistics.
 #[derive(Debug)]
 struct Writer {
     messages: Messages,
-    how: How,
-    /// Which log it is.
-    name: String,
+    mode: Mode,
+    log_name: String,
 }
 
 #[derive(Debug)]
-enum How {
-    /// Drawn again and again on stderr, which is a terminal.
+enum Mode {
+    /// A table on the terminal, redrawn in place.
     Table(Screen),
-    /// A line on stderr.
+    /// Lines on stderr.
     Lines,
-    /// An object on stdout.
+    /// Objects on stdout, one a line.
     Json,
-    Nothing,
+    Off,
 }
 
-/// The figures of a moment.
+/// The object of `--format json`.
 #[derive(Serialize)]
-struct Moment<'a> {
+struct JsonLine<'a> {
     time: String,
     #[serde(flatten)]
-    figures: &'a Figures,
+    stats: &'a LiveStats,
 }
 
 impl Display {
-    /// `interval` is how often a line or an object is written; the table is drawn as figures change.
-    pub fn new(format: Format, messages: Messages, interval: Duration, name: &str) -> Self {
-        let how = match (format, messages.screen()) {
-            (Format::Json, _) => How::Json,
-            (Format::Text, Some(screen)) => How::Table(screen),
-            (Format::Text, None) => How::Lines,
+    /// Starts the writer thread. Lines and objects are written every `interval`, the table is redrawn more often.
+    pub fn new(format: Format, messages: Messages, interval: Duration, log_name: &str) -> Self {
+        let mode = match (format, messages.screen()) {
+            (Format::Json, _) => Mode::Json,
+            (Format::Text, Some(screen)) => Mode::Table(screen),
+            (Format::Text, None) => Mode::Lines,
         };
         let now = Instant::now();
-        let (every, next) = match how {
-            How::Table(_) => (BETWEEN_DRAWINGS, now),
+        let (interval, next) = match mode {
+            Mode::Table(_) => (REDRAW_INTERVAL, now),
             _ => (interval, now + interval),
         };
-        let lines = matches!(how, How::Lines);
+        let is_lines = matches!(mode, Mode::Lines);
         let writer = Writer {
             messages,
-            how,
-            name: harmless(name),
+            mode,
+            log_name: escape_message(log_name),
         };
-        let (show, figures) = sync_channel(1);
+        let (tx, rx) = sync_channel(1);
         let writer = thread::Builder::new()
             .name("display".into())
-            .spawn(|| writer.write_all(figures));
+            .spawn(|| writer.run(rx));
         Self {
-            show,
-            // Without a thread nothing is shown, and the report is worth more.
+            tx,
+            // The report is worth more: if the thread does not start, nothing is shown.
             writer: writer.ok(),
-            every,
+            interval,
             next,
-            shown: false,
-            lines,
+            has_shown: false,
+            is_lines,
         }
     }
 
-    /// Shows them if it is time to. May be called as often as one likes.
-    pub fn show(&mut self, figures: &Figures) {
+    /// Shows the statistics if the interval has passed.
+    pub fn show(&mut self, stats: &LiveStats) {
         let now = Instant::now();
         if now >= self.next {
-            self.next = now + self.every;
-            self.shown = true;
-            let _held_up = self.show.try_send(figures.clone());
+            self.next = now + self.interval;
+            self.has_shown = true;
+            let _ = self.tx.try_send(stats.clone());
         }
     }
 
-    /// Shows the last ones, and leaves the terminal to others. A log that was at its end from the start needs no line.
-    pub fn finish(self, figures: &Figures) {
-        let until = Instant::now() + FAREWELL;
-        let waits = || {
+    /// Shows the last statistics and gives the terminal back. No line is written if the log was at its end from the start.
+    pub fn finish(self, stats: &LiveStats) {
+        let deadline = Instant::now() + LAST_WRITE_TIMEOUT;
+        let wait = || {
             thread::sleep(Duration::from_millis(1));
-            Instant::now() < until
+            Instant::now() < deadline
         };
-        if self.shown || !self.lines {
-            while self.show.try_send(figures.clone()).is_err() && waits() {}
+        if self.has_shown || !self.is_lines {
+            while self.tx.try_send(stats.clone()).is_err() && wait() {}
         }
-        drop(self.show);
+        drop(self.tx);
         while self
             .writer
             .as_ref()
             .is_some_and(|writer| !writer.is_finished())
-            && waits()
+            && wait()
         {}
     }
 }
 
 impl Writer {
-    fn write_all(mut self, all: Receiver<Figures>) {
-        for figures in all {
-            self.put(&figures);
+    fn run(mut self, rx: Receiver<LiveStats>) {
+        for stats in rx {
+            self.write(&stats);
         }
     }
 
-    fn put(&mut self, figures: &Figures) {
-        match &mut self.how {
-            How::Table(screen) => {
-                screen.draw(table::table(figures, &self.name, screen.size()));
+    fn write(&mut self, stats: &LiveStats) {
+        match &mut self.mode {
+            Mode::Table(screen) => {
+                screen.draw(table::table(stats, &self.log_name, screen.size()));
             }
-            How::Lines => self.messages.status(plain::line(figures)),
-            How::Json => {
-                let shown = json(figures, Timestamp::now()).and_then(|text| Ok(show(&text)?));
-                if let Err(error) = shown {
+            Mode::Lines => self.messages.status(line::line(stats)),
+            Mode::Json => {
+                let written = json(stats, Timestamp::now()).and_then(|text| Ok(show(&text)?));
+                if let Err(error) = written {
                     // The report is worth more.
                     self.messages
-                        .warn(format!("nothing more is shown: {error}"));
-                    self.how = How::Nothing;
+                        .warn(format!("the status is not shown any more: {error}"));
+                    self.mode = Mode::Off;
                 }
             }
-            How::Nothing => {}
+            Mode::Off => {}
         }
     }
 }
 
-fn name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Initialize => "initialize",
-        Phase::Live => "live",
-        Phase::Draining => "draining",
-        Phase::Complete => "complete",
-        Phase::Interrupted => "interrupted",
-    }
+/// Formats the part of the log that is not read yet, if it is large enough to show.
+fn lag(stats: &LiveStats) -> Option<String> {
+    (stats.behind_bytes >= 50_000)
+        .then(|| format!("{} behind", number::megabytes(stats.behind_bytes)))
 }
 
-/// One object, on one line.
-fn json(figures: &Figures, now: Timestamp) -> anyhow::Result<String> {
+/// Formats the object of a moment, on one line.
+fn json(stats: &LiveStats, now: Timestamp) -> anyhow::Result<String> {
     let time = format!("{now:.3}");
-    Ok(serde_json::to_string(&Moment { time, figures })? + "\n")
+    Ok(serde_json::to_string(&JsonLine { time, stats })? + "\n")
 }
 
 #[cfg(test)]

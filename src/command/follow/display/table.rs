@@ -1,37 +1,39 @@
 //! The table of a live run, for a terminal of any size.
 //!
-//! Everything stands on one grid of columns whose widths do not depend on the figures, so nothing jumps while they change.
+//! All rows share one grid. Its column widths do not depend on the numbers, so nothing moves while they change.
 
 use anstyle::{AnsiColor, Style};
+use console::{measure_text_width, truncate_str};
 
-use super::line::Line;
-use super::units;
-use crate::command::follow::figures::{Distribution, Figures, Phase, Rate};
+use super::lag;
+use crate::command::follow::live_stats::{Distribution, LiveStats, Rate};
+use crate::report::State;
+use crate::terminal::number::{self, Unit};
 
 const PLAIN: Style = Style::new();
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
-const GOOD: Style = AnsiColor::Green.on_default();
-const MIDDLING: Style = AnsiColor::Yellow.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
 
-/// What is not known.
-const UNKNOWN: &str = "—";
+/// The digits of a number, before and after the point together.
+const DIGITS: usize = 3;
 
-/// The columns that numbers stand in.
+/// The columns of the numbers.
 #[derive(Clone, Copy, Debug)]
 struct Grid {
     width: usize,
-    /// Width of the first column, which says what a row is.
+    /// The width of the first column, which names the rows.
     label: usize,
-    /// Width of the others, with the space before them.
+    /// The width of the other columns, with the space before each.
     column: usize,
-    figures: &'static [Figure],
+    columns: &'static [Column],
 }
 
-/// What is shown of a distribution.
+/// A column of the metrics.
 #[derive(Clone, Copy, Debug)]
-enum Figure {
+enum Column {
     Count,
     Mean,
     P50,
@@ -39,16 +41,16 @@ enum Figure {
     P99,
 }
 
-use Figure::{Count, Mean, P50, P90, P99};
+use Column::{Count, Mean, P50, P90, P99};
 
-/// What a metric is measured in.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug)]
-enum Unit {
+enum Kind {
     Time,
     Tokens,
 }
 
-impl Figure {
+impl Column {
     fn name(self) -> &'static str {
         match self {
             Count => "count",
@@ -59,7 +61,7 @@ impl Figure {
         }
     }
 
-    fn of(self, values: &Distribution, unit: Unit, grid: &Grid) -> String {
+    fn format(self, values: &Distribution, kind: Kind, grid: &Grid) -> String {
         let value = match self {
             Count => return grid.count(values.count),
             Mean => values.mean,
@@ -67,19 +69,19 @@ impl Figure {
             P90 => values.p90,
             P99 => values.p99,
         };
-        match (unit, self) {
-            (Unit::Time, _) => units::time(value),
-            (Unit::Tokens, Mean) => grid.fit(units::number(value), value),
-            (Unit::Tokens, _) => grid.fit(units::rounded(value), value),
+        match (kind, self) {
+            (Kind::Time, _) => time(value),
+            (Kind::Tokens, Mean) => grid.fit(number::digits(value, DIGITS), value),
+            (Kind::Tokens, _) => grid.fit(number::fixed(value, 0), value),
         }
     }
 }
 
 impl Grid {
-    /// The most columns that fit: of the figures, the 90th percentile goes first, then the mean, then the count.
+    /// Returns the grid with the most columns that fit. The 90th percentile goes first, then the mean, then the count.
     fn fitting(width: usize) -> Option<Self> {
         let (label, column) = if width >= 71 { (11, 12) } else { (9, 10) };
-        let figures: &[Figure] = match width.checked_sub(label)? / column {
+        let columns: &[Column] = match width.checked_sub(label)? / column {
             0 | 1 => return None,
             2 => &[P50, P99],
             3 => &[Count, P50, P99],
@@ -90,7 +92,7 @@ impl Grid {
             width,
             label,
             column,
-            figures,
+            columns,
         })
     }
 
@@ -98,36 +100,36 @@ impl Grid {
         Line::new(self.width).label(style, self.label, label)
     }
 
-    /// A number, shorter if the column is too narrow for it.
-    fn fit(&self, full: String, value: f64) -> String {
-        units::within(self.column - 1, full, value)
+    /// Returns the text of a number, or a shorter one if the column is too narrow for it.
+    fn fit(&self, text: String, value: f64) -> String {
+        fit(self.column - 1, text, value)
     }
 
     fn count(&self, value: u64) -> String {
-        self.fit(units::count(value), value as f64)
+        self.fit(number::count(value), value as f64)
     }
 
-    /// Adds a number that may not be known.
-    fn known(&self, line: Line, number: Option<String>) -> Line {
+    /// Adds a cell with a number, or with a dash if the number is not known.
+    fn cell(&self, line: Line, number: Option<String>) -> Line {
         match number {
             Some(number) => line.cell(PLAIN, self.column, &number),
-            None => line.cell(DIM, self.column, UNKNOWN),
+            None => line.cell(DIM, self.column, number::MISSING),
         }
     }
 }
 
-/// The lines of the table, at most `size` columns and rows.
-pub(super) fn table(figures: &Figures, name: &str, size: (usize, usize)) -> Vec<String> {
+/// Formats the table in at most `size` columns and rows.
+pub(super) fn table(stats: &LiveStats, log_name: &str, size: (usize, usize)) -> Vec<String> {
     let (width, rows) = size;
-    let state = vec![state(figures, name, width)];
+    let state = vec![state(stats, log_name, width)];
     let sections = match Grid::fitting(width) {
         Some(grid) => vec![
             state,
-            counters(figures, &grid),
-            metrics(figures, &grid),
-            rates(figures, &grid),
+            counters(stats, &grid),
+            metrics(stats, &grid),
+            rates(stats, &grid),
         ],
-        None => vec![state, vec![progress(figures, width)]],
+        None => vec![state, vec![progress(stats, width)]],
     };
     let count = sections.iter().map(Vec::len).sum::<usize>() + sections.len() - 1;
     let spaced = sections.len() > 2 && count <= rows;
@@ -142,53 +144,51 @@ pub(super) fn table(figures: &Figures, name: &str, size: (usize, usize)) -> Vec<
     lines
 }
 
-/// Where the run stands, for how long it runs, how far behind its log we are, and which it is.
-fn state(figures: &Figures, name: &str, width: usize) -> String {
-    let style = match figures.phase {
-        Phase::Initialize => BOLD,
-        Phase::Live | Phase::Complete => GOOD.bold(),
-        Phase::Draining => MIDDLING.bold(),
-        Phase::Interrupted => BAD.bold(),
+/// Formats the phase of the run, its time, the lag behind its log and the name of the log.
+fn state(stats: &LiveStats, log_name: &str, width: usize) -> String {
+    let style = match stats.phase {
+        State::Initialize => BOLD,
+        State::Live | State::Complete => GREEN.bold(),
+        State::Draining => YELLOW.bold(),
+        State::Interrupted => RED.bold(),
     };
     let mut line = Line::new(width)
-        .push(style, super::name(figures.phase))
+        .push(style, stats.phase.name())
         .push(PLAIN, "  ")
-        .push(PLAIN, &units::clock(figures.elapsed_ns));
-    if let Some(behind) = units::megabytes(figures.behind_bytes) {
-        line = line
-            .push(PLAIN, "  ")
-            .push(MIDDLING, &format!("{behind} behind"));
+        .push(PLAIN, &number::clock(stats.elapsed_ns));
+    if let Some(lag) = lag(stats) {
+        line = line.push(PLAIN, "  ").push(YELLOW, &lag);
     }
-    line.push(PLAIN, "  ").push(DIM, name).end()
+    line.push(PLAIN, "  ").push(DIM, log_name).end()
 }
 
-/// What there is of a run when there is no room for more.
-fn progress(figures: &Figures, width: usize) -> String {
+/// Formats the progress of the run, for a terminal that is too narrow for the grid.
+fn progress(stats: &LiveStats, width: usize) -> String {
     let done = format!(
         "{} of {}",
-        units::count(figures.completed),
-        units::count(figures.issued)
+        number::count(stats.completed),
+        number::count(stats.issued)
     );
     Line::new(width).push(PLAIN, &done).end()
 }
 
-fn counters(figures: &Figures, grid: &Grid) -> Vec<String> {
-    let failed = if figures.failed > 0 { BAD } else { PLAIN };
+fn counters(stats: &LiveStats, grid: &Grid) -> Vec<String> {
+    let failed = if stats.failed > 0 { RED } else { PLAIN };
     let all = [
-        ("issued", figures.issued, PLAIN),
-        ("completed", figures.completed, PLAIN),
-        ("failed", figures.failed, failed),
-        ("in flight", figures.in_flight, PLAIN),
-        ("counted", figures.counted, PLAIN),
-        ("pending", figures.pending, PLAIN),
+        ("issued", stats.issued, PLAIN),
+        ("completed", stats.completed, PLAIN),
+        ("failed", stats.failed, failed),
+        ("in flight", stats.in_flight, PLAIN),
+        ("counted", stats.counted, PLAIN),
+        ("pending", stats.pending, PLAIN),
     ];
-    let in_a_row = if grid.figures.len() == 5 { 6 } else { 3 };
+    let per_row = if grid.columns.len() == 5 { 6 } else { 3 };
     let mut lines = Vec::new();
-    for some in all.chunks(in_a_row) {
+    for row in all.chunks(per_row) {
         let mut names = Line::new(grid.width);
         let mut values = Line::new(grid.width);
         let mut width = grid.label;
-        for &(name, value, style) in some {
+        for &(name, value, style) in row {
             names = names.cell(DIM, width, name);
             values = values.cell(style, width, &grid.count(value));
             width = grid.column;
@@ -198,24 +198,24 @@ fn counters(figures: &Figures, grid: &Grid) -> Vec<String> {
     lines
 }
 
-fn metrics(figures: &Figures, grid: &Grid) -> Vec<String> {
+fn metrics(stats: &LiveStats, grid: &Grid) -> Vec<String> {
     let mut header = grid.row(DIM, "");
-    for figure in grid.figures {
-        header = header.cell(DIM, grid.column, figure.name());
+    for column in grid.columns {
+        header = header.cell(DIM, grid.column, column.name());
     }
     let rows = [
-        ("TTFT", figures.ttft_ns, Unit::Time),
-        ("TPOT", figures.tpot_ns, Unit::Time),
-        ("latency", figures.latency_ns, Unit::Time),
-        ("ISL", figures.isl, Unit::Tokens),
-        ("OSL", figures.osl, Unit::Tokens),
+        ("TTFT", stats.ttft_ns, Kind::Time),
+        ("TPOT", stats.tpot_ns, Kind::Time),
+        ("latency", stats.latency_ns, Kind::Time),
+        ("ISL", stats.isl, Kind::Tokens),
+        ("OSL", stats.osl, Kind::Tokens),
     ];
-    let row = |(name, values, unit): (&str, Option<Distribution>, Unit)| {
+    let row = |(name, values, kind): (&str, Option<Distribution>, Kind)| {
         let label = grid.row(PLAIN, name);
-        let cells = grid.figures.iter();
-        let line = cells.fold(label, |line, figure| {
-            let cell = values.map(|values| figure.of(&values, unit, grid));
-            grid.known(line, cell)
+        let columns = grid.columns.iter();
+        let line = columns.fold(label, |line, column| {
+            let text = values.map(|values| column.format(&values, kind, grid));
+            grid.cell(line, text)
         });
         line.end()
     };
@@ -224,18 +224,84 @@ fn metrics(figures: &Figures, grid: &Grid) -> Vec<String> {
     lines
 }
 
-fn rates(figures: &Figures, grid: &Grid) -> Vec<String> {
+fn rates(stats: &LiveStats, grid: &Grid) -> Vec<String> {
     let header = grid.row(DIM, "");
     let header = header.cell(DIM, grid.column, "QPS");
     let row = |label: &str, rate: Option<Rate>| {
-        let number = |value: f64| grid.fit(units::number(value), value);
-        let line = grid.known(grid.row(PLAIN, label), rate.map(|rate| number(rate.qps)));
+        let number = |value: f64| grid.fit(number::digits(value, DIGITS), value);
+        let line = grid.cell(grid.row(PLAIN, label), rate.map(|rate| number(rate.qps)));
         let tps = rate.and_then(|rate| rate.tps);
-        grid.known(line, tps.map(number)).end()
+        grid.cell(line, tps.map(number)).end()
     };
     vec![
         header.cell(DIM, grid.column, "TPS").end(),
-        row("last 10 s", figures.recent),
-        row("run", figures.whole),
+        row("last 10 s", stats.recent),
+        row("run", stats.whole),
     ]
+}
+
+/// Formats a time. The unit is two columns wide, so that the numbers below each other are aligned.
+fn time(ns: f64) -> String {
+    let unit = Unit::of_time(ns);
+    let value = unit.scale(ns);
+    let text = fit("99,999".len(), number::digits(value, DIGITS), value);
+    format!("{text} {:<2}", unit.name)
+}
+
+/// Returns `text`, the text of `value`, or a shorter one if it is wider than `max_width`.
+fn fit(max_width: usize, text: String, value: f64) -> String {
+    if measure_text_width(&text) <= max_width {
+        text
+    } else {
+        number::compact(value, DIGITS)
+    }
+}
+
+/// Builds a styled line that ends where the terminal does.
+#[derive(Debug)]
+struct Line {
+    text: String,
+    remaining: usize,
+}
+
+impl Line {
+    fn new(width: usize) -> Self {
+        Self {
+            text: String::new(),
+            remaining: width,
+        }
+    }
+
+    /// Adds text, and cuts it where the line is full.
+    fn push(mut self, style: Style, text: &str) -> Self {
+        if self.remaining == 0 {
+            return self;
+        }
+        let fitting = truncate_str(text, self.remaining, "…");
+        self.remaining = self.remaining.saturating_sub(measure_text_width(&fitting));
+        if fitting.trim().is_empty() {
+            self.text.push_str(&fitting);
+        } else {
+            self.text.push_str(&format!("{style}{fitting}{style:#}"));
+        }
+        self
+    }
+
+    /// Adds text at the right end of a column.
+    fn cell(self, style: Style, width: usize, text: &str) -> Self {
+        let space = width.saturating_sub(measure_text_width(text));
+        self.push(Style::new(), &" ".repeat(space))
+            .push(style, text)
+    }
+
+    /// Adds text at the left end of a column.
+    fn label(self, style: Style, width: usize, text: &str) -> Self {
+        let space = width.saturating_sub(measure_text_width(text));
+        self.push(style, text)
+            .push(Style::new(), &" ".repeat(space))
+    }
+
+    fn end(self) -> String {
+        self.text.trim_end().to_owned()
+    }
 }

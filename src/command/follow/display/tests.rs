@@ -1,10 +1,11 @@
-//! What is shown of some figures, on terminals of many sizes.
+//! Tests of the table on terminals of many sizes, and of the other formats.
 
 use anstream::adapter::strip_str;
 use console::measure_text_width;
 
 use super::*;
-use crate::command::follow::figures::{Distribution, Rate};
+use crate::command::follow::live_stats::{Distribution, Rate};
+use crate::report::State;
 
 const NAME: &str = "/dev/shm/benchmark_ab12cd34/events/events.jsonl";
 
@@ -18,9 +19,9 @@ fn distribution(count: u64, unit: f64) -> Distribution {
     }
 }
 
-fn running() -> Figures {
-    Figures {
-        phase: Phase::Live,
+fn running() -> LiveStats {
+    LiveStats {
+        phase: State::Live,
         elapsed_ns: 3_723_456_789_000,
         issued: 12_213,
         completed: 11_573,
@@ -45,7 +46,7 @@ fn running() -> Figures {
     }
 }
 
-fn largest() -> Figures {
+fn largest() -> LiveStats {
     let most = Some(Distribution {
         count: u64::MAX,
         mean: -1e300,
@@ -57,8 +58,8 @@ fn largest() -> Figures {
         qps: 1e300,
         tps: Some(f64::NAN),
     });
-    Figures {
-        phase: Phase::Interrupted,
+    LiveStats {
+        phase: State::Interrupted,
         elapsed_ns: u64::MAX,
         issued: u64::MAX,
         completed: u64::MAX,
@@ -83,9 +84,9 @@ fn plain(lines: &[String]) -> Vec<String> {
 }
 
 #[track_caller]
-fn check(figures: &Figures, size: (usize, usize), expected: &str) {
+fn check(stats: &LiveStats, size: (usize, usize), expected: &str) {
     let expected: Vec<&str> = expected.trim_matches('\n').lines().collect();
-    let shown = plain(&table::table(figures, NAME, size));
+    let shown = plain(&table::table(stats, NAME, size));
     assert_eq!(shown, expected, "\n{}", shown.join("\n"));
 }
 
@@ -109,7 +110,7 @@ OSL              10,994         124          98         260       1,709
 
                     QPS         TPS
 last 10 s          9.50      12,346
-run                41.2           —
+run                41.2           –
 ",
     );
 }
@@ -134,7 +135,7 @@ OSL          10,994       124        98       260     1,709
 
                 QPS       TPS
 last 10 s      9.50    12,346
-run            41.2         —
+run            41.2         –
 ",
     );
 }
@@ -161,7 +162,7 @@ OSL          10,994       124        98     1,709
 
                 QPS       TPS
 last 10 s      9.50    12,346
-run            41.2         —
+run            41.2         –
 ",
     );
     let header = |width| plain(&table::table(&running(), NAME, (width, 30)))[7].clone();
@@ -187,7 +188,7 @@ fn very_narrow_terminals_show_two_lines() {
 }
 
 #[test]
-fn low_terminals_show_what_comes_first() {
+fn low_terminals_show_the_first_rows() {
     let rows = |rows| plain(&table::table(&running(), NAME, (59, rows)));
     assert_eq!(rows(15).len(), 15);
     assert_eq!(rows(15)[1], "");
@@ -199,9 +200,9 @@ fn low_terminals_show_what_comes_first() {
 }
 
 #[test]
-fn what_is_not_known_is_a_dash() {
+fn unknown_numbers_are_dashes() {
     check(
-        &Figures::default(),
+        &LiveStats::default(),
         (59, 30),
         "
 initialize  0:00:00  /dev/shm/benchmark_ab12cd34/events/ev…
@@ -210,15 +211,15 @@ initialize  0:00:00  /dev/shm/benchmark_ab12cd34/events/ev…
         0         0         0         0         0         0
 
               count      mean       p50       p90       p99
-TTFT              —         —         —         —         —
-TPOT              —         —         —         —         —
-latency           —         —         —         —         —
-ISL               —         —         —         —         —
-OSL               —         —         —         —         —
+TTFT              –         –         –         –         –
+TPOT              –         –         –         –         –
+latency           –         –         –         –         –
+ISL               –         –         –         –         –
+OSL               –         –         –         –         –
 
                 QPS       TPS
-last 10 s         —         —
-run               —         —
+last 10 s         –         –
+run               –         –
 ",
     );
 }
@@ -226,10 +227,10 @@ run               —         —
 #[test]
 fn nothing_is_wider_or_higher_than_the_terminal() {
     let odd = "日本語の長い名前".repeat(9);
-    for figures in [Figures::default(), running(), largest()] {
+    for stats in [LiveStats::default(), running(), largest()] {
         for width in 0..130 {
             for rows in 0..20 {
-                let lines = table::table(&figures, &odd, (width, rows));
+                let lines = table::table(&stats, &odd, (width, rows));
                 assert!(lines.len() <= rows);
                 for line in plain(&lines) {
                     let wide = measure_text_width(&line);
@@ -242,8 +243,8 @@ fn nothing_is_wider_or_higher_than_the_terminal() {
 
 #[test]
 fn columns_do_not_move() {
-    let ends = |figures: &Figures, width| {
-        let lines = plain(&table::table(figures, NAME, (width, 30)));
+    let ends = |stats: &LiveStats, width| {
+        let lines = plain(&table::table(stats, NAME, (width, 30)));
         lines
             .into_iter()
             .skip(1)
@@ -251,8 +252,8 @@ fn columns_do_not_move() {
             .collect::<Vec<_>>()
     };
     for width in [99, 71, 70, 59] {
-        let some = ends(&Figures::default(), width);
-        let mut busy = Figures {
+        let some = ends(&LiveStats::default(), width);
+        let mut busy = LiveStats {
             whole: running().recent,
             ..running()
         };
@@ -268,13 +269,13 @@ fn columns_do_not_move() {
 
 #[test]
 fn only_failures_are_red() {
-    let red = |figures: &Figures| {
-        let lines = table::table(figures, NAME, (99, 30));
+    let red = |stats: &LiveStats| {
+        let lines = table::table(stats, NAME, (99, 30));
         lines.join("\n").matches("\u{1b}[31m").count()
     };
     assert_eq!(red(&running()), 1);
     assert_eq!(
-        red(&Figures {
+        red(&LiveStats {
             failed: 0,
             ..running()
         }),
@@ -283,10 +284,10 @@ fn only_failures_are_red() {
 }
 
 #[test]
-fn plain_lines_say_what_is_known() {
-    let check = |figures: &Figures, expected: &str| assert_eq!(plain::line(figures), expected);
+fn lines_have_the_known_statistics() {
+    let check = |stats: &LiveStats, expected: &str| assert_eq!(line::line(stats), expected);
     check(
-        &Figures::default(),
+        &LiveStats::default(),
         "initialize 0:00:00 · issued 0 · completed 0 · failed 0 · in flight 0 · counted 0 · pending 0",
     );
     check(
@@ -295,7 +296,7 @@ fn plain_lines_say_what_is_known() {
          · 1.2 MB behind · TTFT p50 98.0 ms, p99 1.71 s · TPOT p50 9.80 ms, p99 171 ms · latency p50 9.80 s, p99 171 s \
          · ISL p50 980, p99 17,090 · OSL p50 98, p99 1,709 · last 10 s 9.50 QPS, 12,346 TPS · run 41.2 QPS",
     );
-    assert!(!plain::line(&largest()).contains('\n'));
+    assert!(!line::line(&largest()).contains('\n'));
 }
 
 #[test]
