@@ -1,5 +1,5 @@
-//! The binary following logs that another thread writes: the report is that of a recompute, whatever happens to the log
-//! meanwhile, and whenever the binary is stopped there is one of what it had.
+//! Runs `--follow` on logs that another thread writes. The report equals that of a recompute, whatever happens to the log
+//! meanwhile, and a follow that is stopped reports what it has counted.
 
 mod properties;
 
@@ -18,20 +18,21 @@ use crate::support::{Run, read};
 
 const LOG: &str = "events.jsonl";
 const SUMMARY: &str = "performance/result_summary.json";
-/// Whatever takes longer hangs.
-const LONGEST: Duration = Duration::from_secs(30);
+/// The longest time of a test; a follow that takes longer hangs.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// On a machine that does other things besides.
-const AT_ONCE: Duration = Duration::from_secs(10);
+/// The longest time in which a follow ends after a signal, on a busy machine.
+const MAX_END_TIME: Duration = Duration::from_secs(10);
 
-/// A follow that goes on.
+/// A running follow.
 struct Followed {
     child: Child,
-    said: Receiver<String>,
-    heard: String,
+    stderr: Receiver<String>,
+    /// The lines of stderr that were received.
+    received: String,
 }
 
-/// How it ended.
+/// The result of a follow.
 #[derive(Debug)]
 struct Outcome {
     code: Option<i32>,
@@ -41,12 +42,12 @@ struct Outcome {
 }
 
 impl Followed {
-    /// `tok-recompute --follow INPUT ARGS` around the run, with an environment and the run's tokenizer.
+    /// Starts `tok-recompute --follow INPUT ARGS` with the run's tokenizer and environment variables.
     fn start(run: &Run, input: &str, args: &[&str], environment: &[(&str, &str)]) -> Self {
         Self::start_to(Stdio::piped(), run, input, args, environment)
     }
 
-    /// The same, with a stdout of one's own.
+    /// Does the same with another stdout.
     fn start_to(
         stdout: impl Into<Stdio>,
         run: &Run,
@@ -67,44 +68,48 @@ impl Followed {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (say, said) = channel();
+        let (tx, stderr_lines) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || {
             for line in stderr.lines() {
-                let _ = say.send(line.unwrap());
+                let _ = tx.send(line.unwrap());
             }
         });
         Self {
             child,
-            said,
-            heard: String::new(),
+            stderr: stderr_lines,
+            received: String::new(),
         }
     }
 
-    /// Waits until it says a line with `text` in it.
+    /// Waits for a line on stderr that contains `text`.
     #[track_caller]
-    fn until(&mut self, text: &str) {
-        let end = Instant::now() + LONGEST;
+    fn wait_for(&mut self, text: &str) {
+        let end = Instant::now() + TIMEOUT;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let Ok(line) = self.said.recv_timeout(left) else {
+            let Ok(line) = self.stderr.recv_timeout(left) else {
                 let _ = self.child.kill();
-                panic!("{text:?} was not said: {}", self.heard)
+                panic!("stderr lacks {text:?}: {}", self.received)
             };
-            self.heard += &line;
-            self.heard.push('\n');
+            self.received += &line;
+            self.received.push('\n');
             if line.contains(text) {
                 return;
             }
         }
     }
 
-    /// Waits until a fault has stopped the process.
-    fn until_stopped(&self) {
-        let end = Instant::now() + LONGEST;
+    /// Waits until a failpoint has stopped the process.
+    fn wait_for_stop(&self) {
+        let end = Instant::now() + TIMEOUT;
         let state = format!("/proc/{}/stat", self.child.id());
         while !fs::read_to_string(&state).unwrap().contains(") T ") {
-            assert!(Instant::now() < end, "it is not stopped: {}", self.heard);
+            assert!(
+                Instant::now() < end,
+                "the process is not stopped: {}",
+                self.received
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -120,9 +125,9 @@ impl Followed {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status.code();
             }
-            if started.elapsed() > LONGEST {
+            if started.elapsed() > TIMEOUT {
                 self.child.kill().unwrap();
-                panic!("it hangs: {}", self.heard);
+                panic!("the follow hangs: {}", self.received);
             }
             thread::sleep(Duration::from_millis(5));
         };
@@ -130,20 +135,20 @@ impl Followed {
         let mut stdout = String::new();
         let mut out = self.child.stdout.take().unwrap();
         out.read_to_string(&mut stdout).unwrap();
-        for line in self.said {
-            self.heard += &line;
-            self.heard.push('\n');
+        for line in self.stderr {
+            self.received += &line;
+            self.received.push('\n');
         }
         Outcome {
             code,
             stdout,
-            stderr: self.heard,
+            stderr: self.received,
             took,
         }
     }
 }
 
-/// Appends to the log of a run.
+/// Appends to a log.
 struct Writer(File);
 
 impl Writer {
@@ -157,7 +162,7 @@ impl Writer {
         )
     }
 
-    /// In pieces of so many bytes, with a pause after some of them.
+    /// Writes in pieces of `piece` bytes, with a pause after some of them.
     fn write(&mut self, bytes: &[u8], piece: usize) -> &mut Self {
         let pieces = bytes.len().div_ceil(piece);
         for (n, piece) in bytes.chunks(piece).enumerate() {
@@ -170,35 +175,35 @@ impl Writer {
     }
 }
 
-/// A run whose log is not there yet, and the log.
+/// Removes the log of a run; returns the run and the log.
 fn live(run: Run) -> (Run, Vec<u8>) {
     let log = run.bytes(LOG);
     run.remove(LOG);
     (run, log)
 }
 
-/// What a live snapshot says as soon as it is as `wanted`.
+/// Waits until the live snapshot satisfies `wanted`, and returns it.
 #[track_caller]
-fn shown(path: &Path, wanted: impl Fn(&Value) -> bool) -> Value {
-    let end = Instant::now() + LONGEST;
+fn wait_for_snapshot(path: &Path, wanted: impl Fn(&Value) -> bool) -> Value {
+    let end = Instant::now() + TIMEOUT;
     loop {
         let bytes = fs::read(path).unwrap_or_default();
         let snapshot: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         if wanted(&snapshot) {
             return snapshot;
         }
-        assert!(Instant::now() < end, "it stays at {snapshot}");
+        assert!(Instant::now() < end, "the snapshot stays at {snapshot}");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// So much of the log as has `lines` lines.
-fn first(log: &[u8], lines: usize) -> &[u8] {
-    let ends = memchr_ends(log);
+/// Returns the first `lines` lines of a log.
+fn first_lines(log: &[u8], lines: usize) -> &[u8] {
+    let ends = line_ends(log);
     &log[..ends[lines - 1]]
 }
 
-fn memchr_ends(log: &[u8]) -> Vec<usize> {
+fn line_ends(log: &[u8]) -> Vec<usize> {
     let ends = log.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     ends.map(|(at, _)| at + 1).collect()
 }
@@ -249,7 +254,7 @@ fn a_log_in_pieces_is_reported_as_a_whole_one() {
     }
 }
 
-/// As the client does it: some lines at a time into a folder in memory, a copy at the end, and the folder is gone.
+/// The client writes the log into a folder in memory, copies it at the end, and removes the folder.
 #[test]
 fn a_live_run_is_found_and_followed_until_its_folder_is_gone() {
     for named in ["run", ""] {
@@ -266,8 +271,8 @@ fn a_live_run_is_found_and_followed_until_its_folder_is_gone() {
         let path = events.join(LOG);
         let mut writer = Writer::new(&path);
         let mut followed = Followed::start(&run, named, &args, &environment);
-        followed.until("tmp/benchmark_x/events/events.jsonl");
-        let ends = memchr_ends(&log);
+        followed.wait_for("tmp/benchmark_x/events/events.jsonl");
+        let ends = line_ends(&log);
         let mut start = 0;
         for end in ends.iter().skip(99).step_by(100).chain(ends.last()) {
             writer.write(&log[start..*end], 1 << 20);
@@ -281,10 +286,10 @@ fn a_live_run_is_found_and_followed_until_its_folder_is_gone() {
             serde_json::from_slice(&read("run_expected/result_summary.json")).unwrap();
         let summary = summary(&run);
         for (key, value) in expected.as_object().unwrap() {
-            // What the run directory says besides, which nobody named.
-            let besides = ["version", "git_sha", "run_config"].contains(&key.as_str());
+            // These come from the run directory, which the second command does not name.
+            let from_directory = ["version", "git_sha", "run_config"].contains(&key.as_str());
             assert!(
-                summary[key] == *value || besides && named.is_empty(),
+                summary[key] == *value || from_directory && named.is_empty(),
                 "{key}"
             );
         }
@@ -303,7 +308,7 @@ fn a_log_may_lose_its_name() {
         );
         let mut writer = Writer::new(run.path(LOG));
         writer.write(&log[..log.len() / 2], 5000);
-        followed.until("following");
+        followed.wait_for("following");
         change(&run.path(LOG));
         writer.write(&log[log.len() / 2..], 5000);
         check_report(&run, "run_expected", &followed.finish());
@@ -317,7 +322,7 @@ fn a_log_may_lose_its_name() {
 }
 
 #[test]
-fn a_log_that_is_written_anew_is_read_from_its_start() {
+fn a_rewritten_log_is_read_from_its_start() {
     for threads in ["0", "1"] {
         let (run, log) = live(Run::text());
         let args = [
@@ -327,12 +332,12 @@ fn a_log_that_is_written_anew_is_read_from_its_start() {
         .concat();
         let mut followed = Followed::start(&run, "run/events.jsonl", &args, &[]);
         let other = read("run_chat/events.jsonl");
-        Writer::new(run.path(LOG)).write(first(&other, 50), 1000);
-        followed.until("live");
-        // Cut and written on at once, it may be longer than it was when it is looked at.
-        fs::write(run.path(LOG), first(&log, 120)).unwrap();
-        followed.until("was cut or written anew");
-        Writer::new(run.path(LOG)).write(&log[first(&log, 120).len()..], 10_000);
+        Writer::new(run.path(LOG)).write(first_lines(&other, 50), 1000);
+        followed.wait_for("live");
+        // The log may be longer than before when the reader looks at it again.
+        fs::write(run.path(LOG), first_lines(&log, 120)).unwrap();
+        followed.wait_for("was cut or written anew");
+        Writer::new(run.path(LOG)).write(&log[first_lines(&log, 120).len()..], 10_000);
         check_report(&run, "run_expected", &followed.finish());
     }
 }
@@ -340,14 +345,14 @@ fn a_log_that_is_written_anew_is_read_from_its_start() {
 #[test]
 fn a_log_that_stops_growing_is_reported_as_it_is() {
     let (run, log) = live(Run::text());
-    // Cut inside a line.
-    let cut = &log[..first(&log, 120).len() + 30];
+    // The log ends inside a line.
+    let cut = &log[..first_lines(&log, 120).len() + 30];
     run.write(LOG, cut);
     let followed = Followed::start(&run, "run/events.jsonl", &["--idle-timeout", "0.3"], &[]);
     let outcome = followed.finish();
     assert_eq!(outcome.code, Some(3), "{outcome:?}");
-    let said = "the log has not grown for 0.3 s";
-    assert!(outcome.stderr.contains(said), "{outcome:?}");
+    let expected = "the log has not grown for 0.3 s";
+    assert!(outcome.stderr.contains(expected), "{outcome:?}");
     let got = run.bytes(SUMMARY);
     let (plain, _) = live(Run::text());
     plain.write(LOG, cut);
@@ -356,17 +361,17 @@ fn a_log_that_stops_growing_is_reported_as_it_is() {
 }
 
 #[test]
-fn a_signal_while_the_run_is_live_leaves_a_report_of_what_there_is() {
+fn a_signal_during_the_run_leaves_a_report_of_the_counted_part() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         for threads in ["0", "1"] {
             let (run, log) = live(Run::text());
-            run.write(LOG, first(&log, 120));
+            run.write(LOG, first_lines(&log, 120));
             let snapshot = ["--live-snapshot", "live.json", "--interval", "0.02"];
             let args = [&snapshot[..], &["--live-threads", threads]].concat();
             let followed = Followed::start(&run, "run/events.jsonl", &args, &[]);
-            let text = String::from_utf8_lossy(first(&log, 120));
+            let text = String::from_utf8_lossy(first_lines(&log, 120));
             let completed = text.matches("\"sample.complete\"").count();
-            shown(&run.around().join("live.json"), |snapshot| {
+            wait_for_snapshot(&run.around().join("live.json"), |snapshot| {
                 let metrics = snapshot["metrics"].as_array().into_iter().flatten();
                 let mut all = metrics.filter(|metric| metric["name"] == "total_samples_completed");
                 all.all(|metric| metric["value"] == completed)
@@ -376,13 +381,13 @@ fn a_signal_while_the_run_is_live_leaves_a_report_of_what_there_is() {
             followed.signal(signal);
             let outcome = followed.finish();
             assert_eq!(outcome.code, Some(code), "{outcome:?}");
-            assert!(outcome.took < AT_ONCE, "{outcome:?}");
+            assert!(outcome.took < MAX_END_TIME, "{outcome:?}");
             let summary = summary(&run);
             assert_eq!(summary["state"], "interrupted");
             assert_eq!(summary["complete"], false);
-            // What is counted, and the rest, is exact.
+            // The report equals that of the same log with the texts that were counted.
             let (plain, _) = live(Run::text());
-            plain.write(LOG, first(&log, 120));
+            plain.write(LOG, first_lines(&log, 120));
             let tokenizer = plain.tokenizer();
             let tokenizer = match threads {
                 "0" => "none",
@@ -400,7 +405,7 @@ fn a_signal_while_the_run_is_live_leaves_a_report_of_what_there_is() {
     }
 }
 
-/// The work at the end hangs at its third text.
+/// The drain hangs at its third text.
 #[cfg(all(target_os = "linux", debug_assertions))]
 mod hanging {
     use super::*;
@@ -424,22 +429,22 @@ mod hanging {
     }
 
     #[test]
-    fn a_background_that_fails_or_hangs_does_not_matter() {
+    fn the_report_is_whole_if_the_background_fails_or_hangs() {
         for what in ["panic", "hang"] {
             let (run, log) = live(Run::text());
             let fault = format!("count.in-background:30:{what}");
             let environment = [("TOK_RECOMPUTE_FAULT", fault.as_str())];
             let args = [&WRITE[..], &["-v"]].concat();
-            run.write(LOG, first(&log, 120));
+            run.write(LOG, first_lines(&log, 120));
             let mut followed = Followed::start(&run, "run/events.jsonl", &args, &environment);
             let failed = "counting waits for the end of the run";
-            followed.until(if what == "panic" { failed } else { "following" });
-            Writer::new(run.path(LOG)).write(&log[first(&log, 120).len()..], 5000);
+            followed.wait_for(if what == "panic" { failed } else { "following" });
+            Writer::new(run.path(LOG)).write(&log[first_lines(&log, 120).len()..], 5000);
             check_report(&run, "run_expected", &followed.finish());
         }
     }
 
-    /// The client copies the log into the run directory more than once.
+    /// The client may copy the log into the run directory more than once.
     #[test]
     fn a_log_that_is_copied_again_while_the_rest_is_counted_is_read_again() {
         let (run, log) = live(Run::text());
@@ -447,10 +452,10 @@ mod hanging {
         let args = [&WRITE[..], &["--live-threads", "0"]].concat();
         let fault = [("TOK_RECOMPUTE_FAULT", "count.text:3:stop")];
         let mut followed = Followed::start(&run, "run/events.jsonl", &args, &fault);
-        followed.until_stopped();
+        followed.wait_for_stop();
         run.write(LOG, &log[..10_000]);
         followed.signal(Signal::CONT);
-        followed.until("was cut or written anew");
+        followed.wait_for("was cut or written anew");
         Writer::new(run.path(LOG)).write(&log[10_000..], 20_000);
         check_report(&run, "run_expected", &followed.finish());
     }
@@ -473,7 +478,7 @@ mod hanging {
         let summary = summary(&run);
         assert_eq!(summary["state"], "complete");
         assert_eq!(summary["complete"], false);
-        // What needs no counting is exact.
+        // Metrics without token counts are exact.
         let expected: Value =
             serde_json::from_slice(&read("run_expected/result_summary.json")).unwrap();
         for key in [
@@ -492,28 +497,28 @@ mod hanging {
     fn a_signal_ends_the_drain() {
         for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
             let (run, mut followed) = hung(&[]);
-            followed.until("draining");
+            followed.wait_for("draining");
             followed.signal(signal);
             let outcome = followed.finish();
             assert_eq!(outcome.code, Some(code), "{outcome:?}");
-            assert!(outcome.took < AT_ONCE, "{outcome:?}");
+            assert!(outcome.took < MAX_END_TIME, "{outcome:?}");
             assert_eq!(summary(&run)["state"], "interrupted");
             no_temporary_file(&run);
         }
     }
 
     #[test]
-    fn a_second_signal_ends_it_at_once() {
-        // While it writes: the process stops there until both signals are under way.
+    fn a_second_signal_ends_the_process_at_once() {
+        // A failpoint holds the process in the middle of a write.
         for point in ["write.bytes", "write.synced", "write.rename"] {
             let (run, log) = live(Run::text());
             let before = run.files();
-            run.write(LOG, first(&log, 120));
+            run.write(LOG, first_lines(&log, 120));
             let fault = format!("{point}:2:hang");
             let environment = [("TOK_RECOMPUTE_FAULT", fault.as_str())];
             let args = ["--interval", "0.02", "--write", "summary,report"];
             let mut followed = Followed::start(&run, "run/events.jsonl", &args, &environment);
-            followed.until("live");
+            followed.wait_for("live");
             followed.signal(Signal::INT);
             thread::sleep(Duration::from_millis(500));
             followed.signal(Signal::INT);
@@ -529,7 +534,7 @@ mod hanging {
 }
 
 #[test]
-fn a_snapshot_says_how_the_run_stands() {
+fn a_live_snapshot_is_kept_current() {
     let (run, log) = live(Run::text());
     let path = run.around().join("live.json");
     let args = [
@@ -543,11 +548,11 @@ fn a_snapshot_says_how_the_run_stands() {
     let args = [&WRITE[..], &args].concat();
     let followed = Followed::start(&run, "run/events.jsonl", &args, &[]);
     let mut writer = Writer::new(run.path(LOG));
-    let until = |wanted: &str| shown(&path, |snapshot| snapshot["state"] == wanted);
+    let until = |wanted: &str| wait_for_snapshot(&path, |snapshot| snapshot["state"] == wanted);
     until("initialize");
-    writer.write(first(&log, 120), 10_000);
+    writer.write(first_lines(&log, 120), 10_000);
     let live = until("live");
-    writer.write(&log[first(&log, 120).len()..], 10_000);
+    writer.write(&log[first_lines(&log, 120).len()..], 10_000);
     let outcome = followed.finish();
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let last = until("complete");
@@ -557,7 +562,7 @@ fn a_snapshot_says_how_the_run_stands() {
     assert!(last["counter"].as_u64() > Some(2));
     expected["counter"] = last["counter"].clone();
     assert!(last == expected);
-    // The live one has the same shape.
+    // A live snapshot has the same metrics.
     let names = |snapshot: &Value| -> Vec<String> {
         let metrics = snapshot["metrics"].as_array().unwrap();
         metrics
@@ -569,15 +574,15 @@ fn a_snapshot_says_how_the_run_stands() {
 }
 
 #[test]
-fn what_cannot_be_followed_is_refused() {
-    let check = |prepare: fn(&Run), args: &[&str], said: &str| {
+fn inputs_that_cannot_be_followed_are_refused() {
+    let check = |prepare: fn(&Run), args: &[&str], expected: &str| {
         let run = Run::text();
         prepare(&run);
         let before = run.files();
         let (input, args) = args.split_first().unwrap();
         let outcome = Followed::start(&run, input, args, &[]).finish();
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
-        assert!(outcome.stderr.contains(said), "{outcome:?}");
+        assert!(outcome.stderr.contains(expected), "{outcome:?}");
         assert!(run.files() == before);
     };
     let nothing = |_: &Run| {};
@@ -607,7 +612,7 @@ fn what_cannot_be_followed_is_refused() {
         fs::create_dir_all(run.path("benchmark_1/events")).unwrap();
         run.write("benchmark_1/events/events.jsonl", "");
     };
-    // At once, not when all is counted.
+    // The error comes at the start, not when everything is counted.
     check(
         |run| run.write(LOG, ""),
         &["run", "--output", "run/no/folder/report.json"],
@@ -625,7 +630,7 @@ fn what_cannot_be_followed_is_refused() {
     );
 }
 
-/// Somebody else rewrites the run when the follow is about to.
+/// Another process rewrites the run when the follow is about to.
 #[test]
 fn a_lock_is_waited_for_and_nothing_counted_is_lost() {
     let follow = || {
@@ -635,27 +640,27 @@ fn a_lock_is_waited_for_and_nothing_counted_is_lost() {
         let lock = File::open(run.path("performance")).unwrap();
         lock.lock().unwrap();
         let mut followed = Followed::start(&run, "run/events.jsonl", &WRITE, &[]);
-        followed.until("waiting for it");
+        followed.wait_for("waiting for it");
         (run, lock, followed)
     };
     let (run, lock, followed) = follow();
     drop(lock);
     check_report(&run, "run_expected", &followed.finish());
-    // Who cannot wait any longer sees the figures.
+    // After a signal the figures are printed and nothing is written.
     let (run, _lock, followed) = follow();
     let before = run.bytes(SUMMARY);
     followed.signal(Signal::TERM);
     let outcome = followed.finish();
     assert_eq!(outcome.code, Some(143), "{outcome:?}");
-    assert!(outcome.took < AT_ONCE, "{outcome:?}");
+    assert!(outcome.took < MAX_END_TIME, "{outcome:?}");
     assert!(outcome.stderr.contains("is rewriting"), "{outcome:?}");
     assert!(outcome.stdout.contains("nothing written"), "{outcome:?}");
     assert!(run.bytes(SUMMARY) == before);
 }
 
-/// Who watches does not hold up the run: a pipe that nobody reads is full.
+/// A full pipe on stdout does not hold up the report.
 #[test]
-fn a_reader_that_hangs_does_not_matter() {
+fn a_full_pipe_does_not_hold_up_the_report() {
     let (run, log) = live(Run::text());
     run.write(LOG, &log);
     let (_unread, stdout) = pipe().unwrap();
@@ -664,10 +669,10 @@ fn a_reader_that_hangs_does_not_matter() {
     let args = ["--format", "json", "--interval", "0.001"];
     let args = [&args[..], &WRITE[..]].concat();
     let mut followed = Followed::start_to(stdout, &run, "run/events.jsonl", &args, &[]);
-    let end = Instant::now() + LONGEST;
-    // Last of all.
+    let end = Instant::now() + TIMEOUT;
+    // This file is written last.
     while !run.path("performance/recompute.json").exists() {
-        assert!(Instant::now() < end, "it hangs");
+        assert!(Instant::now() < end, "the follow hangs");
         thread::sleep(Duration::from_millis(5));
     }
     assert!(run.bytes(SUMMARY) == read("run_expected/result_summary.json"));
@@ -676,13 +681,13 @@ fn a_reader_that_hangs_does_not_matter() {
 }
 
 #[test]
-fn a_path_that_is_not_there_can_be_waited_for() {
+fn a_missing_run_is_waited_for() {
     let (run, log) = live(Run::text());
     let dir: PathBuf = run.dir();
     let away = dir.with_file_name("away");
     fs::rename(&dir, &away).unwrap();
     let mut followed = Followed::start(&run, "run", &WRITE, &[]);
-    followed.until("waiting for a log at run");
+    followed.wait_for("waiting for a log at run");
     fs::rename(&away, &dir).unwrap();
     Writer::new(run.path(LOG)).write(&log, 3000);
     check_report(&run, "run_expected", &followed.finish());

@@ -1,4 +1,4 @@
-//! The live table of a followed run on a pseudo-terminal.
+//! Tests of the live table on a pseudo-terminal.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,25 +12,25 @@ use serde_json::Value;
 
 use crate::support::Run;
 
-/// A machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest wait; the machine may be busy.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A run whose log is written by the test, followed on a terminal.
+/// A follow on a terminal, of a log that the test writes.
 struct Terminal {
-    /// Kept as long as its files are needed.
+    /// Keeps the files of the run.
     _run: Run,
     log: File,
-    /// What is not written yet.
+    /// The part of the log that is not written yet.
     rest: Vec<u8>,
     master: Box<dyn MasterPty + Send>,
-    /// What is pressed; kept, since it presses keys of its own when it is dropped.
+    /// The keyboard; it is kept because it sends an end of file when it is dropped.
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
-    seen: Arc<Mutex<Seen>>,
+    output: Arc<Mutex<Output>>,
 }
 
-/// What the terminal received.
-struct Seen {
+/// The output that the terminal received.
+struct Output {
     screen: vt100::Parser,
     bytes: Vec<u8>,
 }
@@ -52,19 +52,19 @@ impl Terminal {
             command.env(name, value);
         }
         let child = pair.slave.spawn_command(command).unwrap();
-        let seen = Arc::new(Mutex::new(Seen {
+        let output = Arc::new(Mutex::new(Output {
             screen: vt100::Parser::new(size.1, size.0, 1000),
             bytes: Vec::new(),
         }));
-        let mut output = pair.master.try_clone_reader().unwrap();
-        let read = Arc::clone(&seen);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let shared = Arc::clone(&output);
         thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // Once the other side is closed reading is an error.
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
-                let mut seen = read.lock().unwrap();
-                seen.screen.process(&bytes[..count]);
-                seen.bytes.extend_from_slice(&bytes[..count]);
+            // A read is an error once the other side is closed.
+            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                let mut output = shared.lock().unwrap();
+                output.screen.process(&bytes[..count]);
+                output.bytes.extend_from_slice(&bytes[..count]);
             }
         });
         Self {
@@ -74,11 +74,11 @@ impl Terminal {
             keys: pair.master.take_writer().unwrap(),
             master: pair.master,
             child,
-            seen,
+            output,
         }
     }
 
-    /// Writes so many more lines of the log.
+    /// Writes the next lines of the log.
     fn write(&mut self, lines: usize) {
         let ends = self
             .rest
@@ -91,14 +91,14 @@ impl Terminal {
     }
 
     fn resize(&self, size: (u16, u16)) {
-        let mut seen = self.seen.lock().unwrap();
-        seen.screen.screen_mut().set_size(size.1, size.0);
+        let mut output = self.output.lock().unwrap();
+        output.screen.screen_mut().set_size(size.1, size.0);
         self.master.resize(pty(size)).unwrap();
     }
 
     fn rows(&self) -> Vec<String> {
-        let seen = self.seen.lock().unwrap();
-        let contents = seen.screen.screen().contents();
+        let output = self.output.lock().unwrap();
+        let contents = output.screen.screen().contents();
         contents
             .lines()
             .map(|line| line.trim_end().to_owned())
@@ -106,13 +106,13 @@ impl Terminal {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        self.seen.lock().unwrap().bytes.clone()
+        self.output.lock().unwrap().bytes.clone()
     }
 
-    /// The rows of the screen as soon as they are as wanted.
+    /// Waits until the rows of the screen satisfy `wanted`, and returns them.
     #[track_caller]
     fn wait(&self, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         loop {
             let rows = self.rows();
             if wanted(&rows) {
@@ -128,20 +128,20 @@ impl Terminal {
         self.keys.write_all(keys).unwrap();
     }
 
-    /// Waits until what was received ends so.
+    /// Waits until the received bytes end with `end`.
     #[track_caller]
     fn wait_for_bytes(&self, end: &[u8]) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         while !self.bytes().ends_with(end) {
             assert!(Instant::now() < until);
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Waits until the process is stopped. A signal to go on that came before would be for nothing.
+    /// Waits until the process is stopped. A SIGCONT that came before would have no effect.
     fn wait_for_stop(&self) -> Pid {
         let pid = self.child.process_id().unwrap();
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         let is_stopped = || {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
             stat.rsplit_once(") ").unwrap().1.starts_with('T')
@@ -153,15 +153,15 @@ impl Terminal {
         Pid::from_raw(pid.try_into().unwrap()).unwrap()
     }
 
-    /// Writes what is left; the exit code, and the screen at the end.
+    /// Writes the rest of the log; returns the exit code and the last screen.
     fn finish(&mut self) -> (u32, Vec<String>) {
         self.log.write_all(&self.rest).unwrap();
         self.end()
     }
 
-    /// The exit code, and the screen at the end.
+    /// Waits for the end; returns the exit code and the last screen.
     fn end(&mut self) -> (u32, Vec<String>) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
@@ -173,20 +173,21 @@ impl Terminal {
         (status.exit_code(), rows)
     }
 
-    /// Nothing is left behind: the cursor is there, on a line of its own, and what the next one writes is as ever.
+    /// Checks that the terminal is in order: the cursor is visible on an empty line, and no mode is set.
     #[track_caller]
     fn is_clean(&self) {
-        let seen = self.seen.lock().unwrap();
-        let screen = seen.screen.screen();
+        let output = self.output.lock().unwrap();
+        let screen = output.screen.screen();
         assert!(!screen.hide_cursor() && !screen.alternate_screen());
         let (row, column) = screen.cursor_position();
         let rows: Vec<String> = screen.rows(0, screen.size().1).collect();
         let (above, below) = rows.split_at(row.into());
         assert!(above.last().is_some_and(|row| !row.is_empty()));
         assert!(below.iter().all(String::is_empty) && column == 0);
-        assert!(seen.bytes.ends_with(b"\n"));
+        assert!(output.bytes.ends_with(b"\n"));
         let mode = |what: &[u8]| {
-            seen.bytes
+            output
+                .bytes
                 .windows(what.len())
                 .filter(|at| *at == what)
                 .count()
@@ -219,7 +220,7 @@ fn has(rows: &[String], text: &str) -> bool {
     rows.iter().any(|row| row.contains(text))
 }
 
-/// Whether text was styled.
+/// Returns whether the bytes set a style.
 fn styled(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let ends = |part: &str| {
@@ -278,7 +279,7 @@ fn the_table_fits_the_terminal_at_all_times() {
 }
 
 #[test]
-fn colour_is_left_out_where_it_is_not_wanted() {
+fn colours_follow_the_flags() {
     let check = |arguments: &[&str], variables: &[(&str, &str)], colour: bool| {
         let mut terminal = Terminal::follow((80, 40), arguments, variables);
         terminal.write(60);
@@ -349,7 +350,7 @@ fn a_stop_leaves_a_clean_terminal_too() {
 }
 
 #[test]
-fn json_is_one_object_a_moment_and_then_the_record() {
+fn json_is_an_object_a_line_and_the_record_at_the_end() {
     let run = Run::text();
     let outcome = run.recompute(&["--follow", "--format", "json"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
@@ -358,7 +359,7 @@ fn json_is_one_object_a_moment_and_then_the_record() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let [moments @ .., record] = objects.as_slice() else {
-        panic!("nothing on stdout");
+        panic!("stdout is empty");
     };
     assert_eq!(record["tool"], "tok-recompute");
     let last = moments.last().unwrap();

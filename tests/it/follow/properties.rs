@@ -1,4 +1,4 @@
-//! Whatever happens to a followed log and to those who work on it, in whatever order: nothing is recorded twice or lost.
+//! Properties of a followed log: nothing is recorded twice or lost, in any order of writes, reads, counts and failures.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -16,22 +16,22 @@ use tok_recompute::pipeline::{self, Finished, Following, Job, PipelineError};
 use crate::properties::TOKENIZER;
 use crate::support::read;
 
-/// What happens next.
+/// One step of a test.
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many bytes more are written.
+    /// Appends this number of bytes.
     Write(usize),
-    /// What is there is read, or only so many pieces of it.
+    /// Reads everything, or only this number of pieces.
     Read(Option<usize>),
-    /// So many pieces are counted.
+    /// Counts this number of pieces.
     Count(usize),
-    /// Somebody counts, and after so many pieces somebody else takes over before the first one comes back.
+    /// Counts this number of pieces, and lets another thread take over before the first one returns.
     TakeOver(usize),
-    /// Counting fails.
+    /// Lets counting fail.
     Fail,
     CountAgain,
     ReadAgain,
-    /// The log is cut and begun anew with so many bytes.
+    /// Cuts the log and writes this number of bytes anew.
     Rewrite(usize),
 }
 
@@ -49,7 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Its bytes are not worth seeing.
+/// A log that is not printed when a test fails.
 struct Text(Vec<u8>);
 
 impl fmt::Debug for Text {
@@ -58,7 +58,7 @@ impl fmt::Debug for Text {
     }
 }
 
-/// The log of a run with some lines that nobody can read, and maybe one that is cut at its end.
+/// The log of a run with some damaged lines, and maybe a cut end.
 fn log() -> impl Strategy<Value = Text> {
     static LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         let log = read("run_chat/events.jsonl");
@@ -79,13 +79,13 @@ fn log() -> impl Strategy<Value = Text> {
             lines.insert(at, odd);
         }
         let mut log = lines.concat();
-        // Half of them are whole.
+        // Half of the logs are whole.
         log.truncate(log.len() - cut.saturating_sub(100));
         Text(log)
     })
 }
 
-/// Stops after so many pieces.
+/// Returns a function that stops the work after this number of pieces.
 fn after(pieces: usize) -> impl Fn() -> bool + Sync {
     let asked = AtomicUsize::new(0);
     move || asked.fetch_add(1, SeqCst) >= pieces
@@ -95,7 +95,7 @@ fn never() -> bool {
     false
 }
 
-/// What a test begins with.
+/// The input of a test.
 #[derive(Debug)]
 struct Setup {
     log: Text,
@@ -127,7 +127,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// After all steps.
+    /// Runs all steps.
     fn played(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
@@ -208,7 +208,7 @@ impl Scene {
         self.count(&job, &stop);
     }
 
-    /// What is not there any more is counted another time.
+    /// Counts; a rewritten log is left to the next read.
     fn count(&self, job: &Job, stop: &pipeline::Stop) {
         match self.following.count(job, stop) {
             Ok(_) | Err(PipelineError::Log(LogError::Rewritten { .. })) => {}
@@ -216,14 +216,14 @@ impl Scene {
         }
     }
 
-    /// There is no room for anything.
+    /// Counts with a memory limit that nothing fits into.
     fn fail(&self) {
         let job = Job {
             max_bytes: Some(1),
             ..self.job(&self.pools[0])
         };
         match self.following.count(&job, &never) {
-            // There may be nothing to do.
+            // Nothing may be left to count.
             Ok(true)
             | Err(PipelineError::Memory { .. } | PipelineError::Log(LogError::Rewritten { .. })) => {
             }
@@ -231,10 +231,10 @@ impl Scene {
         }
     }
 
-    /// Reads and counts what is left.
+    /// Reads and counts the rest.
     fn complete(&mut self) {
         self.write(usize::MAX / 2);
-        // What was written anew is noticed by the first read.
+        // The first read notices that the log was rewritten.
         self.read(false, &never);
         self.read(true, &never);
         let job = self.job(&self.pools[0]);
@@ -242,7 +242,7 @@ impl Scene {
         assert!(self.following.is_counted());
     }
 
-    /// What the first bytes of the log come to by themselves.
+    /// Returns the result of a recompute of the first bytes.
     fn whole(&self, bytes: u64) -> Finished {
         let start = self.log[..usize::try_from(bytes).unwrap()].to_vec();
         let log = Log::from_reader(Path::new("-"), Cursor::new(start)).unwrap();
@@ -279,11 +279,11 @@ proptest! {
         prop_assert_eq!(format!("{got:?}"), format!("{expected:?}"));
     }
 
-    /// What is not counted when it is stopped is named, and everything else is exact.
+    /// A stopped follow reports the number of texts that are not counted, and everything else is exact.
     #[test]
     fn a_stopped_follow_is_exact_for_what_it_has(setup in setup()) {
         let scene = Scene::played(setup);
-        // After a rewrite the two places are of different logs until it is read.
+        // After a rewrite the two positions are in different logs until the next read.
         scene.read(false, &never);
         let following = &scene.following;
         let (seen, counted) = (following.read_bytes(), following.counted_bytes());
