@@ -33,7 +33,7 @@ const DIM: Style = Style::new().dimmed();
 
 impl Messages {
     /// Takes the verbosity from the plan, and sets the colour choice of both streams.
-    pub fn new(display: &plan::Display) -> Self {
+    pub fn new(display: plan::Display) -> Self {
         match display.color {
             Color::Auto => anstream::ColorChoice::Auto,
             Color::Always => anstream::ColorChoice::Always,
@@ -46,33 +46,35 @@ impl Messages {
     }
 
     /// Prints an error and its causes.
-    pub fn error(&self, error: &(dyn Error + 'static)) {
+    #[expect(clippy::unused_self, reason = "called like the messages that depend on the verbosity")]
+    pub fn error(self, error: &(dyn Error + 'static)) {
         let causes = std::iter::successors(Some(error), |&e| e.source());
         let text: Vec<String> = causes.map(ToString::to_string).collect();
         print(ERROR, "error:", &text.join(": "));
     }
 
     /// Prints a warning: the result is less than it should be.
-    pub fn warn(&self, text: impl Display) {
+    #[expect(clippy::unused_self, reason = "called like the messages that depend on the verbosity")]
+    pub fn warn(self, text: impl Display) {
         print(WARNING, "warning:", &text.to_string());
     }
 
     /// Prints a note, unless `--quiet` is given.
-    pub fn note(&self, text: impl Display) {
+    pub fn note(self, text: impl Display) {
         if self.verbosity >= Verbosity::Normal {
             print(DIM, "note:", &text.to_string());
         }
     }
 
     /// Prints a detail, if `-v` is given.
-    pub fn detail(&self, text: impl Display) {
+    pub fn detail(self, text: impl Display) {
         if self.verbosity >= Verbosity::Verbose {
             print(DIM, "  ", &text.to_string());
         }
     }
 
     /// Prints a status line without a label, unless `--quiet` is given.
-    pub fn status(&self, text: impl Display) {
+    pub fn status(self, text: impl Display) {
         if self.verbosity >= Verbosity::Normal {
             let text = escape_message(&text.to_string());
             let _ = screen::write_above(|| writeln!(anstream::stderr(), "{text}"));
@@ -80,14 +82,14 @@ impl Messages {
     }
 
     /// Returns the lines that are redrawn in place; `None` with `--quiet`, or where stderr is not a suitable terminal.
-    pub fn screen(&self) -> Option<Screen> {
+    pub fn screen(self) -> Option<Screen> {
         (self.verbosity >= Verbosity::Normal)
             .then(Screen::on_stderr)
             .flatten()
     }
 
     /// Starts a progress bar over `total_bytes` of log, if their number is known.
-    pub fn progress(&self, total_bytes: Option<u64>) -> Progress {
+    pub fn progress(self, total_bytes: Option<u64>) -> Progress {
         let shown = self.verbosity >= Verbosity::Normal && stderr().is_terminal();
         let target = if shown {
             ProgressDrawTarget::stderr_with_hz(10)
