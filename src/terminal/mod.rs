@@ -46,7 +46,10 @@ impl Messages {
     }
 
     /// Prints an error and its causes.
-    #[expect(clippy::unused_self, reason = "called like the messages that depend on the verbosity")]
+    #[expect(
+        clippy::unused_self,
+        reason = "called like the messages that depend on the verbosity"
+    )]
     pub fn error(self, error: &(dyn Error + 'static)) {
         let causes = std::iter::successors(Some(error), |&e| e.source());
         let text: Vec<String> = causes.map(ToString::to_string).collect();
@@ -54,7 +57,10 @@ impl Messages {
     }
 
     /// Prints a warning: the result is less than it should be.
-    #[expect(clippy::unused_self, reason = "called like the messages that depend on the verbosity")]
+    #[expect(
+        clippy::unused_self,
+        reason = "called like the messages that depend on the verbosity"
+    )]
     pub fn warn(self, text: impl Display) {
         print(WARNING, "warning:", &text.to_string());
     }
