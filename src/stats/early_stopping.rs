@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn counts_over_the_bound_equal_the_reference() {
-        let counts = include_str!("../../fixtures/series/over_latency_counts.jsonl");
+        let counts = include_str!("../../fixtures/stats/over_latency_counts.jsonl");
         for line in counts.lines() {
             let (n, expected): (u64, [u64; EARLY_STOPPING_LEN]) =
                 serde_json::from_str(line).unwrap();
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn counts_of_small_runs_rise_where_the_reference_has_them_rise() {
-        let thresholds = include_str!("../../fixtures/series/least_counts.jsonl");
+        let thresholds = include_str!("../../fixtures/stats/least_counts.jsonl");
         for line in thresholds.lines() {
             let (p, least_counts): (f64, Vec<u64>) = serde_json::from_str(line).unwrap();
             for (least, over) in least_counts.into_iter().zip(1..) {

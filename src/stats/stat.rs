@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn statistics_equal_the_reference_bit_for_bit() {
-        for line in include_str!("../../fixtures/series/stats.jsonl").lines() {
+        for line in include_str!("../../fixtures/stats/stats.jsonl").lines() {
             let case: Case = serde_json::from_str(line).unwrap();
             let name = format!("{} {}", case.kind, case.name);
             let stat = if case.kind == "int" {
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_where_numpy_takes_them() {
-        for line in include_str!("../../fixtures/series/lower_index.jsonl").lines() {
+        for line in include_str!("../../fixtures/stats/lower_index.jsonl").lines() {
             let (len, expected): (usize, Vec<usize>) = serde_json::from_str(line).unwrap();
             let got = PERCENTILES.map(|(_, p)| lower_index(len, p));
             assert_eq!(got.as_slice(), expected, "{len} values");
