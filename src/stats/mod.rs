@@ -10,11 +10,10 @@ mod early_stopping;
 mod histogram;
 mod live;
 mod stat;
-mod steady_state;
+pub mod steady_state;
 mod values;
 
 pub use histogram::Bucket;
 pub use live::Live;
 pub use stat::{EARLY_STOPPING_LEN, Number, PERCENTILES, Stat};
-pub use steady_state::{Collector, SuperPassId, Verdict, analyze};
 pub use values::{FloatSeries, IntSeries, Series};

@@ -132,3 +132,30 @@ fn student_t(degrees: usize) -> f64 {
     ];
     QUANTILES.get(degrees - 1).copied().unwrap_or(1.96)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_and_deviations_equal_python_bit_for_bit() {
+        for line in include_str!("../../../fixtures/stats/sums.jsonl").lines() {
+            let (values, total, deviation, middle): (Vec<f64>, f64, f64, f64) =
+                serde_json::from_str(line).unwrap();
+            let got = [
+                sum(values.iter().copied()),
+                population_std_dev(&values),
+                median(&values),
+            ];
+            let expected = [total, deviation, middle];
+            assert_eq!(got.map(f64::to_bits), expected.map(f64::to_bits), "{line}");
+        }
+    }
+
+    #[test]
+    fn few_values_do_not_vary() {
+        for values in [&[][..], &[3.0], &[-2.0, 2.0], &[7.0, 7.0]] {
+            assert_eq!(coefficient_of_variation(values).to_bits(), 0, "{values:?}");
+        }
+    }
+}

@@ -25,7 +25,7 @@ pub struct Distribution {
     pub p90: f64,
     /// The 99th percentile.
     pub p99: f64,
-    /// How many values lie where.
+    /// The number of values in each bin.
     pub histogram: Vec<Bin>,
 }
 
@@ -59,7 +59,7 @@ impl Distribution {
 
 /// Twenty bins from `min` to `max`: log-spaced if all values are positive, else of equal width.
 fn histogram(sorted: &[f64], min: f64, max: f64) -> Vec<Bin> {
-    if min == max {
+    if min.total_cmp(&max).is_eq() {
         return vec![Bin {
             lo: min,
             hi: max,

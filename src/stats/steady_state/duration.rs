@@ -1,4 +1,4 @@
-//! How long a plateau must last to be believed.
+//! The duration that a plateau must have to be reported as found.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use super::collector::{SuperPass, seconds};
 use super::plateau::MIN_LEN;
 use super::{c_math::pow, pooled};
 
-/// A plateau is never believed below this.
+/// The least duration of any plateau.
 const FLOOR_S: f64 = 600.0;
 
 /// The relative error that the mean of a plateau may have, at 95 % confidence.
@@ -25,7 +25,7 @@ pub struct ShortWindow {
     pub window_duration_s: f64,
     /// The greatest of the three below.
     pub min_duration_s: f64,
-    /// The one of them that it is.
+    /// The name of the greatest: `precision`, `relaxation` or `floor`.
     pub dominant: &'static str,
     /// The time that gives enough super-passes for a precise mean.
     pub t_precision_s: f64,
@@ -69,7 +69,7 @@ impl ShortWindow {
         let min_duration_s = t_precision_s.max(t_relaxation_s).max(FLOOR_S);
         let dominant = [(t_precision_s, "precision"), (t_relaxation_s, "relaxation")]
             .into_iter()
-            .find_map(|(time, name)| (time == min_duration_s).then_some(name))
+            .find_map(|(time, name)| (time >= min_duration_s).then_some(name))
             .unwrap_or("floor");
         let window_duration_s = span_s(plateau);
         Self {

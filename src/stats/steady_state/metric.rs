@@ -45,10 +45,10 @@ const fn metric(name: &'static str, kind: Kind, percentile: f64) -> Metric {
     }
 }
 
-const fn gated(metric: Metric) -> Metric {
+const fn gated(name: &'static str, kind: Kind, percentile: f64) -> Metric {
     Metric {
         gated: true,
-        ..metric
+        ..metric(name, kind, percentile)
     }
 }
 
@@ -56,8 +56,8 @@ const fn gated(metric: Metric) -> Metric {
 pub(super) const METRICS: [Metric; 10] = [
     metric("ttft_p50", Kind::Ttft, 0.50),
     metric("ttft_p90", Kind::Ttft, 0.90),
-    gated(metric("tpot_p50", Kind::Tpot, 0.50)),
-    gated(metric("tpot_p90", Kind::Tpot, 0.90)),
+    gated("tpot_p50", Kind::Tpot, 0.50),
+    gated("tpot_p90", Kind::Tpot, 0.90),
     metric("ttft_p99", Kind::Ttft, 0.99),
     metric("tpot_p99", Kind::Tpot, 0.99),
     metric("latency_p50", Kind::Latency, 0.50),

@@ -25,17 +25,18 @@ mod cases;
 use std::ops::Range;
 
 pub use collector::{Collector, SuperPassId};
-pub use verdict::Verdict;
+pub use distribution::{Bin, Distribution};
+pub use duration::ShortWindow;
+pub use throughput::Throughput;
+pub use trend::{Pettitt, Trend};
+pub use verdict::{Anomaly, CovBasis, Passes, Table, Variation, Verdict, Window};
 
 use super::FloatSeries;
 use arithmetic::{mean, sorted};
 use collector::SuperPass;
-use distribution::Distribution;
-use duration::ShortWindow;
 use metric::{GLOBAL_TREND_LEN, METRICS, TPOT_P50, Trajectories};
-use throughput::{Throughput, tpot_mean_of};
-use trend::{Trend, pettitt, trend};
-use verdict::{Anomaly, CovBasis, Table, Window};
+use throughput::tpot_mean_of;
+use trend::{pettitt, trend};
 
 /// The relative change of TPOT that makes a later plateau an anomaly.
 const MIN_LEVEL_SHIFT: f64 = 0.05;

@@ -12,7 +12,7 @@ pub(super) const MIN_LEN: usize = 4;
 /// The greatest coefficient of variation of a gated metric over a plateau.
 pub(super) const MAX_COV: f64 = 0.08;
 
-/// How far from the level of the second half a super-pass of the warm-up is.
+/// A super-pass further than this from the level of the second half belongs to the warm-up.
 const WARM_UP_TOLERANCE: f64 = 0.05;
 
 /// The number of super-passes at the start that are left out: one at least, half of them at most.

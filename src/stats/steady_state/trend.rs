@@ -1,4 +1,4 @@
-//! Statistical tests of a sequence: does it trend, how far does it drift, where does its level change.
+//! Statistical tests of a sequence: its trend, its drift and the change of its level.
 
 use std::cmp::Ordering;
 
@@ -30,7 +30,7 @@ pub enum Trend {
     Down,
 }
 
-/// Tells a trend that is both significant and large enough to matter.
+/// Tells whether a sequence has a trend that is both significant and large enough to matter.
 pub(super) fn is_trending(values: &[f64]) -> bool {
     // The drift is tested first because it takes linear time, and the trend quadratic.
     drift(values).abs() >= MIN_DRIFT && trend(values) != Trend::Steady
@@ -81,7 +81,7 @@ fn variance_of_score(values: &[f64]) -> f64 {
         n * (n - 1) * (2 * n + 5)
     };
     let sorted = super::arithmetic::sorted(values.iter().copied());
-    let ties = sorted.chunk_by(|a, b| a == b);
+    let ties = sorted.chunk_by(|a, b| a.total_cmp(b).is_eq());
     let tied: u64 = ties.map(|group| term(group.len())).sum();
     (term(values.len()) - tied) as f64 / 18.0
 }
@@ -173,11 +173,49 @@ fn doubled_average_ranks(values: &[f64]) -> Vec<u64> {
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0; values.len()];
     let mut below = 0;
-    for group in order.chunk_by(|&a, &b| values[a] == values[b]) {
+    for group in order.chunk_by(|&a, &b| values[a].total_cmp(&values[b]).is_eq()) {
         for &at in group {
             ranks[at] = (2 * below + group.len() + 1) as u64;
         }
         below += group.len();
     }
     ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_significant_drift_is_a_trend() {
+        let rising: Vec<f64> = (0..10).map(|i| 100.0 + f64::from(i)).collect();
+        let falling: Vec<f64> = rising.iter().rev().copied().collect();
+        assert_eq!((trend(&rising), trend(&falling)), (Trend::Up, Trend::Down));
+        assert!(is_trending(&rising) && is_trending(&falling));
+        // As significant, but too small to matter.
+        let creeping: Vec<f64> = rising.iter().map(|value| value + 10_000.0).collect();
+        assert_eq!(
+            (trend(&creeping), is_trending(&creeping)),
+            (Trend::Up, false)
+        );
+    }
+
+    #[test]
+    fn few_or_equal_values_have_no_trend() {
+        assert_eq!(trend(&[1.0, 2.0, 3.0]), Trend::Insufficient);
+        assert_eq!(trend(&[5.0; 8]), Trend::Steady);
+        assert_eq!(trend(&[1.0, 3.0, 2.0, 4.0, 1.0]), Trend::Steady);
+    }
+
+    #[test]
+    fn a_change_of_level_is_found() {
+        let mut values = vec![1.0; 12];
+        values.extend([2.0; 12]);
+        let found = pettitt(&values);
+        assert_eq!((found.change_point, found.significant), (12, true));
+        assert!((found.k_stat - 144.0).abs() < 1e-9);
+        let equal = pettitt(&[1.0; 12]);
+        assert_eq!((equal.change_point, equal.significant), (0, false));
+        assert_eq!(pettitt(&[1.0, 2.0, 9.0]), pettitt(&[]));
+    }
 }

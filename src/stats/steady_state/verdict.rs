@@ -10,7 +10,7 @@ use super::plateau::MAX_COV;
 use super::throughput::Throughput;
 use super::trend::{Pettitt, Trend};
 
-/// Was there a steady state, where, and what was measured in it. Super-passes are numbered from the end of the warm-up.
+/// The steady state of a run and the measurements in it. Super-passes are numbered from the end of the warm-up.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Verdict {
     /// There is a plateau that lasts long enough.
@@ -35,9 +35,9 @@ pub struct Verdict {
     pub latency: Option<Distribution>,
     /// Its tokens per second.
     pub tps: Option<Throughput>,
-    /// How much each metric varies over it; over all super-passes if there is no plateau because they vary too much.
+    /// The variation of each metric over the plateau, or over all super-passes if they vary too much for a plateau.
     pub cov: Table<Variation>,
-    /// The super-passes that `cov` is over where there is no plateau.
+    /// The super-passes that `cov` covers if there is no plateau.
     pub cov_basis: Option<CovBasis>,
     /// A later plateau on another level.
     pub anomaly: Anomaly,
@@ -49,7 +49,7 @@ pub struct Verdict {
     pub drifting_up: Vec<&'static str>,
 }
 
-/// Where the reported plateau is.
+/// The position of the reported plateau.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Window {
     /// Its first super-pass.
@@ -86,7 +86,7 @@ impl<T: serde::Serialize> Serialize for Table<T> {
     }
 }
 
-/// How much a metric varies from super-pass to super-pass.
+/// The variation of a metric from super-pass to super-pass.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Variation {
     /// A plateau must vary little in it.
@@ -95,7 +95,7 @@ pub struct Variation {
     pub n: usize,
     /// The coefficient of variation; `None` for less than two of them.
     pub cov: Option<f64>,
-    /// Is it within these thresholds.
+    /// The thresholds that it keeps.
     pub passes: Passes,
 }
 
@@ -136,7 +136,7 @@ impl Table<Variation> {
     }
 }
 
-/// The super-passes that a variation is over.
+/// The super-passes that a variation covers.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct CovBasis {
     /// The first.
@@ -154,7 +154,7 @@ pub struct Anomaly {
     pub detected: bool,
     /// The super-pass that it begins with.
     pub change_point_sp: Option<usize>,
-    /// How much the mean TPOT differs after it, in percent.
+    /// The change of the mean TPOT, in percent.
     pub delta_pct: f64,
     /// The test, if there is a later plateau.
     pub pettitt: Option<Pettitt>,
