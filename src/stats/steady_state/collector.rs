@@ -33,7 +33,7 @@ pub(super) struct SuperPass {
 /// The caller owns the samples in flight, and keeps for each the id that [`issued`](Self::issued) returned.
 /// Times and token counts may be recorded by two collectors that see the same issues, and then be joined.
 ///
-/// Source: the client's `steady_state_diagnostics.py`, its `SuperPassCollector`.
+/// Source: the client's `metrics_aggregator/aggregator.py` and `steady_state_diagnostics.py`.
 #[derive(Clone, Debug, Default)]
 pub struct Collector {
     /// Samples a super-pass; unknown until it is announced.

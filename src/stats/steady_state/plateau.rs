@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::arithmetic::{coefficient_of_variation, nonzero_median};
+use super::arithmetic::{coefficient_of_variation, mean, nonzero_median};
 use super::metric::{TPOT_P50, Trajectories, gated_metrics};
 use super::trend::is_trending;
 
@@ -48,10 +48,21 @@ pub(super) fn plateaus(trajectories: &Trajectories, len: usize) -> Vec<Range<usi
 fn passes(trajectories: &Trajectories, window: Range<usize>) -> bool {
     gated_metrics().all(|metric| {
         let values = trajectories.over(metric, window.clone());
-        values.len() == window.len()
-            && coefficient_of_variation(&values) <= MAX_COV
-            && !is_trending(&values)
+        values.len() == window.len() && varies_little(&values) && !is_trending(&values)
     })
+}
+
+/// Tells whether the coefficient of variation is within [`MAX_COV`].
+fn varies_little(values: &[f64]) -> bool {
+    let mean = mean(values);
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let approximate = (squares / values.len() as f64).sqrt() / mean.abs();
+    // Exact arithmetic is slow, and decides only near the limit.
+    if approximate.is_finite() && (approximate - MAX_COV).abs() > 1e-6 {
+        approximate < MAX_COV
+    } else {
+        coefficient_of_variation(values) <= MAX_COV
+    }
 }
 
 /// The gated metrics that trend over all `len` super-passes; `None` if a plateau was never possible, for lack of values.
