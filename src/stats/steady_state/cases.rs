@@ -87,7 +87,9 @@ fn check_folder(folder: &Path) -> usize {
         .map(|entry| entry.unwrap().path())
         .collect();
     paths.sort();
-    paths.iter().for_each(|path| check(path));
+    for path in &paths {
+        check(path);
+    }
     paths.len()
 }
 
