@@ -1,15 +1,15 @@
-//! The regularized incomplete beta function, evaluated step by step as the reference does.
+//! The regularized incomplete beta function, with the rounding of the reference.
 //!
-//! Only the side of a threshold that a value falls on matters, but close to it the last bits decide. So this
-//! repeats the reference's evaluation, Python's `lgamma` included, instead of a better one.
+//! A value is only compared with a threshold, but near the threshold its last bits decide. Therefore this repeats the
+//! reference's evaluation, Python's `lgamma` included, instead of a more accurate one.
 
-/// Terms of the continued fraction; the reference stops here even if it has not converged.
+/// The reference stops the continued fraction here even if it has not converged.
 const MAX_TERMS: u32 = 400;
 
 /// A relative change below this ends the continued fraction.
 const EPSILON: f64 = 3e-16;
 
-/// What stands for a denominator too close to zero.
+/// The replacement for a denominator too close to zero.
 const TINY: f64 = 1e-300;
 
 /// The regularized incomplete beta function for whole numbers `a` and `b` of at least 1 and `x` between 0 and 1.
@@ -26,15 +26,15 @@ pub(super) fn regularized_incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     }
 }
 
-/// The continued fraction by the modified Lentz method, an even and an odd term a turn.
+/// The continued fraction by the modified Lentz method; each step adds an even and an odd term.
 #[expect(clippy::many_single_char_names, reason = "the names of the method")]
 fn continued_fraction(a: f64, b: f64, x: f64) -> f64 {
     let (above, below) = (a + 1.0, a - 1.0);
     let mut c = 1.0;
     let mut d = 1.0 / away_from_zero(1.0 - (a + b) * x / above);
     let mut fraction = d;
-    for turn in 1..MAX_TERMS {
-        let m = f64::from(turn);
+    for step in 1..MAX_TERMS {
+        let m = f64::from(step);
         let m2 = 2.0 * m;
 
         let even = m * (b - m) * x / ((below + m2) * (a + m2));
@@ -82,7 +82,7 @@ const LANCZOS_G: f64 = 6.024_680_040_776_73;
 
 /// The logarithm of the gamma function at a whole number of at least 1, bit for bit Python's `math.lgamma`.
 ///
-/// `libm::lgamma` is as accurate, but differs in the last bit often enough to be told apart.
+/// `libm::lgamma` is as accurate, but often differs in the last bit.
 fn ln_gamma(x: f64) -> f64 {
     if x <= 2.0 {
         return 0.0;

@@ -1,16 +1,16 @@
-//! Early-stopping estimates: percentiles that hold with 99 % confidence, however few values there are.
+//! Early-stopping estimates: percentiles that hold with 99 % confidence for the given number of values.
 //!
-//! The construction is that of `LoadGen` for its single stream scenario (`loadgen/early_stopping.cc`, `results.cc`), as the
-//! reference carries it over in `metrics/early_stopping.py`: of `n` values, let `t` be over the latency bound.
-//! The run certifies the bound if at least a certain number of values, found from the binomial distribution,
-//! are under it. The largest `t` that `n` values can absorb makes the t-th greatest value the estimate.
+//! The method is that of `LoadGen` for its single stream scenario (`loadgen/early_stopping.cc`, `results.cc`), which the
+//! reference adopts in `metrics/early_stopping.py`. A run with `t` values over a latency bound certifies the bound if
+//! enough values are under it; the binomial distribution gives their number. The estimate is the t-th largest value, for
+//! the largest `t` that `n` values can absorb.
 
 use super::beta::regularized_incomplete_beta;
 
-/// Odds of passing by luck must be below this: one less the confidence, in the reference's own rounding.
-const MAX_ODDS: f64 = 1.0 - 0.99;
+/// The probability of passing by chance must be below this: 1 − confidence, with the reference's rounding.
+const MAX_CHANCE: f64 = 1.0 - 0.99;
 
-/// The estimate of percentile `p` (50 to 100) of `sorted`; none if there are too few values to claim any.
+/// Returns the estimate of percentile `p` (50 to 100) of `sorted`; `None` if there are too few values for one.
 pub(super) fn estimate<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
     let n = sorted.len() as u64;
     let over = largest_over_latency_count(n, p / 100.0)?;
@@ -20,7 +20,7 @@ pub(super) fn estimate<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
         .copied()
 }
 
-/// The greatest `t`, at least 1, that `n` values absorb at percentile `fraction` (0 to 1).
+/// Returns the largest `t` of at least 1 that `n` values absorb at percentile `fraction` (0 to 1).
 fn largest_over_latency_count(n: u64, fraction: f64) -> Option<u64> {
     if !absorbs(n, 1, fraction) {
         return None;
@@ -40,20 +40,20 @@ fn largest_over_latency_count(n: u64, fraction: f64) -> Option<u64> {
     Some(low)
 }
 
-/// Whether `n` values can have `over` of them over the bound and still certify `fraction`.
+/// Tells whether `n` values, `over` of them over the bound, certify `fraction`.
 fn absorbs(n: u64, over: u64, fraction: f64) -> bool {
-    least_passing(over, fraction) + over <= n
+    min_under_latency_count(over, fraction) + over <= n
 }
 
-/// The least number of values under the bound that certifies `fraction` with `over` values over it.
-fn least_passing(over: u64, fraction: f64) -> u64 {
+/// Returns the smallest number of values under the bound that certifies `fraction` with `over` values over it.
+fn min_under_latency_count(over: u64, fraction: f64) -> u64 {
     let (mut low, mut high) = (1, 2);
-    while odds(high, over, fraction) >= MAX_ODDS {
+    while chance_of_passing(high, over, fraction) >= MAX_CHANCE {
         high *= 2;
     }
     while low < high {
         let middle = u64::midpoint(low, high);
-        if odds(middle, over, fraction) < MAX_ODDS {
+        if chance_of_passing(middle, over, fraction) < MAX_CHANCE {
             high = middle;
         } else {
             low = middle + 1;
@@ -63,7 +63,7 @@ fn least_passing(over: u64, fraction: f64) -> u64 {
 }
 
 /// The probability that at most `over` of `under + over` values are over the bound of percentile `fraction`.
-fn odds(under: u64, over: u64, fraction: f64) -> f64 {
+fn chance_of_passing(under: u64, over: u64, fraction: f64) -> f64 {
     regularized_incomplete_beta(under as f64, (1 + over) as f64, fraction)
 }
 
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn counts_over_the_bound_equal_the_reference() {
-        let counts = include_str!("../../fixtures/series/over_latency_counts.jsonl");
+        let counts = include_str!("../../fixtures/stats/over_latency_counts.jsonl");
         for line in counts.lines() {
             let (n, expected): (u64, [u64; EARLY_STOPPING_LEN]) =
                 serde_json::from_str(line).unwrap();
@@ -86,16 +86,16 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_small_runs_rise_where_the_reference_has_them_rise() {
-        let thresholds = include_str!("../../fixtures/series/least_counts.jsonl");
+    fn counts_of_small_runs_rise_at_the_reference_s_thresholds() {
+        let thresholds = include_str!("../../fixtures/stats/min_counts.jsonl");
         for line in thresholds.lines() {
-            let (p, least_counts): (f64, Vec<u64>) = serde_json::from_str(line).unwrap();
-            for (least, over) in least_counts.into_iter().zip(1..) {
+            let (p, min_counts): (f64, Vec<u64>) = serde_json::from_str(line).unwrap();
+            for (min, over) in min_counts.into_iter().zip(1..) {
                 let got = |n| largest_over_latency_count(n, p / 100.0).unwrap_or(0);
                 assert_eq!(
-                    (got(least - 1), got(least)),
+                    (got(min - 1), got(min)),
                     (over - 1, over),
-                    "percentile {p} of {least} values"
+                    "percentile {p} of {min} values"
                 );
             }
         }

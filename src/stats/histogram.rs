@@ -1,20 +1,20 @@
-//! Thirty log-spaced buckets between the least and the greatest value.
+//! A histogram of thirty log-spaced buckets between the smallest and the largest value.
 
-/// Buckets of a histogram.
+/// The number of buckets in a histogram.
 pub(super) const BUCKETS: u8 = 30;
 
-/// One bucket of a histogram: how many values lie in `[low, high)`, or in `[low, high]` for the last.
+/// One bucket of a histogram: the number of values in `[low, high)`, or in `[low, high]` for the last.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bucket {
     /// Lower edge, inclusive.
     pub low: f64,
-    /// Upper edge, exclusive but for the last bucket.
+    /// Upper edge, exclusive except in the last bucket.
     pub high: f64,
     /// Values in the bucket.
     pub count: u64,
 }
 
-/// The histogram of `sorted`, whose values become doubles by `to_f64`, between `min` and `max`.
+/// Returns the histogram of `sorted` between `min` and `max`; `to_f64` converts a value to a double.
 ///
 /// Source: `registry.py`, `_log_spaced_edges` and the call of `np.histogram` on clipped values. Values below
 /// the first edge are in the first bucket and values above the last in the last, so every value is counted.
@@ -43,7 +43,9 @@ pub(super) fn histogram<T: Copy>(
     buckets
 }
 
-/// The histogram of values that come with their counts, likewise (`registry.py`, `_hdr_stat`).
+/// Returns the same histogram of values that come with their counts.
+///
+/// Source: `registry.py`, `_hdr_stat`.
 pub(super) fn histogram_of_counts(
     values: impl Iterator<Item = (f64, u64)>,
     min: f64,
@@ -63,7 +65,7 @@ pub(super) fn histogram_of_counts(
     buckets
 }
 
-/// The edges of all buckets, from `max(min, 1)` to at least ten times that.
+/// Returns the edges of all buckets, from `max(min, 1)` to at least ten times that.
 fn log_spaced_edges(min: f64, max: f64) -> Vec<f64> {
     let low = min.max(1.0);
     let high = max.max(low * 10.0);

@@ -1,21 +1,21 @@
-//! A series that still grows, at a glance: exact sums and extremes, percentiles within three significant digits.
+//! The statistics of a series that still grows: exact sums and extremes, percentiles to three significant digits.
 
 use hdrhistogram::Histogram;
 
 use super::histogram::histogram_of_counts;
+use super::series::Series;
 use super::stat::{Number, PERCENTILES, Stat, lower_index};
-use super::values::Series;
 
-/// An hour in nanoseconds: the reference's bounds (`aggregator.py`, `_NS_HDR_HIGH`); what is beyond counts as that.
-const MOST: u64 = 3_600_000_000_000;
-const DIGITS: u8 = 3;
+/// The largest value that the histogram tells apart: an hour in nanoseconds (`aggregator.py`, `_NS_HDR_HIGH`).
+const MAX_VALUE: u64 = 3_600_000_000_000;
+const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// What is known of a series so far.
+/// The statistics of a series so far.
 #[derive(Clone, Debug)]
 pub struct Live {
-    spread: Histogram<u64>,
-    taken: usize,
-    /// Nothing yet; then of the kind of the values.
+    histogram: Histogram<u64>,
+    len: usize,
+    /// `None` before the first value.
     sums: Option<Sums>,
 }
 
@@ -31,33 +31,34 @@ impl Default for Live {
     #[allow(clippy::expect_used, reason = "the bounds are constants")]
     fn default() -> Self {
         Self {
-            spread: Histogram::new_with_bounds(1, MOST, DIGITS).expect("the bounds are in order"),
-            taken: 0,
+            histogram: Histogram::new_with_bounds(1, MAX_VALUE, SIGNIFICANT_DIGITS)
+                .expect("the bounds are in order"),
+            len: 0,
             sums: None,
         }
     }
 }
 
 impl Live {
-    /// Takes what was recorded since. A series that is shorter than it was has started again.
+    /// Adds the values recorded since the last call. A series that is shorter than before has started again.
     pub fn catch_up<T: Copy + Into<Number>>(&mut self, series: &Series<T>) {
-        if series.len() < self.taken {
+        if series.len() < self.len {
             *self = Self::default();
         }
-        for value in series.iter_from(self.taken) {
-            self.take(value.into());
+        for value in series.iter_from(self.len) {
+            self.record(value.into());
         }
-        self.taken = series.len();
+        self.len = series.len();
     }
 
-    fn take(&mut self, value: Number) {
+    fn record(&mut self, value: Number) {
         let double = value.to_f64();
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "it saturates"
         )]
-        self.spread.saturating_record((double as u64).max(1));
+        self.histogram.saturating_record((double as u64).max(1));
         let square = double * double;
         self.sums = Some(match self.sums {
             None => Sums {
@@ -86,40 +87,40 @@ impl Live {
         });
     }
 
-    /// Values so far.
+    /// The number of values so far.
     pub fn count(&self) -> u64 {
-        self.taken as u64
+        self.len as u64
     }
 
-    /// Their sum.
+    /// The sum of the values.
     pub fn total(&self) -> f64 {
         self.sums.map_or(0.0, |sums| sums.total.to_f64())
     }
 
-    /// Their mean; 0 of none.
+    /// The mean of the values; 0 if there are none.
     pub fn mean(&self) -> f64 {
         self.total() / self.count().max(1) as f64
     }
 
-    /// A percentile, from 0 to 100: of the value that the report will name.
+    /// An approximation of the value that the report takes for percentile `percent` (0 to 100).
     pub fn percentile(&self, percent: f64) -> f64 {
-        // The histogram takes the value at the rank's ceiling: the middle is on the safe side of rounding.
-        let rank = lower_index(self.taken, percent) as f64 + 0.5;
-        let quantile = rank / self.taken.max(1) as f64;
-        let value = self.spread.value_at_quantile(quantile) as f64;
-        // The last bucket ends beyond the greatest value, and the first starts above those below 1.
+        // The histogram rounds the rank up. Half a rank keeps a rounding error from changing it.
+        let rank = lower_index(self.len, percent) as f64 + 0.5;
+        let quantile = rank / self.len.max(1) as f64;
+        let value = self.histogram.value_at_quantile(quantile) as f64;
+        // A bucket's end may exceed the largest value, and values below 1 are recorded as 1.
         self.sums.map_or(0.0, |sums| {
             value.min(sums.max.to_f64()).max(sums.min.to_f64())
         })
     }
 
-    /// What a snapshot says of it; sums of no values are `zero`. There are no early-stopping estimates yet: the
-    /// reference makes them at the end (`registry.py`, `_hdr_stat`).
+    /// Returns the statistics for a snapshot; the sums of an empty series are `zero`. The reference makes early-stopping
+    /// estimates only at the end (`registry.py`, `_hdr_stat`).
     pub fn stat(&self, zero: Number) -> Stat {
         let Some(sums) = self.sums else {
             return Stat::empty(zero, false);
         };
-        let recorded = self.spread.iter_recorded();
+        let recorded = self.histogram.iter_recorded();
         let values = recorded.map(|at| (at.value_iterated_to() as f64, at.count_at_value()));
         Stat {
             count: self.count(),
@@ -186,9 +187,9 @@ mod tests {
         }
     }
 
-    /// However few values there are, and however far apart: it is the same one of them.
+    /// Holds for few values that lie far apart, too.
     #[test]
-    fn a_live_percentile_is_of_the_value_that_the_report_names() {
+    fn a_live_percentile_approximates_the_value_in_the_report() {
         let mut live = Live::default();
         let mut series = Series::<i64>::new();
         for n in 1..400_i64 {
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_values_and_new_starts_are_taken() {
+    fn odd_values_and_restarted_series_are_recorded() {
         let mut live = Live::default();
         let check = |live: &mut Live, values: &[f64], count, mean: f64| {
             let series: Series<f64> = values.iter().copied().collect();

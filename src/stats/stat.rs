@@ -7,7 +7,7 @@ use super::early_stopping::estimate;
 use super::histogram::{Bucket, histogram};
 use crate::python::exact::ratio;
 
-/// The percentiles of every series: as a report names them, and their value, in the report's order.
+/// The percentiles of every series, each with its name in a report, in the report's order.
 ///
 /// Source: `registry.py`, `DEFAULT_PERCENTILES`.
 pub const PERCENTILES: [(&str, f64); 12] = [
@@ -25,13 +25,13 @@ pub const PERCENTILES: [(&str, f64); 12] = [
     ("1.0", 1.0),
 ];
 
-/// How many of [`PERCENTILES`], from the first, have an early-stopping estimate: those not below the median.
+/// The number of [`PERCENTILES`] with an early-stopping estimate: those from the first to the median.
 pub const EARLY_STOPPING_LEN: usize = MEDIAN + 1;
 
-/// Where [`PERCENTILES`] has the median.
+/// The position of the median in [`PERCENTILES`].
 const MEDIAN: usize = 7;
 
-/// A number that knows whether the report writes it as an integer or as a double.
+/// A number that a report writes as an integer or as a double.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Number {
@@ -63,29 +63,29 @@ impl Number {
     }
 }
 
-/// What a report says about one series. Doubles equal the reference's bit for bit.
+/// The statistics of one series. Doubles equal the reference's bit for bit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stat {
     /// Number of values.
     pub count: u64,
     /// Sum of all values.
     pub total: Number,
-    /// Least value; 0 for an empty series.
+    /// Smallest value; 0 for an empty series.
     pub min: Number,
-    /// Greatest value; 0 for an empty series.
+    /// Largest value; 0 for an empty series.
     pub max: Number,
     /// Sum of all squares, as a double unless an integer series is empty.
     pub sum_sq: Number,
     /// Recorded values at [`PERCENTILES`], in that order; zeros for an empty series.
     pub percentiles: [f64; PERCENTILES.len()],
-    /// A conservative estimate for each of the first percentiles, or none where there are too few values;
-    /// no array if estimates were not asked for.
+    /// A conservative estimate for each of the first percentiles, `None` where there are too few values.
+    /// `None` as a whole if estimates were not requested.
     pub early_stopping: Option<[Option<f64>; EARLY_STOPPING_LEN]>,
-    /// Thirty buckets; none for an empty series.
+    /// Thirty buckets; empty for an empty series.
     pub histogram: Vec<Bucket>,
 }
 
-/// The figures that are summed or compared value by value, before anything needs the sorted values.
+/// The statistics that do not need the sorted values.
 #[derive(Clone, Copy)]
 pub(super) struct Rollups {
     pub(super) total: Number,
@@ -95,7 +95,7 @@ pub(super) struct Rollups {
 }
 
 impl Stat {
-    /// The statistics of no values, whose sums are `zero`.
+    /// Returns the statistics of an empty series, whose sums are `zero`.
     pub(super) fn empty(zero: Number, early_stopping: bool) -> Self {
         Self {
             count: 0,
@@ -109,7 +109,7 @@ impl Stat {
         }
     }
 
-    /// The statistics of `sorted`, which has a value at least.
+    /// Returns the statistics of `sorted`, which is not empty.
     pub(super) fn of<T: Copy>(
         sorted: &[T],
         to_f64: impl Fn(T) -> f64 + Copy,
@@ -151,10 +151,10 @@ impl Stat {
         }
     }
 
-    /// The sample standard deviation; 0.0 for less than two values.
+    /// The sample standard deviation; 0.0 for fewer than two values.
     ///
-    /// Source: `report.py`, `_series_to_metric_dict`. The sum of squares is a double there, so the difference
-    /// is one of doubles, for integers too; only the quotient of an integer total is exact before it is rounded.
+    /// Source: `report.py`, `_series_to_metric_dict`. The sum of squares is a double there, so doubles are subtracted for
+    /// integer series too. Only the quotient of an integer total is exact before it is rounded.
     pub fn std_dev(&self) -> f64 {
         if self.count < 2 {
             return 0.0;
@@ -167,13 +167,14 @@ impl Stat {
         variance.max(0.0).sqrt()
     }
 
-    /// The median: the entry of the percentiles, so always a recorded value.
+    /// The median as the percentiles have it: always a recorded value.
     pub fn median(&self) -> f64 {
         self.percentiles[MEDIAN]
     }
 }
 
-/// Where percentile `p` (0 to 100) of `len` sorted values is: numpy's method `lower`, which divides by 100 first; 0 of none.
+/// The index of percentile `p` (0 to 100) in `len` sorted values, by numpy's method `lower`, which divides by 100 first;
+/// 0 if there are no values.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -191,7 +192,7 @@ mod tests {
     use super::*;
     use crate::stats::{FloatSeries, IntSeries};
 
-    /// A series and what the reference says about it.
+    /// A series with the reference's statistics.
     #[derive(Deserialize)]
     struct Case {
         name: String,
@@ -211,7 +212,7 @@ mod tests {
         median: f64,
     }
 
-    /// A number as the fixture has it: an integer of any size, or a double.
+    /// Parses a number of the fixture: an integer of any size, or a double.
     fn number(text: &RawValue) -> Number {
         let text = text.get();
         text.parse()
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn statistics_equal_the_reference_bit_for_bit() {
-        for line in include_str!("../../fixtures/series/stats.jsonl").lines() {
+        for line in include_str!("../../fixtures/stats/stats.jsonl").lines() {
             let case: Case = serde_json::from_str(line).unwrap();
             let name = format!("{} {}", case.kind, case.name);
             let stat = if case.kind == "int" {
@@ -237,7 +238,7 @@ mod tests {
                     .finish(true)
             };
             assert_eq!(stat.count, case.count, "{name}");
-            for (what, got, want) in [
+            for (field, got, want) in [
                 ("total", stat.total, &case.total),
                 ("min", stat.min, &case.min),
                 ("max", stat.max, &case.max),
@@ -247,7 +248,7 @@ mod tests {
                 assert_eq!(
                     format!("{got:?}"),
                     format!("{:?}", number(want)),
-                    "{what} of {name}"
+                    "{field} of {name}"
                 );
             }
             assert_eq!(stat.percentiles.as_slice(), case.percentiles, "{name}");
@@ -272,8 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_where_numpy_takes_them() {
-        for line in include_str!("../../fixtures/series/lower_index.jsonl").lines() {
+    fn percentiles_have_the_index_that_numpy_takes() {
+        for line in include_str!("../../fixtures/stats/lower_index.jsonl").lines() {
             let (len, expected): (usize, Vec<usize>) = serde_json::from_str(line).unwrap();
             let got = PERCENTILES.map(|(_, p)| lower_index(len, p));
             assert_eq!(got.as_slice(), expected, "{len} values");
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn estimates_are_left_out_unless_asked_for() {
+    fn estimates_are_absent_unless_requested() {
         let series: IntSeries = (0..100).collect();
         assert_eq!(series.clone().finish(false).early_stopping, None);
         assert_eq!(series.finish(true).early_stopping.unwrap()[4], Some(97.0));

@@ -1,17 +1,17 @@
-//! Where values wait until the end of the run: chunks that are never moved, so that growing costs no copy.
+//! The values of a series, in chunks that are never moved: growing costs no copy.
 
 use std::cmp::Ordering;
 
 use super::stat::{Number, Rollups, Stat};
 use crate::python::exact::SquareSum;
 
-/// Values a chunk holds: 512 KiB each.
+/// Values in a chunk, which takes 512 KiB.
 const CHUNK_LEN: usize = 1 << 16;
 
 /// The values of one series in the order they were recorded, 8 bytes each.
 #[derive(Clone, Debug)]
 pub struct Series<T> {
-    /// Every chunk but the last is full.
+    /// All chunks are full except the last.
     chunks: Vec<Vec<T>>,
 }
 
@@ -33,7 +33,7 @@ impl<T: Copy> Series<T> {
         Self::default()
     }
 
-    /// Records `value` after all others.
+    /// Appends `value`.
     pub fn push(&mut self, value: T) {
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK_LEN => chunk.push(value),
@@ -42,19 +42,19 @@ impl<T: Copy> Series<T> {
                 chunk.push(value);
                 self.chunks.push(chunk);
             }
-            // A series may stay short: its first chunk grows as a vector does.
+            // The first chunk grows as a vector does, because most series of a test or a page stay short.
             None => self.chunks.push(vec![value]),
         }
     }
 
-    /// Number of values recorded.
+    /// The number of values recorded.
     pub fn len(&self) -> usize {
         self.chunks
             .last()
             .map_or(0, |last| (self.chunks.len() - 1) * CHUNK_LEN + last.len())
     }
 
-    /// Whether nothing was recorded.
+    /// Tells whether the series is empty.
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
@@ -70,7 +70,7 @@ impl<T: Copy> Series<T> {
         chunks.flatten().skip(count % CHUNK_LEN).copied()
     }
 
-    /// All values in one piece, sorted. A chunk is let go as soon as it is copied.
+    /// Returns all values in one sorted vector. Each chunk is freed as soon as it is copied.
     fn into_sorted(self, order: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
         let mut sorted = Vec::with_capacity(self.len());
         for chunk in self.chunks {
@@ -96,7 +96,7 @@ impl<T: Copy> FromIterator<T> for Series<T> {
 }
 
 impl IntSeries {
-    /// The statistics of all values; with the early-stopping estimates if `early_stopping` is set.
+    /// Returns the statistics of all values, with the early-stopping estimates if `early_stopping` is set.
     pub fn finish(self, early_stopping: bool) -> Stat {
         let sorted = self.into_sorted(Ord::cmp);
         let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else {
@@ -119,7 +119,7 @@ impl IntSeries {
 }
 
 impl FloatSeries {
-    /// The statistics of all values; with the early-stopping estimates if `early_stopping` is set.
+    /// Returns the statistics of all values, with the early-stopping estimates if `early_stopping` is set.
     ///
     /// Sums are taken in the order of recording, from 0.0: addition of doubles does not commute.
     pub fn finish(self, early_stopping: bool) -> Stat {
@@ -131,7 +131,7 @@ impl FloatSeries {
         for value in self.iter() {
             total += value;
             sum_sq += value * value;
-            // Of 0.0 and -0.0 the first one recorded stays, which f64::min would not promise.
+            // The first of 0.0 and -0.0 stays, which f64::min does not promise.
             min = if value < min { value } else { min };
             max = if value > max { value } else { max };
         }
