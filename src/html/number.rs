@@ -91,7 +91,7 @@ pub(super) fn short(value: f64) -> String {
 }
 
 /// Formats a whole number: `1,234,567`.
-pub fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     fixed(value as f64, 0)
 }
 

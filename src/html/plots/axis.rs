@@ -11,7 +11,7 @@ const MAX_TICKS: usize = 100;
 
 /// An axis, linear or logarithmic. Its ends and ticks are in its unit.
 #[derive(Clone, Debug)]
-pub struct Axis {
+pub(crate) struct Axis {
     unit: Unit,
     low: f64,
     high: f64,

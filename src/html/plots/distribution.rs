@@ -17,14 +17,14 @@ const MIN_STEP: f64 = 0.7;
 const RIGHT: f64 = 38.0;
 
 /// One run's values of a metric.
-pub struct RunValues<'a> {
+pub(crate) struct RunValues<'a> {
     pub summary: MetricSummary,
     /// Of every sample, if the log was read; else the buckets of the summary are all there is.
     pub samples: Option<&'a Histogram>,
 }
 
 /// One metric of one run or two, ready to be drawn and listed.
-pub struct Distribution<'a> {
+pub(crate) struct Distribution<'a> {
     pub metric: Metric,
     pub unit: Unit,
     pub runs: Vec<RunValues<'a>>,

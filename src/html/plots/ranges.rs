@@ -9,7 +9,7 @@ const ROW_HEIGHT: u32 = 15;
 
 /// Draws the median and the 99th percentile of each run that has them, in the metric's own unit. Rows are labelled with
 /// the number of the run, from 1.
-pub fn ranges(runs: &[Option<(f64, f64)>], unit: Unit, width: u32, label: &str) -> String {
+pub(crate) fn ranges(runs: &[Option<(f64, f64)>], unit: Unit, width: u32, label: &str) -> String {
     let medians = runs.iter().flatten().map(|(median, _)| *median);
     let low = medians.fold(f64::INFINITY, f64::min);
     let p99s = runs.iter().flatten().map(|(_, p99)| *p99);

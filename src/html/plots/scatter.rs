@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::plot::{Plot, RUN_COLORS};
 
 /// Draws OSL and latency in ns of the samples of one run or two.
-pub fn scatter(
+pub(crate) fn scatter(
     runs: &[Vec<(u64, i64)>],
     axes: (&Axis, &Axis),
     size: (u32, u32),

@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::plot::{Plot, RUN_COLORS};
 
 /// A quantity over the time of a run.
-pub struct Curve {
+pub(crate) struct Curve {
     /// The middle of each bin in ns from the run's start, and the value, if the bin has one.
     pub points: Vec<(f64, Option<f64>)>,
     /// 0 for the run, 1 for its baseline.
@@ -16,7 +16,7 @@ pub struct Curve {
 }
 
 /// Draws curves, the first in front.
-pub fn timeline(curves: &[Curve], axes: (&Axis, &Axis), size: (u32, u32), label: &str) -> String {
+pub(crate) fn timeline(curves: &[Curve], axes: (&Axis, &Axis), size: (u32, u32), label: &str) -> String {
     let mut plot = Plot::new(size, 8.0, label, axes);
     plot.axes();
     for curve in curves.iter().rev() {

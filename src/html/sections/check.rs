@@ -6,7 +6,7 @@ use crate::html::escape::write_html;
 use crate::html::table::{Cell, Table};
 
 /// Writes the outcome and the differences, if there was a check.
-pub fn check(html: &mut String, page: &Page) {
+pub(crate) fn check(html: &mut String, page: &Page) {
     let Some(check) = &page.check else { return };
     let (class, mark) = if check.passed {
         ("good", "✓")
@@ -27,7 +27,7 @@ pub fn check(html: &mut String, page: &Page) {
     {
         note(html, remark);
     }
-    let mut table = Table::new("What differs", &check.columns).class("words");
+    let mut table = Table::new("Differences", &check.columns).class("words");
     for row in &check.rows {
         table.row(row.iter().map(|cell| Cell::text(cell)).collect());
     }

@@ -11,7 +11,7 @@ use crate::html::stats::Histogram;
 use crate::html::table::{Cell, Table};
 
 /// Writes a figure for each metric that has values, and one for OSL and latency.
-pub fn distributions(html: &mut String, page: &Page) {
+pub(crate) fn distributions(html: &mut String, page: &Page) {
     html.push_str("<section>\n<h2>Distributions</h2>\n");
     let left = match page.baseline {
         Some(_) => "left, as a share of each run’s",

@@ -6,7 +6,7 @@ use crate::html::number::{MISSING, count};
 use crate::html::table::{Cell, Table};
 
 /// Writes the run's name, the verdict and the anomalies.
-pub fn header(html: &mut String, page: &Page) {
+pub(crate) fn header(html: &mut String, page: &Page) {
     html.push_str("<header>\n");
     if let Some(index) = &page.index {
         write_html!(
@@ -80,7 +80,7 @@ fn anomalies(html: &mut String, page: &Page) {
 }
 
 /// Writes how the run was counted, and with what.
-pub fn footer(html: &mut String, page: &Page) {
+pub(crate) fn footer(html: &mut String, page: &Page) {
     html.push_str("</main>\n<footer>\n<h2>How it was counted</h2>\n<dl>\n");
     for (name, value) in &page.facts {
         write_html!(html, "<div><dt>{}</dt><dd>{}</dd></div>\n", name, value);

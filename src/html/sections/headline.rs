@@ -27,7 +27,7 @@ fn duration(ns: f64) -> String {
 }
 
 /// Writes counts and rates, the finish reasons, and the table of the five metrics.
-pub fn headline(html: &mut String, page: &Page) {
+pub(crate) fn headline(html: &mut String, page: &Page) {
     html.push_str("<section aria-label=\"Headline figures\">\n<dl class=\"tiles\">\n");
     for tile in &TILES {
         write_tile(html, page, tile);

@@ -9,7 +9,7 @@ use crate::html::stats::{LengthClass, OslLatency, SLOWEST};
 use crate::html::table::{Cell, Table};
 
 /// Writes the figure, if there are samples with both.
-pub fn osl_latency(html: &mut String, page: &Page) {
+pub(crate) fn osl_latency(html: &mut String, page: &Page) {
     let stats = page.runs().filter_map(|run| run.stats.as_ref());
     let runs: Vec<&OslLatency> = stats.map(|stats| &stats.osl_latency).collect();
     let Some(run) = runs.first().filter(|run| run.count() > 0) else {

@@ -30,7 +30,7 @@ struct Panel {
 type Runs = [Vec<TimeBin>];
 
 /// Writes four figures that share their time axis, and one table for all of them.
-pub fn over_time(html: &mut String, page: &Page) {
+pub(crate) fn over_time(html: &mut String, page: &Page) {
     let mut runs: Vec<Vec<TimeBin>> = Vec::new();
     let mut duration_ns: f64 = 0.0;
     for stats in page.runs().filter_map(|run| run.stats.as_ref()) {

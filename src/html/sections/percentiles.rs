@@ -15,7 +15,7 @@ struct Column {
 }
 
 /// Writes the table of percentiles, if there are values.
-pub fn percentiles(html: &mut String, page: &Page) {
+pub(crate) fn percentiles(html: &mut String, page: &Page) {
     let columns = Metric::ALL.map(|metric| Column::new(page, metric));
     let columns: Vec<Column> = columns
         .into_iter()

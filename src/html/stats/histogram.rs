@@ -9,7 +9,7 @@ pub(super) const MAX_VALUE: u64 = 1 << 62;
 
 /// Counts of values.
 #[derive(Clone, Debug)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     values: HdrHistogram<u64>,
     negative: u64,
 }

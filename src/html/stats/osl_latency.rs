@@ -8,11 +8,11 @@ use super::Histogram;
 /// Samples that are drawn at most, evenly spaced over the run. A long run keeps at least half as many.
 const MAX_DRAWN: usize = 2000;
 /// The slowest samples, which are drawn in any case.
-pub const SLOWEST: usize = 50;
+pub(crate) const SLOWEST: usize = 50;
 
 /// OSL and latency of samples.
 #[derive(Clone, Debug)]
-pub struct OslLatency {
+pub(crate) struct OslLatency {
     /// One of so many samples is kept; a power of two.
     stride: u64,
     count: u64,
@@ -24,7 +24,7 @@ pub struct OslLatency {
 
 /// The samples whose OSL is from `min` to `max` tokens, which is the next class's `min` less one.
 #[derive(Clone, Copy, Debug)]
-pub struct LengthClass<'a> {
+pub(crate) struct LengthClass<'a> {
     pub min: u64,
     pub max: u64,
     pub latency: &'a Histogram,

@@ -18,7 +18,7 @@ const MAX_TIME_NS: i64 = i64::MAX >> 1;
 
 /// A run's bins. Bin `i` lies between `i` and `i + 1` times the width on the log's clock.
 #[derive(Clone, Debug)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     width_ns: i64,
     first: i64,
     bins: VecDeque<Bin>,
@@ -41,7 +41,7 @@ struct Bin {
 
 /// The figures of one bin. Its ends are relative to the run's start.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TimeBin {
+pub(crate) struct TimeBin {
     pub start_ns: f64,
     pub end_ns: f64,
     /// Samples completed in the bin.
