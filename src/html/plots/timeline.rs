@@ -16,7 +16,12 @@ pub(crate) struct Curve {
 }
 
 /// Draws curves, the first in front.
-pub(crate) fn timeline(curves: &[Curve], axes: (&Axis, &Axis), size: (u32, u32), label: &str) -> String {
+pub(crate) fn timeline(
+    curves: &[Curve],
+    axes: (&Axis, &Axis),
+    size: (u32, u32),
+    label: &str,
+) -> String {
     let mut plot = Plot::new(size, 8.0, label, axes);
     plot.axes();
     for curve in curves.iter().rev() {
