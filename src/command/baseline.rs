@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::count::{self, Counter};
 use super::row_sinks::RowSinks;
 use super::verdict::Verdict;
-use crate::html::{Gather, Side};
+use crate::html::{PageRun, PageStats};
 use crate::plan::{BaselinePlan, RunPlan};
 use crate::report::check::Fields;
 
@@ -21,7 +21,7 @@ pub(super) struct Baseline {
     /// Whether it has the fields that are not measured: the client's version, the run's configuration.
     pub described: bool,
     /// The part that a page shows.
-    pub side: Rc<Side>,
+    pub side: Rc<PageRun>,
 }
 
 impl Baseline {
@@ -78,32 +78,32 @@ impl Baseline {
     fn with_samples(mut self, run: &RunPlan, counter: &mut Counter) -> Self {
         let mut sinks = RowSinks::for_baseline(true);
         let counted = counter.count(run, sinks.sink());
-        let gathered = counted.and_then(|_| Ok(sinks.finish()?.page_stats));
-        let gathered = gathered.unwrap_or_else(|error| {
+        let stats = counted.and_then(|_| Ok(sinks.finish()?.page_stats));
+        let stats = stats.unwrap_or_else(|error| {
             let why = count::chain(error.as_ref());
             let messages = counter.session.messages;
             messages.warn(format!("only the summary of {} is shown: {why}", self.name));
             None
         });
-        self.side = Rc::new(Side {
+        self.side = Rc::new(PageRun {
             name: self.side.name.clone(),
             summary: self.side.summary.clone(),
-            gathered,
+            stats,
         });
         self
     }
 
-    fn new(name: String, bytes: Vec<u8>, gathered: Option<Gather>) -> anyhow::Result<Self> {
+    fn new(name: String, bytes: Vec<u8>, stats: Option<PageStats>) -> anyhow::Result<Self> {
         let summary: Value = serde_json::from_slice(&bytes)?;
         Ok(Self {
             bytes,
             fields: Fields::of(&summary),
             complete: summary["complete"].as_bool() != Some(false),
             described: true,
-            side: Rc::new(Side {
+            side: Rc::new(PageRun {
                 name: name.clone(),
                 summary,
-                gathered,
+                stats,
             }),
             name,
         })

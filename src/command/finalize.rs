@@ -18,7 +18,7 @@ use super::verdict::{Verdict, plural};
 use super::{Session, show};
 use crate::files::atomic;
 use crate::files::lock::RunLock;
-use crate::html::{Page, Side};
+use crate::html::{Page, PageRun};
 use crate::pipeline::Finished;
 use crate::plan::{self, Format, RunPlan};
 use crate::process::exit;
@@ -59,7 +59,7 @@ pub(super) fn finalize(
     run: &RunPlan,
     mut counted: CountedRun,
     rows: RowOutputs,
-    baseline: Option<Rc<Side>>,
+    baseline: Option<Rc<PageRun>>,
     started: Instant,
 ) -> anyhow::Result<Finalized> {
     let files = render(run, &counted.finished)?;

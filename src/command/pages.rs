@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::provenance::{LogRecord, Provenance};
 use crate::files::atomic::{Prepared, prepare, remove_leftovers, replace};
-use crate::html::{self, Entry, GENERATOR_PREFIX, Gather, Index, Page, Side};
+use crate::html::{self, GENERATOR_PREFIX, Index, IndexRow, Page, PageRun, PageStats};
 use crate::plan::{PageTarget, RunPlan, SharedOutputs};
 
 /// The start of a file that is searched for its generator, in bytes.
@@ -19,7 +19,7 @@ const HEAD_BYTES: u64 = 4096;
 /// The pages of all runs, and their index.
 pub(super) struct Pages<'a> {
     index: Option<&'a Path>,
-    runs: Vec<Entry>,
+    runs: Vec<IndexRow>,
 }
 
 impl<'a> Pages<'a> {
@@ -34,7 +34,7 @@ impl<'a> Pages<'a> {
     pub fn prepare(target: &PageTarget, page: &Page) -> anyhow::Result<Option<Prepared>> {
         check_replaceable(&target.path)?;
         remove_leftovers(&target.path);
-        Ok(prepare(&target.path, page.render()?.as_bytes())?)
+        Ok(prepare(&target.path, page.render().as_bytes())?)
     }
 
     /// Adds a run whose page is in its place.
@@ -42,7 +42,7 @@ impl<'a> Pages<'a> {
         let good = page
             .check
             .map_or(page.verdict.complete, |check| check.passed);
-        self.runs.push(Entry {
+        self.runs.push(IndexRow {
             name: page.run.name,
             link: Some(target.link.clone()),
             outcome,
@@ -53,7 +53,7 @@ impl<'a> Pages<'a> {
 
     /// Adds a run without a page.
     pub fn list_failed(&mut self, run: &str, why: String) {
-        self.runs.push(Entry {
+        self.runs.push(IndexRow {
             name: run.to_owned(),
             link: None,
             outcome: why,
@@ -69,7 +69,7 @@ impl<'a> Pages<'a> {
         };
         check_replaceable(path)?;
         remove_leftovers(path);
-        replace(path, Index { runs: self.runs }.render()?.as_bytes())?;
+        replace(path, Index { runs: self.runs }.render().as_bytes())?;
         Ok(())
     }
 }
@@ -79,26 +79,26 @@ pub(super) fn page(
     run: &RunPlan,
     provenance: &Provenance,
     summary: &[u8],
-    stats: Option<Gather>,
-    baseline: Option<Rc<Side>>,
+    stats: Option<PageStats>,
+    baseline: Option<Rc<PageRun>>,
 ) -> anyhow::Result<Page> {
     let before = run.previous.as_deref().map(serde_json::from_slice);
     let verdict = &provenance.verdict;
     Ok(Page {
-        run: Side {
+        run: PageRun {
             name: run.name.clone(),
             summary: serde_json::from_slice(summary)?,
-            gathered: stats,
+            stats,
         },
         before: before.transpose()?,
-        against: baseline,
-        verdict: html::Verdict {
+        baseline,
+        verdict: html::PageVerdict {
             complete: verdict.complete,
             state: verdict.state.to_owned(),
             reasons: verdict.reasons.clone(),
             damaged_lines: verdict.damaged_lines.clone(),
         },
-        odd: provenance.anomalies.list(),
+        anomalies: provenance.anomalies.list(),
         check: None,
         facts: facts(provenance),
         index: (run.outputs.page.as_ref()).and_then(|target| target.index.clone()),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::count::CountedRun;
 use super::tokenizer::TokenizerRecord;
 use super::verdict::Verdict;
-use crate::html::Odd;
+use crate::html::AnomalyRow;
 use crate::pipeline::Finished;
 use crate::plan::RunPlan;
 use crate::report::{self, Headline};
@@ -203,7 +203,7 @@ impl Anomalies {
     }
 
     /// Returns a row for each anomaly that occurred.
-    pub fn list(&self) -> Vec<Odd> {
+    pub fn list(&self) -> Vec<AnomalyRow> {
         let tallies = [
             ("damaged lines", &self.damaged_lines),
             ("texts without a count", &self.uncounted_texts),
@@ -228,8 +228,8 @@ impl Anomalies {
         by_reason
             .chain(plain)
             .filter(|(_, at)| at.count > 0)
-            .map(|(what, at)| Odd {
-                what,
+            .map(|(what, at)| AnomalyRow {
+                description: what,
                 count: at.count,
                 first_offset: at.first_offset,
             })

@@ -11,7 +11,7 @@ use super::pages::Pages;
 use super::row_sinks::RowSinks;
 use super::{Session, caught};
 use crate::cpu::Pools;
-use crate::html::Side;
+use crate::html::PageRun;
 use crate::plan::RunPlan;
 use crate::process::exit;
 
@@ -21,7 +21,7 @@ pub(super) struct Recompute<'a> {
     counter: Counter<'a>,
     pages: Pages<'a>,
     /// The baseline that pages show, once it is loaded.
-    baseline: Option<Rc<Side>>,
+    baseline: Option<Rc<PageRun>>,
 }
 
 impl<'a> Recompute<'a> {
@@ -74,7 +74,7 @@ impl<'a> Recompute<'a> {
     }
 
     /// Returns the baseline that pages show beside the runs.
-    fn baseline(&mut self) -> anyhow::Result<Option<Rc<Side>>> {
+    fn baseline(&mut self) -> anyhow::Result<Option<Rc<PageRun>>> {
         if let (Some(plan), None) = (&self.session.plan.baseline, &self.baseline) {
             let baseline = Baseline::load(plan, &mut self.counter, true)?;
             self.baseline = Some(baseline.side);

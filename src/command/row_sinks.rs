@@ -2,7 +2,7 @@
 
 use super::samples::Samples;
 use crate::files::atomic::{Prepared, WriteError};
-use crate::html::{Gather, Sample};
+use crate::html::{PageStats, Sample};
 use crate::pipeline::RowSink;
 use crate::plan::RunPlan;
 use crate::sample::Row;
@@ -10,7 +10,7 @@ use crate::sample::Row;
 /// Passes rows on to the table and to the page, as far as they are written.
 pub(super) struct RowSinks<'a> {
     samples: Option<Samples<'a>>,
-    page_stats: Option<Gather>,
+    page_stats: Option<PageStats>,
 }
 
 /// The results of [`RowSinks`].
@@ -18,7 +18,7 @@ pub(super) struct RowSinks<'a> {
 pub(super) struct RowOutputs {
     /// The table, ready to be put in its place.
     pub samples: Option<Prepared>,
-    pub page_stats: Option<Gather>,
+    pub page_stats: Option<PageStats>,
 }
 
 impl<'a> RowSinks<'a> {
@@ -26,7 +26,7 @@ impl<'a> RowSinks<'a> {
     pub fn new(run: &'a RunPlan) -> Self {
         Self {
             samples: run.outputs.samples.as_deref().map(Samples::new),
-            page_stats: run.outputs.page.is_some().then(Gather::default),
+            page_stats: run.outputs.page.is_some().then(PageStats::default),
         }
     }
 
@@ -34,7 +34,7 @@ impl<'a> RowSinks<'a> {
     pub fn for_baseline(has_page: bool) -> Self {
         Self {
             samples: None,
-            page_stats: has_page.then(Gather::default),
+            page_stats: has_page.then(PageStats::default),
         }
     }
 
@@ -54,13 +54,13 @@ impl<'a> RowSinks<'a> {
 
 impl RowSink for RowSinks<'_> {
     fn begin(&mut self) -> Result<(), WriteError> {
-        self.page_stats = self.page_stats.take().map(|_| Gather::default());
+        self.page_stats = self.page_stats.take().map(|_| PageStats::default());
         self.samples.iter_mut().try_for_each(Samples::begin)
     }
 
     fn take(&mut self, row: Row) -> Result<(), WriteError> {
         if let Some(stats) = &mut self.page_stats {
-            stats.take(&Sample::from(&row));
+            stats.add(&Sample::from(&row));
         }
         match &mut self.samples {
             Some(samples) => samples.take(row),

@@ -1,4 +1,4 @@
-//! The columns of a table of samples: their names, types and values, the same in every form.
+//! The columns of a table of samples: their names, types and values, the same in CSV and Parquet.
 
 use std::borrow::Cow;
 
@@ -6,20 +6,20 @@ use crate::sample::Row;
 
 /// A column.
 pub struct Column {
-    /// Its name; a unit comes last, and lengths are in tokens.
+    /// The name; a unit comes last, and lengths are in tokens.
     pub name: &'static str,
-    /// What is in it.
-    pub about: &'static str,
-    /// Of which type.
-    pub kind: Type,
-    /// Whether it may have no value.
+    /// The meaning, for the documentation and the metadata of a Parquet file.
+    pub description: &'static str,
+    /// The type of its values.
+    pub column_type: ColumnType,
+    /// A row may lack a value.
     pub nullable: bool,
-    value: fn(&Row) -> Value<'_>,
+    value: fn(&Row) -> CellValue<'_>,
 }
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
+pub enum ColumnType {
     /// A signed integer of 64 bits.
     Integer,
     /// A double.
@@ -28,9 +28,9 @@ pub enum Type {
     Text,
 }
 
-/// A value in a column, of its type or none.
+/// A value of the column's type, or null.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value<'a> {
+pub(super) enum CellValue<'a> {
     Null,
     Integer(i64),
     Double(f64),
@@ -40,32 +40,32 @@ pub(super) enum Value<'a> {
 impl Column {
     const fn new(
         name: &'static str,
-        kind: Type,
-        value: fn(&Row) -> Value<'_>,
-        about: &'static str,
+        column_type: ColumnType,
+        value: fn(&Row) -> CellValue<'_>,
+        description: &'static str,
     ) -> Self {
         Self {
             name,
-            about,
-            kind,
+            description,
+            column_type,
             nullable: true,
             value,
         }
     }
 
-    const fn always(self) -> Self {
+    const fn not_null(self) -> Self {
         Self {
             nullable: false,
             ..self
         }
     }
 
-    pub(super) fn value<'a>(&self, row: &'a Row) -> Value<'a> {
+    pub(super) fn value<'a>(&self, row: &'a Row) -> CellValue<'a> {
         (self.value)(row)
     }
 }
 
-use Type::{Double, Integer, Text};
+use ColumnType::{Double, Integer, Text};
 
 /// The columns in their order.
 pub const COLUMNS: &[Column] = &[
@@ -75,7 +75,7 @@ pub const COLUMNS: &[Column] = &[
         |row| text(row.sample.to_string()),
         "sample_uuid in the log",
     )
-    .always(),
+    .not_null(),
     Column::new(
         "conversation_id",
         Text,
@@ -94,14 +94,14 @@ pub const COLUMNS: &[Column] = &[
         |row| integer(row.window),
         "the tracking window that it was issued in, from 0",
     )
-    .always(),
+    .not_null(),
     Column::new(
         "issued_ns",
         Integer,
-        |row| Value::Integer(row.issued_ns),
+        |row| CellValue::Integer(row.issued_ns),
         "when it was issued, on the log's monotonic clock",
     )
-    .always(),
+    .not_null(),
     Column::new(
         "first_chunk_ns",
         Integer,
@@ -156,7 +156,7 @@ pub const COLUMNS: &[Column] = &[
         |row| row.tpot_by_osl_ns().into(),
         "(latency_ns - ttft_ns) / (osl - 1), as other tools define TPOT; none if osl < 2",
     ),
-    Column::new("chunks", Integer, |row| integer(row.chunks), "chunk events").always(),
+    Column::new("chunks", Integer, |row| integer(row.chunks), "chunk events").not_null(),
     Column::new(
         "chunk_delta_sum_ns",
         Integer,
@@ -211,14 +211,14 @@ pub const COLUMNS: &[Column] = &[
         |row| integer(row.errors),
         "error events while it was in flight",
     )
-    .always(),
+    .not_null(),
     Column::new(
         "issued_offset_bytes",
         Integer,
         |row| integer(row.issued_offset),
         "where the line that issued it starts in the log, uncompressed",
     )
-    .always(),
+    .not_null(),
     Column::new(
         "complete_offset_bytes",
         Integer,
@@ -227,35 +227,35 @@ pub const COLUMNS: &[Column] = &[
     ),
 ];
 
-impl From<Option<i64>> for Value<'_> {
+impl From<Option<i64>> for CellValue<'_> {
     fn from(value: Option<i64>) -> Self {
         value.map_or(Self::Null, Self::Integer)
     }
 }
 
-impl From<Option<f64>> for Value<'_> {
+impl From<Option<f64>> for CellValue<'_> {
     fn from(value: Option<f64>) -> Self {
         value.map_or(Self::Null, Self::Double)
     }
 }
 
-fn optional<'a, T>(value: Option<T>, some: impl FnOnce(T) -> Value<'a>) -> Value<'a> {
-    value.map_or(Value::Null, some)
+fn optional<'a, T>(value: Option<T>, some: impl FnOnce(T) -> CellValue<'a>) -> CellValue<'a> {
+    value.map_or(CellValue::Null, some)
 }
 
-fn text<'a>(value: impl Into<Cow<'a, str>>) -> Value<'a> {
-    Value::Text(value.into())
+fn text<'a>(value: impl Into<Cow<'a, str>>) -> CellValue<'a> {
+    CellValue::Text(value.into())
 }
 
-/// An integer; none if it needs more than 64 bits.
-fn integer<'a>(value: impl TryInto<i64>) -> Value<'a> {
+/// An integer; null if it needs more than 64 bits.
+fn integer<'a>(value: impl TryInto<i64>) -> CellValue<'a> {
     value.try_into().ok().into()
 }
 
-/// A figure of the times between chunks; none if there are none.
-fn deltas(row: &Row, value: impl TryInto<i64>) -> Value<'_> {
+/// A statistic of the times between chunks; null if there are none.
+fn deltas(row: &Row, value: impl TryInto<i64>) -> CellValue<'_> {
     match row.chunk_deltas.count {
-        0 => Value::Null,
+        0 => CellValue::Null,
         _ => integer(value),
     }
 }

@@ -1,19 +1,19 @@
-//! A table as CSV (RFC 4180 with `\n`): a header, a line a row, an empty field where there is no value.
+//! Writes a table as CSV (RFC 4180 with `\n`): a header, a line for each row, an empty field for a missing value.
 
 use std::io::{self, Write};
 
 use csv::Writer;
 
-use super::Table;
-use super::columns::{COLUMNS, Value};
+use super::TableWriter;
+use super::columns::{COLUMNS, CellValue};
 use crate::python::double;
 use crate::sample::Row;
 
-pub(super) struct CsvTable<W: Write> {
+pub(super) struct CsvWriter<W: Write> {
     writer: Writer<W>,
 }
 
-impl<W: Write> CsvTable<W> {
+impl<W: Write> CsvWriter<W> {
     pub fn new(out: W) -> io::Result<Self> {
         let mut writer = Writer::from_writer(out);
         writer.write_record(COLUMNS.iter().map(|column| column.name))?;
@@ -21,14 +21,14 @@ impl<W: Write> CsvTable<W> {
     }
 }
 
-impl<W: Write + Send> Table<W> for CsvTable<W> {
-    fn add(&mut self, row: &Row) -> io::Result<()> {
+impl<W: Write + Send> TableWriter<W> for CsvWriter<W> {
+    fn write_row(&mut self, row: &Row) -> io::Result<()> {
         for column in COLUMNS {
             match column.value(row) {
-                Value::Null => self.writer.write_field("")?,
-                Value::Integer(value) => self.writer.write_field(value.to_string())?,
-                Value::Double(value) => self.writer.write_field(double::msgspec(value))?,
-                Value::Text(value) => self.writer.write_field(value.as_bytes())?,
+                CellValue::Null => self.writer.write_field("")?,
+                CellValue::Integer(value) => self.writer.write_field(value.to_string())?,
+                CellValue::Double(value) => self.writer.write_field(double::msgspec(value))?,
+                CellValue::Text(value) => self.writer.write_field(value.as_bytes())?,
             }
         }
         Ok(self.writer.write_record(None::<&[u8]>)?)

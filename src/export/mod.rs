@@ -1,7 +1,7 @@
-//! Rows → a table in a file, CSV or Parquet, for notebooks and databases.
+//! `--samples`: writes the rows of a run as a CSV or Parquet table, for notebooks and databases.
 //!
-//! Rows are written as they come, in bounded memory, and the file appears when all of them are in it. Both forms have
-//! the same columns with the same values; `docs/OUTPUT.md` describes them, and a Parquet file does so itself.
+//! Rows are written one by one, in bounded memory, and the file appears when it is complete. Both formats have the same
+//! columns with the same values; `docs/OUTPUT.md` and the metadata of a Parquet file describe them.
 
 mod columns;
 mod csv;
@@ -10,43 +10,42 @@ mod parquet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use self::csv::CsvTable;
-use self::parquet::ParquetTable;
+use self::csv::CsvWriter;
+use self::parquet::ParquetWriter;
 use crate::files::atomic::{Draft, Prepared, WriteError};
 use crate::sample::Row;
 
-pub use columns::{COLUMNS, Column, Type};
+pub use columns::{COLUMNS, Column, ColumnType};
 
-/// A form of table, written to `W`.
-trait Table<W>: Send {
-    fn add(&mut self, row: &Row) -> io::Result<()>;
-    /// `W`, which now has all of the table.
+/// Writes a table to `W` in one format.
+trait TableWriter<W>: Send {
+    fn write_row(&mut self, row: &Row) -> io::Result<()>;
+    /// Writes what is buffered and returns `W`.
     fn finish(self: Box<Self>) -> io::Result<W>;
 }
 
-/// A table that is being written.
-pub struct Export {
+/// A file of samples under construction.
+pub(crate) struct Export {
     path: PathBuf,
-    table: Box<dyn Table<Draft>>,
+    table: Box<dyn TableWriter<Draft>>,
 }
 
 impl Export {
-    /// A table without rows that is to be the file at `path`: Parquet if its name ends in `.parquet`, else CSV.
+    /// Begins a table for the file at `path`: Parquet if its name ends in `.parquet`, else CSV.
     pub fn begin(path: &Path) -> Result<Self, WriteError> {
-        let table = table(path, Draft::begin(path)?);
+        let table = table_writer(path, Draft::begin(path)?);
         Ok(Self {
             path: path.to_owned(),
             table: table.map_err(|source| WriteError::writing(path, source))?,
         })
     }
 
-    /// Adds a row.
     pub fn add(&mut self, row: &Row) -> Result<(), WriteError> {
-        let added = self.table.add(row);
-        added.map_err(|source| WriteError::writing(&self.path, source))
+        let written = self.table.write_row(row);
+        written.map_err(|source| WriteError::writing(&self.path, source))
     }
 
-    /// The whole table, ready to be put in its place.
+    /// Returns the complete file, ready to be put in its place.
     pub fn finish(self) -> Result<Prepared, WriteError> {
         let finished = self.table.finish();
         finished
@@ -55,11 +54,13 @@ impl Export {
     }
 }
 
-/// An empty table in the form that the name of `path` asks for.
-fn table<W: Write + Send + 'static>(path: &Path, out: W) -> io::Result<Box<dyn Table<W>>> {
+fn table_writer<W: Write + Send + 'static>(
+    path: &Path,
+    out: W,
+) -> io::Result<Box<dyn TableWriter<W>>> {
     let extension = path.extension();
     if extension.is_some_and(|extension| extension.eq_ignore_ascii_case("parquet")) {
-        return Ok(Box::new(ParquetTable::new(out)?));
+        return Ok(Box::new(ParquetWriter::new(out)?));
     }
-    Ok(Box::new(CsvTable::new(out)?))
+    Ok(Box::new(CsvWriter::new(out)?))
 }

@@ -1,36 +1,43 @@
-//! Text that stays text: whatever a log or a path says cannot become markup.
+//! Escapes text, so that nothing a log or a path contains can become markup.
 
-use std::fmt;
+use std::fmt::{self, Display, Write};
 
-/// Text for element content and quoted attributes.
-pub(super) struct Text<'a>(pub &'a str);
+/// Appends to a `String`. The format string is markup; the argument of every `{}` is escaped as [`Text`], while an
+/// inlined `{name}` is inserted as it is and must be markup itself.
+macro_rules! write_html {
+    ($out:expr, $markup:literal $(, $text:expr)* $(,)?) => {{
+        use ::std::fmt::Write as _;
+        // Writing to a String does not fail.
+        _ = write!($out, $markup $(, $crate::html::escape::Text(&$text))*);
+    }};
+}
+pub(super) use write_html;
 
-impl fmt::Display for Text<'_> {
+/// Text as element content or as a quoted attribute.
+pub(super) struct Text<T>(pub T);
+
+impl<T: Display> Display for Text<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaper(f), "{}", self.0)
+    }
+}
+
+struct Escaper<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Escaper<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut plain = 0;
-        for (at, c) in self.0.char_indices() {
+        for (at, c) in text.char_indices() {
             let Some(escaped) = escape(c) else { continue };
-            f.write_str(&self.0[plain..at])?;
-            f.write_str(escaped)?;
+            self.0.write_str(&text[plain..at])?;
+            self.0.write_str(escaped)?;
             plain = at + c.len_utf8();
         }
-        f.write_str(&self.0[plain..])
+        self.0.write_str(&text[plain..])
     }
 }
 
-/// A path that may break after each of its parts.
-pub(super) struct Breaking<'a>(pub &'a str);
-
-impl fmt::Display for Breaking<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = self.0.split_inclusive(['/', '_']);
-        parts.enumerate().try_for_each(|(i, part)| {
-            write!(f, "{}{}", if i > 0 { "<wbr>" } else { "" }, Text(part))
-        })
-    }
-}
-
-/// What stands for `c`, if it may not stand for itself: markup, what no page may hold, what turns the reading direction.
+/// Returns the replacement of a character that is markup, that HTML forbids, or that turns the reading direction.
 fn escape(c: char) -> Option<&'static str> {
     match c {
         '&' => Some("&amp;"),
@@ -49,12 +56,19 @@ fn escape(c: char) -> Option<&'static str> {
     }
 }
 
+/// Escapes a path and allows a line break after each `/` and `_`.
+pub(super) fn breakable(path: &str) -> String {
+    let parts = path.split_inclusive(['/', '_']);
+    let parts: Vec<String> = parts.map(|part| Text(part).to_string()).collect();
+    parts.join("<wbr>")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn nothing_becomes_markup() {
+    fn text_never_becomes_markup() {
         let check = |text, expected: &str| assert_eq!(Text(text).to_string(), expected);
         check("", "");
         check("p99 < 5 ms & more", "p99 &lt; 5 ms &amp; more");
@@ -68,7 +82,20 @@ mod tests {
             "\u{fffd}a\u{fffd}[31m\u{fffd}b\u{fffd}",
         );
         check("&amp;", "&amp;amp;");
-        assert_eq!(Breaking("a/b_<i>").to_string(), "a/<wbr>b_<wbr>&lt;i&gt;");
-        assert_eq!(Breaking("").to_string(), "");
+        assert_eq!(breakable("a/b_<i>"), "a/<wbr>b_<wbr>&lt;i&gt;");
+        assert_eq!(breakable(""), "");
+    }
+
+    #[test]
+    fn arguments_are_escaped_and_inlined_names_are_not() {
+        let mut html = String::new();
+        let markup = "<br>";
+        write_html!(
+            html,
+            "<p title=\"{}\">{}{markup}</p>",
+            "\"",
+            format!("{}<", 5)
+        );
+        assert_eq!(html, "<p title=\"&quot;\">5&lt;<br></p>");
     }
 }

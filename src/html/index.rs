@@ -1,147 +1,132 @@
-//! The index of several runs: one row a run, each with a page of its own.
-
-use std::fmt::Write as _;
+//! The index of several runs: a row for each run, which links to its page.
 
 use serde_json::Value;
 
-use super::figures::{Figures, Metric};
-use super::number::{NONE, Unit, count, short};
-use super::parts::SMALL;
+use super::document;
+use super::escape::write_html;
+use super::metric_summary::{Metric, MetricSummary};
+use super::number::{MISSING, Unit, count, short};
 use super::plots::ranges;
+use super::sections::{SMALL, begin_figure, note};
 use super::table::{Cell, Table};
-use super::{PageError, document};
 
 /// One run of an index.
 #[derive(Debug)]
-pub struct Entry {
-    /// What it is called.
+pub(crate) struct IndexRow {
     pub name: String,
-    /// The link from the index to its page; nothing for a run that could not be counted.
+    /// The link from the index to the run's page; `None` if the run could not be counted.
     pub link: Option<String>,
-    /// In a word or a sentence: complete, passed, what went wrong.
+    /// The verdict or the error, in a word or a sentence.
     pub outcome: String,
-    /// Whether that is as it should be.
     pub good: bool,
-    /// Its summary.
     pub summary: Value,
 }
 
-/// Several runs.
+/// Several runs, in the order in which they were counted.
 #[derive(Debug, Default)]
-pub struct Index {
-    /// In the order in which they were done.
-    pub runs: Vec<Entry>,
-}
-
-impl Index {
-    /// The page's HTML.
-    pub fn render(&self) -> Result<String, PageError> {
-        let good = self.runs.iter().filter(|run| run.good).count();
-        let title = format!("{} runs", self.runs.len());
-        let mut body = format!("<header>\n<h1>{title}</h1>\n");
-        _ = writeln!(
-            body,
-            "<p class=\"note\">{good} as they should be, {} not.</p>\n</header>\n<main>",
-            self.runs.len() - good
-        );
-        let metrics = Metric::ALL.map(|metric| Column::new(metric, &self.runs));
-        self.table(&metrics).write(&mut body);
-        side_by_side(&mut body, &metrics)?;
-        body.push_str("</main>\n");
-        Ok(document(&title, "index", &body))
-    }
-
-    fn table(&self, metrics: &[Column]) -> Table {
-        let mut head: Vec<String> = ["", "run", "outcome", "samples", "QPS", "TPS"]
-            .map(str::to_owned)
-            .into();
-        for Column { metric, unit, .. } in metrics {
-            let name = metric.name();
-            head.extend([
-                format!("{name} p50 {}", unit.name),
-                format!("p99 {}", unit.name),
-            ]);
-        }
-        let head: Vec<&str> = head.iter().map(String::as_str).collect();
-        let mut table = Table::new("All runs", &head).class("runs");
-        for (at, run) in self.runs.iter().enumerate() {
-            table.row(row(at, run, metrics));
-        }
-        table
-    }
-}
-
-/// Where the runs are next to each other, metric by metric; the numbers are in the table.
-fn side_by_side(body: &mut String, metrics: &[Column]) -> Result<(), PageError> {
-    body.push_str(
-        "<section>\n<h2>Side by side</h2>\n<p class=\"note\">From the median (dot) to the 99th percentile of each run, \
-         by its number in the table.</p>\n<div class=\"figures\">\n",
-    );
-    for Column { metric, unit, runs } in metrics {
-        let ends = |figures: &Figures| figures.percentile("50.0").zip(figures.percentile("99.0"));
-        let ends: Vec<_> = runs.iter().map(ends).collect();
-        if ends.iter().all(Option::is_none) {
-            continue;
-        }
-        let says = format!(
-            "{} of {} runs, from median to 99th percentile",
-            metric.name(),
-            runs.len()
-        );
-        let svg = ranges(&ends, *unit, SMALL.0, &says)?;
-        _ = writeln!(
-            body,
-            "<figure>\n<figcaption><b>{}</b> {} <span>{}</span></figcaption>\n{svg}\n</figure>",
-            metric.name(),
-            unit.name,
-            metric.meaning()
-        );
-    }
-    body.push_str("</div>\n</section>\n");
-    Ok(())
+pub(crate) struct Index {
+    pub runs: Vec<IndexRow>,
 }
 
 /// One metric of all runs.
 struct Column {
     metric: Metric,
     unit: Unit,
-    runs: Vec<Figures>,
+    /// The median and the 99th percentile of each run, in the metric's own unit.
+    runs: Vec<[Option<f64>; 2]>,
 }
 
-impl Column {
-    fn new(metric: Metric, runs: &[Entry]) -> Self {
-        let runs: Vec<Figures> = runs
-            .iter()
-            .map(|run| Figures::of(&run.summary, metric))
-            .collect();
-        let unit = metric.unit(runs.iter());
-        Self { metric, unit, runs }
+impl Index {
+    /// Returns the page's HTML.
+    pub fn render(&self) -> String {
+        let good = self.runs.iter().filter(|run| run.good).count();
+        let title = format!("{} runs", self.runs.len());
+        let mut body = format!("<header>\n<h1>{title}</h1>\n");
+        let bad = self.runs.len() - good;
+        note(&mut body, &format!("{good} as they should be, {bad} not."));
+        body.push_str("</header>\n<main>");
+        let columns = Metric::ALL.map(|metric| Column::new(metric, &self.runs));
+        self.table(&columns).write(&mut body);
+        side_by_side(&mut body, &columns);
+        body.push_str("</main>\n");
+        document(&title, "index", &body)
+    }
+
+    fn table(&self, columns: &[Column]) -> Table {
+        let mut heads: Vec<String> = ["", "run", "outcome", "samples", "QPS", "TPS"]
+            .map(str::to_owned)
+            .into();
+        for Column { metric, unit, .. } in columns {
+            heads.push(format!("{} p50 {}", metric.name(), unit.name));
+            heads.push(format!("p99 {}", unit.name));
+        }
+        let mut table = Table::new("All runs", &heads).class("runs");
+        for (i, run) in self.runs.iter().enumerate() {
+            table.row(cells(i, run, columns));
+        }
+        table
     }
 }
 
-fn row(at: usize, run: &Entry, metrics: &[Column]) -> Vec<Cell> {
+fn cells(index: usize, run: &IndexRow, columns: &[Column]) -> Vec<Cell> {
     let name = match &run.link {
         Some(link) => Cell::link(&run.name, link),
         None => Cell::text(&run.name),
     };
     let mark = if run.good { "✓" } else { "✗" };
-    let number = |value: Option<f64>| Cell::text(&value.map_or_else(|| NONE.to_owned(), short));
+    let number = |value: Option<f64>| Cell::text(&value.map_or(MISSING.to_owned(), short));
     let completed = run.summary["n_samples_completed"].as_u64();
     let mut cells = vec![
-        Cell::text(&(at + 1).to_string()),
+        Cell::text(&(index + 1).to_string()),
         name,
         Cell::text(&format!("{mark} {}", run.outcome)),
-        Cell::text(&completed.map_or_else(|| NONE.to_owned(), count)),
+        Cell::text(&completed.map_or(MISSING.to_owned(), count)),
         number(run.summary["qps"].as_f64()),
         number(run.summary["tps"].as_f64()),
     ];
-    for Column { unit, runs, .. } in metrics {
-        let figures = &runs[at];
-        let scaled = |value: Option<f64>| number(value.map(|value| unit.scale(value)));
-        cells.extend([
-            scaled(figures.percentile("50.0")),
-            scaled(figures.percentile("99.0")),
-        ]);
+    for Column { unit, runs, .. } in columns {
+        cells.extend(runs[index].map(|value| number(value.map(|value| unit.scale(value)))));
     }
     cells
+}
+
+/// Draws the runs below each other, metric by metric; the numbers are in the table.
+fn side_by_side(body: &mut String, columns: &[Column]) {
+    body.push_str("<section>\n<h2>Side by side</h2>\n");
+    note(
+        body,
+        "From the median (dot) to the 99th percentile of each run, by its number in the table.",
+    );
+    body.push_str("<div class=\"figures\">\n");
+    for Column { metric, unit, runs } in columns {
+        let ends: Vec<_> = runs.iter().map(|[median, p99]| median.zip(*p99)).collect();
+        if ends.iter().all(Option::is_none) {
+            continue;
+        }
+        let label = format!(
+            "{} of {} runs, from median to 99th percentile",
+            metric.name(),
+            runs.len()
+        );
+        begin_figure(body, metric.name(), unit.name, metric.description());
+        let svg = ranges(&ends, *unit, SMALL.0, &label);
+        write_html!(body, "{svg}\n</figure>\n");
+    }
+    body.push_str("</div>\n</section>\n");
+}
+
+impl Column {
+    fn new(metric: Metric, runs: &[IndexRow]) -> Self {
+        let runs = runs
+            .iter()
+            .map(|run| MetricSummary::of(&run.summary, metric));
+        let runs: Vec<MetricSummary> = runs.collect();
+        let unit = metric.unit(&runs);
+        let ends = |run: &MetricSummary| ["50.0", "99.0"].map(|key| run.percentile(key));
+        Self {
+            metric,
+            unit,
+            runs: runs.iter().map(ends).collect(),
+        }
+    }
 }

@@ -1,150 +1,135 @@
-//! `--html`: what a recount found as one page that needs nothing but itself: no script, no font, no network.
+//! `--html`: the result of a recount as one self-contained page, without scripts, fonts or network access.
 //!
-//! A run's samples are taken one by one ([`Gather`]); at the end the page is put together from them and from summaries.
-//! Its bytes depend on those alone. Everything that a figure shows is in a table too.
+//! [`PageStats`] takes a run's samples one by one; [`Page::render`] makes the page of them and of summaries. The bytes of
+//! the page depend on nothing else. Every figure has its numbers in a table too.
 
-mod figures;
-mod stats;
 mod escape;
 mod index;
+mod metric_summary;
 mod number;
-mod parts;
 mod plots;
+mod sections;
+mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::rc::Rc;
 
-use plotters::drawing::DrawingAreaErrorKind;
 use serde_json::Value;
 
-pub use index::{Entry, Index};
-pub use number::count;
-pub use stats::{Gather, Sample};
+pub(crate) use index::{Index, IndexRow};
+pub(crate) use number::count;
+pub(crate) use stats::{PageStats, Sample};
 
-use escape::Text;
-use figures::{Figures, Metric};
+use escape::write_html;
+use metric_summary::{Metric, MetricSummary};
 
-/// What every page says of itself, up to the version; a file without it is not ours.
-pub const GENERATOR_PREFIX: &str = "<meta name=\"generator\" content=\"tok-recompute ";
+/// The generator element of every page, up to the version: a file without it is not a page of ours.
+pub(crate) const GENERATOR_PREFIX: &str = "<meta name=\"generator\" content=\"tok-recompute ";
 
-/// A figure that cannot be drawn.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot draw a figure of the page")]
-pub struct PageError(#[from] DrawingAreaErrorKind<Infallible>);
-
-/// One run, or what a run is compared with.
+/// One run as a page shows it: the page's own, or its baseline.
 #[derive(Debug)]
-pub struct Side {
-    /// What it is called.
+pub(crate) struct PageRun {
     pub name: String,
-    /// Its summary.
     pub summary: Value,
-    /// Its samples; of a summary alone there are none.
-    pub gathered: Option<Gather>,
+    /// `None` if only the summary is known.
+    pub stats: Option<PageStats>,
 }
 
-/// Whether the figures can be trusted as the run's.
+/// The verdict on a run's log.
 #[derive(Clone, Debug, Default)]
-pub struct Verdict {
-    /// Whether everything was read and counted.
+pub(crate) struct PageVerdict {
+    /// Everything was read and counted.
     pub complete: bool,
-    /// The name of the state.
+    /// The name of the run's state.
     pub state: String,
-    /// Why not, and what no recount can mend.
+    /// The reasons for an incomplete verdict, and defects of the run itself.
     pub reasons: Vec<String>,
-    /// Where to look.
+    /// The places of damaged lines.
     pub damaged_lines: Vec<String>,
 }
 
-/// Something odd in the log.
+/// An anomaly in the log.
 #[derive(Clone, Debug)]
-pub struct Odd {
-    /// What it is.
-    pub what: String,
-    /// How often.
+pub(crate) struct AnomalyRow {
+    pub description: String,
     pub count: u64,
-    /// The byte in the log where it is first.
+    /// The byte offset in the log of the first occurrence.
     pub first_offset: Option<u64>,
 }
 
-/// What a check came to.
+/// The outcome of a check.
 #[derive(Clone, Debug, Default)]
-pub struct Check {
-    /// In a sentence.
+pub(crate) struct PageCheck {
+    /// A sentence.
     pub outcome: String,
-    /// Whether everything is as it should be.
     pub passed: bool,
-    /// What else there is to say.
     pub remarks: Vec<String>,
-    /// The names of the columns.
+    /// The heads of `rows`.
     pub columns: Vec<&'static str>,
-    /// What differs, the worst first.
+    /// The differences, the worst first.
     pub rows: Vec<Vec<String>>,
-    /// How many rows are left out.
-    pub left_out: usize,
+    pub rows_left_out: usize,
 }
 
-/// Everything that a page shows.
+/// The content of a run's page.
 #[derive(Debug)]
-pub struct Page {
-    /// The run.
-    pub run: Side,
-    /// Its own summary from before.
+pub(crate) struct Page {
+    pub run: PageRun,
+    /// The summary that the run had before.
     pub before: Option<Value>,
-    /// What it is compared with.
-    pub against: Option<Rc<Side>>,
-    /// Whether it can be trusted.
-    pub verdict: Verdict,
-    /// What is odd.
-    pub odd: Vec<Odd>,
-    /// What a check came to, if there was one.
-    pub check: Option<Check>,
-    /// How it was counted: name and value.
+    pub baseline: Option<Rc<PageRun>>,
+    pub verdict: PageVerdict,
+    pub anomalies: Vec<AnomalyRow>,
+    pub check: Option<PageCheck>,
+    /// The way the run was counted: names and values.
     pub facts: Vec<(&'static str, String)>,
-    /// The path from the page to the index of several runs.
+    /// The link from the page to the index of several runs.
     pub index: Option<String>,
 }
 
-impl Side {
-    fn figures(&self, metric: Metric) -> Figures {
-        Figures::of(&self.summary, metric)
+impl PageRun {
+    fn metric(&self, metric: Metric) -> MetricSummary {
+        MetricSummary::of(&self.summary, metric)
     }
 }
 
 impl Page {
-    /// The page's HTML.
-    pub fn render(&self) -> Result<String, PageError> {
+    /// Returns the page's HTML.
+    pub fn render(&self) -> String {
         let mut body = String::new();
-        parts::head(&mut body, self);
-        parts::headline(&mut body, self);
-        parts::check(&mut body, self);
-        parts::distributions(&mut body, self)?;
-        parts::percentiles(&mut body, self);
-        parts::over_time(&mut body, self)?;
-        parts::facts(&mut body, self);
-        Ok(document(&self.run.name, "run", &body))
+        sections::header(&mut body, self);
+        sections::headline(&mut body, self);
+        sections::check(&mut body, self);
+        sections::distributions(&mut body, self);
+        sections::percentiles(&mut body, self);
+        sections::over_time(&mut body, self);
+        sections::footer(&mut body, self);
+        document(&self.run.name, "run", &body)
+    }
+
+    /// Returns the run and, if there is one, its baseline.
+    fn runs(&self) -> impl Iterator<Item = &PageRun> {
+        std::iter::once(&self.run).chain(self.baseline.as_deref())
     }
 }
 
-/// A page with that title, kind and body, whose policy allows it nothing from elsewhere.
-fn document(title: &str, kind: &str, body: &str) -> String {
+/// Returns a page whose policy forbids scripts and anything from elsewhere. `class` is that of its body.
+fn document(title: &str, class: &str, body: &str) -> String {
     let mut page = String::new();
-    _ = write!(
+    let style = include_str!("style.css");
+    write_html!(
         page,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
          img-src data:; base-uri 'none'; form-action 'none'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n{GENERATOR_PREFIX}{}\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n<title>{} – tok-recompute</title>\n<style>\n{}</style>\n</head>\n\
-         <body class=\"{kind}\">\n{body}</body>\n</html>\n",
+         <link rel=\"icon\" href=\"data:,\">\n<title>{} – tok-recompute</title>\n<style>\n{style}</style>\n</head>\n\
+         <body class=\"{class}\">\n{body}</body>\n</html>\n",
         env!("CARGO_PKG_VERSION"),
-        Text(title),
-        include_str!("style.css"),
+        title,
     );
     page
 }

@@ -1,22 +1,29 @@
-//! Numbers as people read them: a unit that suits the size, digits in groups of three.
+//! Formats numbers for reading: a unit that suits the magnitude, digits in groups of three, `−` for minus.
 
-/// A unit, and how much of what is measured makes one.
+/// The text in place of a number that is missing or not finite.
+pub(super) const MISSING: &str = "–";
+
+/// From this magnitude on numbers are written with an exponent.
+const MIN_EXPONENT_VALUE: f64 = 1e15;
+
+/// A unit in which values are shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Unit {
     pub name: &'static str,
-    pub per: f64,
+    /// One of this unit, in the unit of the values: nanoseconds, tokens or 1.
+    pub size: f64,
 }
 
 impl Unit {
     pub const TOKENS: Self = Self::new("tokens", 1.0);
     pub const PERCENT: Self = Self::new("%", 0.01);
 
-    const fn new(name: &'static str, per: f64) -> Self {
-        Self { name, per }
+    const fn new(name: &'static str, size: f64) -> Self {
+        Self { name, size }
     }
 
-    /// For times of about `ns`.
-    pub fn of_time(ns: f64) -> Self {
+    /// Returns the unit for durations of about `ns`.
+    pub fn of_duration(ns: f64) -> Self {
         match ns.abs() {
             ns if ns >= 1e9 => Self::new("s", 1e9),
             ns if ns >= 1e6 => Self::new("ms", 1e6),
@@ -26,54 +33,53 @@ impl Unit {
         }
     }
 
-    /// For the time of a run that lasts `ns`.
+    /// Returns the unit for points in time of a run that lasts `ns`.
     pub fn of_run(ns: f64) -> Self {
         match ns {
             ns if ns >= 3.0 * 3600e9 => Self::new("h", 3600e9),
             ns if ns >= 5.0 * 60e9 => Self::new("min", 60e9),
-            ns => Self::of_time(ns),
+            ns => Self::of_duration(ns),
         }
     }
 
+    /// Converts `value` to this unit.
     pub fn scale(self, value: f64) -> f64 {
-        value / self.per
+        value / self.size
+    }
+
+    /// Returns the decimals of values in this unit.
+    pub fn decimals(self) -> usize {
+        match self.name {
+            "ns" | "tokens" => 0,
+            "s" => 3,
+            _ => 2,
+        }
     }
 }
 
-/// What stands where there is no number.
-pub(super) const NONE: &str = "–";
-
-/// `value` with so many decimals, such as `12,345.68`.
+/// Formats with a fixed number of decimals: `12,345.68`.
 pub(super) fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
-        return NONE.to_owned();
+        return MISSING.to_owned();
     }
-    if value.abs() >= 1e15 {
+    if value.abs() >= MIN_EXPONENT_VALUE {
         return format!("{value:.3e}");
     }
-    let plain = format!("{value:.decimals$}");
-    let unsigned = plain.trim_start_matches('-');
-    let zero = unsigned.bytes().all(|b| matches!(b, b'0' | b'.'));
-    let minus = if plain.len() > unsigned.len() && !zero {
-        "−"
-    } else {
-        ""
-    };
-    let (whole, fraction) = match unsigned.split_once('.') {
-        Some((whole, fraction)) => (whole, format!(".{fraction}")),
-        None => (unsigned, String::new()),
-    };
-    let mut grouped = String::new();
+    let digits = format!("{:.decimals$}", value.abs());
+    let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    // A negative value that rounds to zero has no sign.
+    let is_zero = digits.bytes().all(|b| matches!(b, b'0' | b'.'));
+    let mut text = String::from(if value < 0.0 && !is_zero { "−" } else { "" });
     for (i, digit) in whole.chars().enumerate() {
         if i > 0 && (whole.len() - i).is_multiple_of(3) {
-            grouped.push(',');
+            text.push(',');
         }
-        grouped.push(digit);
+        text.push(digit);
     }
-    format!("{minus}{grouped}{fraction}")
+    text + fraction
 }
 
-/// `value` with about four digits that say something.
+/// Formats with about four significant digits.
 pub(super) fn short(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 1000.0 || size == 0.0 => 0,
@@ -84,29 +90,47 @@ pub(super) fn short(value: f64) -> String {
     fixed(value, decimals)
 }
 
-/// A whole number in groups of three digits.
-pub fn count(value: u64) -> String {
+/// Formats a whole number: `1,234,567`.
+pub(crate) fn count(value: u64) -> String {
     fixed(value as f64, 0)
 }
 
-/// By how much `after` is more than `before`, as a share of it: `+3.1 %`.
+/// Formats an axis label, which has little room: from 10,000 on with an SI prefix and the decimals that it needs,
+/// below with `decimals`.
+pub(super) fn with_si_prefix(value: f64, decimals: usize) -> String {
+    const PREFIXES: [(f64, &str); 5] =
+        [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+    let prefix = PREFIXES
+        .into_iter()
+        .find(|(size, _)| value.abs() >= size.max(1e4));
+    let Some((size, letter)) = prefix else {
+        return fixed(value, decimals);
+    };
+    let scaled = value / size;
+    let is_whole = |power: f64| (scaled * power - (scaled * power).round()).abs() < 1e-6;
+    fixed(scaled, min_decimals(is_whole).unwrap_or(3).min(3)) + letter
+}
+
+/// Returns the least number of decimals, at most 8, whose power of ten satisfies `suffices`.
+pub(super) fn min_decimals(suffices: impl Fn(f64) -> bool) -> Option<usize> {
+    let mut powers = std::iter::successors(Some(1.0), |power| Some(power * 10.0)).take(9);
+    powers.position(suffices)
+}
+
+/// Formats the relative change from `before` to `after`: `+3.10 %`. Equal values and a `before` of 0 have none.
 pub(super) fn change(before: f64, after: f64) -> Option<String> {
     let percent = (after - before) / before.abs() * 100.0;
     if percent == 0.0 || !percent.is_finite() {
         return None;
     }
-    let decimals = match percent.abs() {
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        _ => 2,
+    let sign = if percent > 0.0 { "+" } else { "−" };
+    let text = match percent.abs() {
+        size if size >= 100.0 => fixed(size, 0),
+        size if size >= 10.0 => fixed(size, 1),
+        size if size < 0.005 => "<0.01".to_owned(),
+        size => fixed(size, 2),
     };
-    let text = fixed(percent, decimals);
-    let sign = if percent > 0.0 { "+" } else { "" };
-    Some(if fixed(percent.abs(), decimals) == "0.00" {
-        "<0.01 %".replace('<', if percent > 0.0 { "+<" } else { "−<" })
-    } else {
-        format!("{sign}{text} %")
-    })
+    Some(format!("{sign}{text} %"))
 }
 
 #[cfg(test)]
@@ -114,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_well() {
+    fn fixed_groups_digits() {
         let check = |value, decimals, expected| assert_eq!(fixed(value, decimals), expected);
         check(0.0, 0, "0");
         check(999.0, 0, "999");
@@ -128,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn short_numbers_keep_what_matters() {
+    fn short_keeps_the_significant_digits() {
         let check = |value, expected| assert_eq!(short(value), expected);
         check(0.0, "0");
         check(0.012_34, "0.0123");
@@ -140,7 +164,20 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_shares_of_what_was() {
+    fn axis_labels_have_si_prefixes() {
+        let check =
+            |value, decimals, expected| assert_eq!(with_si_prefix(value, decimals), expected);
+        check(0.0, 1, "0.0");
+        check(5000.0, 0, "5,000");
+        check(10_000.0, 0, "10k");
+        check(12_500.0, 0, "12.5k");
+        check(-1.25e6, 0, "−1.25M");
+        check(1e6 / 0.7, 0, "1.429M");
+        check(1e18, 0, "1,000P");
+    }
+
+    #[test]
+    fn changes_are_relative() {
         let check = |before, after, expected: Option<&str>| {
             assert_eq!(
                 change(before, after).as_deref(),
@@ -160,10 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn units_suit_the_size() {
+    fn units_suit_the_magnitude() {
         let check = |ns, name, run| {
             assert_eq!(
-                (Unit::of_time(ns).name, Unit::of_run(ns).name),
+                (Unit::of_duration(ns).name, Unit::of_run(ns).name),
                 (name, run),
                 "{ns}"
             );

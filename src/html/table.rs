@@ -1,24 +1,25 @@
-//! Tables: the numbers of every figure, for people and for programs that read aloud.
+//! Tables: the numbers of every figure, for people and for screen readers.
 
-use std::fmt::Write as _;
+use super::escape::write_html;
+use super::number::{MISSING, change, fixed};
 
-use super::escape::Text;
-use super::number::{NONE, change, fixed};
-
-/// A table in the making. The first cell of a row names it.
+/// A table under construction. The first cell of a row is its head.
 pub(super) struct Table {
     name: String,
     class: &'static str,
-    head: Vec<String>,
+    columns: Vec<String>,
     body: String,
 }
 
-/// A cell: markup that is safe.
+/// The markup of a cell.
+#[derive(Clone)]
 pub(super) struct Cell(String);
 
 impl Cell {
     pub fn text(text: &str) -> Self {
-        Self(Text(text).to_string())
+        let mut cell = String::new();
+        write_html!(cell, "{}", text);
+        Self(cell)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -26,47 +27,54 @@ impl Cell {
     }
 
     pub fn number(value: Option<f64>, decimals: usize) -> Self {
-        Self(value.map_or_else(|| NONE.to_owned(), |value| fixed(value, decimals)))
+        Self(value.map_or(MISSING.to_owned(), |value| fixed(value, decimals)))
     }
 
-    /// By how much `now` is more than `then`, as a share.
-    pub fn change(then: Option<f64>, now: Option<f64>) -> Self {
-        let by = then.zip(now).and_then(|(then, now)| change(then, now));
-        Self::text(&by.unwrap_or_default())
+    /// Shows the relative change; empty if there is none.
+    pub fn change(before: Option<f64>, after: Option<f64>) -> Self {
+        let change = before
+            .zip(after)
+            .and_then(|(before, after)| change(before, after));
+        Self::text(&change.unwrap_or_default())
     }
 
-    /// With by how much it is more than it was, as a share.
+    /// Shows a number and, smaller, its relative change since `before`.
     pub fn number_since(value: Option<f64>, decimals: usize, before: Option<f64>) -> Self {
         let Self(mut cell) = Self::number(value, decimals);
-        if let Some(by) = before.zip(value).and_then(|(was, now)| change(was, now)) {
-            _ = write!(cell, " <small>{}</small>", Text(&by));
+        let Self(change) = Self::change(before, value);
+        if !change.is_empty() {
+            write_html!(cell, " <small>{change}</small>");
         }
         Self(cell)
     }
 
-    /// A link to a page beside this one.
-    pub fn link(text: &str, path: &str) -> Self {
-        Self(format!("<a href=\"{}\">{}</a>", Text(path), Text(text)))
+    pub fn link(text: &str, url: &str) -> Self {
+        let mut cell = String::new();
+        write_html!(cell, "<a href=\"{}\">{}</a>", url, text);
+        Self(cell)
     }
 
-    /// A name and, smaller, what it stands for.
+    /// Shows a name and, smaller, an explanation.
     pub fn named(name: &str, small: &str) -> Self {
-        Self(format!("{} <small>{}</small>", Text(name), Text(small)))
+        let mut cell = String::new();
+        write_html!(cell, "{} <small>{}</small>", name, small);
+        Self(cell)
     }
 }
 
 impl Table {
-    /// `name`: what it is, for those who do not see where it stands.
-    pub fn new(name: &str, head: &[&str]) -> Self {
+    /// `name` is for screen readers.
+    pub fn new(name: &str, columns: &[impl AsRef<str>]) -> Self {
+        let columns = columns.iter().map(|column| column.as_ref().to_owned());
         Self {
             name: name.to_owned(),
             class: "",
-            head: head.iter().map(ToString::to_string).collect(),
+            columns: columns.collect(),
             body: String::new(),
         }
     }
 
-    /// With a class of the style sheet.
+    /// Sets the class in the style sheet.
     pub fn class(mut self, class: &'static str) -> Self {
         self.class = class;
         self
@@ -76,18 +84,16 @@ impl Table {
         self.row_of("", cells);
     }
 
-    /// With a class of the style sheet.
+    /// Adds a row of a class in the style sheet.
     pub fn row_of(&mut self, class: &str, cells: Vec<Cell>) {
-        self.body.push_str("<tr");
-        if !class.is_empty() {
-            _ = write!(self.body, " class=\"{class}\"");
-        }
-        self.body.push('>');
+        let class = class_attribute(class);
+        write_html!(self.body, "<tr{class}>");
         for (i, Cell(cell)) in cells.into_iter().enumerate() {
-            _ = match i {
-                0 => write!(self.body, "<th scope=\"row\">{cell}</th>"),
-                _ => write!(self.body, "<td>{cell}</td>"),
-            };
+            if i == 0 {
+                write_html!(self.body, "<th scope=\"row\">{cell}</th>");
+            } else {
+                write_html!(self.body, "<td>{cell}</td>");
+            }
         }
         self.body.push_str("</tr>\n");
     }
@@ -96,38 +102,43 @@ impl Table {
         self.body.is_empty()
     }
 
-    /// The table; where it is too wide it scrolls, with the keyboard too.
+    /// Writes the table; one that is too wide scrolls, by keyboard too.
     pub fn write(&self, html: &mut String) {
-        let name = Text(&self.name);
-        _ = write!(
+        let class = class_attribute(self.class);
+        write_html!(
             html,
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{name}\"><table"
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\"><table{class}><thead><tr>",
+            self.name
         );
-        if !self.class.is_empty() {
-            _ = write!(html, " class=\"{}\"", self.class);
+        for column in &self.columns {
+            // An empty header cell is an accessibility error.
+            match column.as_str() {
+                "" => html.push_str("<td></td>"),
+                column => write_html!(html, "<th scope=\"col\">{}</th>", column),
+            }
         }
-        html.push_str("><thead><tr>");
-        for (i, head) in self.head.iter().enumerate() {
-            _ = match (i, head.as_str()) {
-                (0, "") => write!(html, "<td></td>"),
-                (_, head) => write!(html, "<th scope=\"col\">{}</th>", Text(head)),
-            };
-        }
-        _ = write!(
+        let body = &self.body;
+        write_html!(
             html,
-            "</tr></thead>\n<tbody>\n{}</tbody></table></div>\n",
-            self.body
+            "</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
         );
     }
 
-    /// The same behind a line that opens it.
+    /// Writes the table folded behind the word "Numbers".
     pub fn write_folded(&self, html: &mut String) {
-        let name = Text(&self.name);
-        _ = writeln!(
+        write_html!(
             html,
-            "<details><summary>Numbers<span class=\"hidden\">: {name}</span></summary>"
+            "<details><summary>Numbers<span class=\"hidden\">: {}</span></summary>\n",
+            self.name
         );
         self.write(html);
         html.push_str("</details>\n");
+    }
+}
+
+fn class_attribute(class: &str) -> String {
+    match class {
+        "" => String::new(),
+        class => format!(" class=\"{class}\""),
     }
 }

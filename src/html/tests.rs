@@ -1,4 +1,4 @@
-//! Whole pages: what is always so, whatever the run was.
+//! Whole pages: properties that hold for every run.
 
 use std::collections::HashSet;
 
@@ -10,8 +10,8 @@ use crate::stats::{FloatSeries, IntSeries};
 
 const S: i64 = 1_000_000_000;
 
-/// What a run of these samples has.
-fn side(name: &str, samples: &[Sample]) -> Side {
+/// Returns a run of these samples.
+fn run(name: &str, samples: &[Sample]) -> PageRun {
     let ints =
         |value: fn(&Sample) -> Option<i64>| samples.iter().filter_map(value).collect::<IntSeries>();
     let tpot: FloatSeries = samples
@@ -46,18 +46,18 @@ fn side(name: &str, samples: &[Sample]) -> Side {
         ],
     };
     let summary = render(None, &RunFacts::default(), &snapshot).unwrap();
-    let mut gathered = Gather::default();
+    let mut stats = PageStats::default();
     for sample in samples {
-        gathered.take(sample);
+        stats.add(sample);
     }
-    Side {
+    PageRun {
         name: name.to_owned(),
         summary: serde_json::from_slice(&summary).unwrap(),
-        gathered: Some(gathered),
+        stats: Some(stats),
     }
 }
 
-/// Samples that differ, without chance.
+/// Returns samples that differ, the same ones every time.
 fn samples(n: i64) -> Vec<Sample> {
     let sample = |i: i64| {
         let (osl, ttft_ns) = (1 + i * 7919 % 700, 20_000_000 + i * 104_729 % 80_000_000);
@@ -77,24 +77,24 @@ fn samples(n: i64) -> Vec<Sample> {
     (0..n).map(sample).collect()
 }
 
-fn page(run: Side) -> Page {
+fn page(run: PageRun) -> Page {
     Page {
         run,
         before: None,
-        against: None,
-        verdict: Verdict {
+        baseline: None,
+        verdict: PageVerdict {
             complete: true,
             state: "complete".to_owned(),
-            ..Verdict::default()
+            ..PageVerdict::default()
         },
-        odd: Vec::new(),
+        anomalies: Vec::new(),
         check: None,
         facts: vec![("Log", "events.jsonl".to_owned())],
         index: None,
     }
 }
 
-/// What is so of every page; returns the names of its figures.
+/// Asserts what holds for every page; returns the names of its figures.
 fn check(html: &str) -> Vec<String> {
     for elsewhere in [
         "<script",
@@ -151,7 +151,7 @@ fn check(html: &str) -> Vec<String> {
     figures.iter().map(name).collect()
 }
 
-/// That every element that is opened is closed, in order.
+/// Asserts that every element that is opened is closed, in order.
 fn balanced(html: &str) {
     let mut open = Vec::new();
     for (at, _) in html.match_indices('<') {
@@ -185,24 +185,24 @@ const ALL: [&str; 10] = [
 
 #[test]
 fn a_page_has_every_figure_with_its_numbers() {
-    let html = page(side("run", &samples(500))).render().unwrap();
+    let html = page(run("run", &samples(500))).render();
     assert_eq!(check(&html), ALL);
-    // Of the figures over time all numbers are in one table.
+    // The figures over time share one table.
     assert_eq!(html.matches("<details>").count(), 7);
     assert!(html.contains("<th scope=\"col\">est.</th>"));
 }
 
 #[test]
-fn two_runs_share_their_figures() {
-    let mut page = page(side("run", &samples(5000)));
-    page.against = Some(Rc::new(side("other", &samples(3000))));
-    let html = page.render().unwrap();
+fn two_runs_share_figures() {
+    let mut page = page(run("run", &samples(5000)));
+    page.baseline = Some(Rc::new(run("other", &samples(3000))));
+    let html = page.render();
     assert_eq!(check(&html), ALL);
     let both = html.matches("class=\"l a\"").count() + html.matches("class=\"l b\"").count();
     assert!(both >= 20, "{both}");
-    let other = Rc::get_mut(page.against.as_mut().unwrap()).unwrap();
-    other.gathered = None;
-    let html = page.render().unwrap();
+    let other = Rc::get_mut(page.baseline.as_mut().unwrap()).unwrap();
+    other.stats = None;
+    let html = page.render();
     assert_eq!(check(&html), ALL);
     assert!(html.contains("class=\"l b\"") && html.contains("class=\"l bl\""));
 }
@@ -210,16 +210,16 @@ fn two_runs_share_their_figures() {
 #[test]
 fn a_page_is_bounded_and_the_same_every_time() {
     let many = samples(100_000);
-    let mut page = page(side("run", &many));
-    page.against = Some(Rc::new(side("other", &many)));
-    let html = page.render().unwrap();
+    let mut page = page(run("run", &many));
+    page.baseline = Some(Rc::new(run("other", &many)));
+    let html = page.render();
     check(&html);
-    assert_eq!(html, page.render().unwrap());
+    assert_eq!(html, page.render());
     assert!(html.len() < 400_000, "{}", html.len());
 }
 
 #[test]
-fn whatever_the_samples_are_there_is_a_page() {
+fn any_samples_make_a_page() {
     let one = samples(1);
     let equal: Vec<Sample> = (0..100).map(|_| one[0]).collect();
     let lost = [Sample {
@@ -261,14 +261,14 @@ fn whatever_the_samples_are_there_is_a_page() {
     ];
     for (name, samples) in cases {
         for (other_name, others) in cases {
-            let mut page = page(side(name, samples));
-            check(&page.render().unwrap());
-            page.against = Some(Rc::new(side(other_name, others)));
-            check(&page.render().unwrap());
+            let mut page = page(run(name, samples));
+            check(&page.render());
+            page.baseline = Some(Rc::new(run(other_name, others)));
+            check(&page.render());
         }
     }
-    assert!(check(&page(side("none", &[])).render().unwrap()).is_empty());
-    let figures = check(&page(side("offline", &offline)).render().unwrap());
+    assert!(check(&page(run("none", &[])).render()).is_empty());
+    let figures = check(&page(run("offline", &offline)).render());
     assert_eq!(
         figures,
         [
@@ -284,7 +284,7 @@ fn whatever_the_samples_are_there_is_a_page() {
 }
 
 #[test]
-fn whatever_a_summary_says_there_is_a_page() {
+fn any_summary_makes_a_page() {
     let histogram = json!({"buckets": [[1e308, 1.7e308], [5, 6]], "counts": [u64::MAX, 1]});
     for summary in [
         json!(null),
@@ -292,17 +292,17 @@ fn whatever_a_summary_says_there_is_a_page() {
         json!({"ttft": "x", "latency": {"avg": 1e308, "percentiles": {"50.0": -1e308}, "histogram": histogram}}),
         json!({"qps": -1, "tps": "many", "duration_ns": 1e300, "finish_reason_counts": {"<stop>": 3}}),
     ] {
-        let alone = |name: &str| Side {
+        let alone = |name: &str| PageRun {
             name: name.to_owned(),
             summary: summary.clone(),
-            gathered: None,
+            stats: None,
         };
         let mut page = page(alone("run"));
         page.before = Some(summary.clone());
-        page.against = Some(Rc::new(alone("other")));
-        check(&page.render().unwrap());
-        page.run = side("run", &samples(30));
-        check(&page.render().unwrap());
+        page.baseline = Some(Rc::new(alone("other")));
+        check(&page.render());
+        page.run = run("run", &samples(30));
+        check(&page.render());
     }
 }
 
@@ -310,34 +310,34 @@ fn whatever_a_summary_says_there_is_a_page() {
 fn text_from_elsewhere_is_text() {
     let evil = "\"><script src=x onerror='alert(1)'>&\u{202e}\u{1b}[31m";
     let text = || evil.to_owned();
-    let mut page = page(side(evil, &samples(30)));
+    let mut page = page(run(evil, &samples(30)));
     page.run.summary["finish_reason_counts"] = json!({evil: 3});
-    page.against = Some(Rc::new(side(evil, &samples(20))));
-    page.verdict = Verdict {
+    page.baseline = Some(Rc::new(run(evil, &samples(20))));
+    page.verdict = PageVerdict {
         complete: false,
         state: text(),
         reasons: vec![text()],
         damaged_lines: vec![text()],
     };
-    page.odd = vec![Odd {
-        what: text(),
+    page.anomalies = vec![AnomalyRow {
+        description: text(),
         count: 1,
         first_offset: None,
     }];
     page.facts = vec![("Log", text())];
     page.index = Some(text());
-    page.check = Some(Check {
+    page.check = Some(PageCheck {
         outcome: text(),
         passed: false,
         remarks: vec![text()],
         columns: vec!["metric", "before"],
         rows: vec![vec![text(), text()]],
-        left_out: 3,
+        rows_left_out: 3,
     });
-    let html = page.render().unwrap().replace(" src=x", "");
+    let html = page.render().replace(" src=x", "");
     check(&html);
     assert!(!html.contains("onerror='") && !html.contains('\u{202e}') && !html.contains('\u{1b}'));
-    let entry = |link| Entry {
+    let entry = |link| IndexRow {
         name: text(),
         link,
         outcome: text(),
@@ -347,20 +347,20 @@ fn text_from_elsewhere_is_text() {
     let index = Index {
         runs: vec![entry(Some(text())), entry(None)],
     };
-    let html = index.render().unwrap().replace(" src=x", "");
+    let html = index.render().replace(" src=x", "");
     check(&html);
     assert!(!html.contains("onerror='"));
 }
 
 #[test]
 fn an_index_has_a_row_for_every_run() {
-    let entry = |name: &str, link: Option<&str>, good| Entry {
+    let entry = |name: &str, link: Option<&str>, good| IndexRow {
         name: name.to_owned(),
         link: link.map(str::to_owned),
         outcome: if good { "complete" } else { "no event log" }.to_owned(),
         good,
         summary: if good {
-            side(name, &samples(40)).summary
+            run(name, &samples(40)).summary
         } else {
             Value::Null
         },
@@ -371,7 +371,7 @@ fn an_index_has_a_row_for_every_run() {
             entry("b", None, false),
         ],
     };
-    let html = index.render().unwrap();
+    let html = index.render();
     check(&html);
     assert!(html.contains("<a href=\"all.runs/1-run_1.html\">a/run_1</a>"));
     assert_eq!(html.matches("<tr>").count(), 3);

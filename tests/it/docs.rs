@@ -8,7 +8,7 @@ use std::process::Command;
 use clap::Parser;
 use serde_json::Value;
 use tok_recompute::cli::Cli;
-use tok_recompute::export::{COLUMNS, Type};
+use tok_recompute::export::{COLUMNS, ColumnType};
 use tok_recompute::report::check::{Expectations, Tolerances};
 
 use crate::support::{Run, fixture, read};
@@ -151,10 +151,10 @@ fn every_column_is_described() {
     let columns: Vec<_> = COLUMNS
         .iter()
         .map(|column| {
-            let kind = match column.kind {
-                Type::Integer => "integer",
-                Type::Double => "double",
-                Type::Text => "text",
+            let kind = match column.column_type {
+                ColumnType::Integer => "integer",
+                ColumnType::Double => "double",
+                ColumnType::Text => "text",
             };
             (column.name, kind, column.nullable)
         })

@@ -1,4 +1,4 @@
-//! `--html` on the fixture runs, and in a real browser where there is one.
+//! `--html` on the fixture runs, and its pages in Chromium where that is installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::support::{Outcome, Run, copy_folder, read};
 
 const SUMMARY: &str = "performance/result_summary.json";
 
-/// The page that a command line with these arguments writes.
+/// Returns the page that a recompute with these arguments writes.
 #[track_caller]
 fn page(run: &Run, args: &[&str], code: i32) -> String {
     let args = [&["--html", "page.html"], args].concat();
@@ -21,7 +21,7 @@ fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// A finished run called `base` beside the run.
+/// Adds a complete run called `base` beside the run.
 fn with_base(run: Run) -> Run {
     let base = run.path("../base");
     copy_folder(&run.dir(), &base);
@@ -34,7 +34,7 @@ fn figures(html: &str) -> usize {
 }
 
 #[test]
-fn a_recompute_writes_its_page_and_the_same_files_as_ever() {
+fn a_recompute_writes_its_page_and_the_usual_files() {
     let run = Run::text();
     let html = page(&run, &[], 0);
     assert_eq!(run.bytes(SUMMARY), read("run_expected/result_summary.json"));
@@ -49,7 +49,7 @@ fn a_recompute_writes_its_page_and_the_same_files_as_ever() {
     ] {
         assert!(html.contains(shown), "{shown}");
     }
-    // Now there is nothing that was otherwise before.
+    // The summary before is now the same.
     let again = page(&run, &[], 0);
     assert!(!again.contains(">before<") && !again.contains("was 1,113"));
 }
@@ -64,7 +64,7 @@ fn a_page_does_not_depend_on_how_the_run_was_counted() {
     .map(|args| {
         let run = Run::chat();
         let html = page(&run, &[args, &["--dry-run"]].concat(), 0);
-        // Who counted is said.
+        // The page names the engine and the folder, which differ.
         let (before, after) = html.split_once("<dt>Engine</dt>").unwrap();
         let page = format!("{before}{}", after.split_once("</dd>").unwrap().1);
         page.replace(&run.around().display().to_string(), "")
@@ -135,7 +135,7 @@ fn two_runs_are_shown_together() {
         0,
     );
     assert_eq!(curves(&summary), 5);
-    // A baseline is no source for the run's own settings.
+    // The baseline must not change how the run is counted.
     let alone = page(&run, &["--dry-run"], 0);
     let facts = |html: &str| html.split_once("<footer>").unwrap().1.to_owned();
     assert_eq!(facts(&both), facts(&alone));
@@ -159,7 +159,7 @@ fn a_baseline_that_cannot_be_counted_shows_its_summary() {
     );
 }
 
-/// The numbers of a page's table of that name, row by row.
+/// Returns the numbers of the page's table of that name, row by row.
 fn numbers(html: &str, table: &str) -> Vec<Vec<f64>> {
     let (_, rest) = html.split_once(&format!("aria-label=\"{table}\"")).unwrap();
     let (_, body) = rest.split_once("<tbody>").unwrap();
@@ -230,21 +230,21 @@ fn figures_are_those_of_the_samples() {
     let classes = numbers(&html, "Latency in ms by OSL");
     let drawn: f64 = classes.iter().map(|class| class[2]).sum();
     assert!((drawn - both as f64).abs() < 0.5, "{drawn} of {both}");
-    let moments = numbers(&html, "The run over time");
+    let bins = numbers(&html, "The run over time");
     let completed = samples
         .iter()
         .filter(|s| value(s, "complete_ns").is_some())
         .count() as f64;
-    let starts: Vec<f64> = moments.iter().map(|moment| moment[0]).collect();
+    let starts: Vec<f64> = bins.iter().map(|bin| bin[0]).collect();
     let width = (starts[2] - starts[1]).max(0.01);
-    let seen: f64 = moments.iter().map(|moment| moment[2] * width).sum();
+    let seen: f64 = bins.iter().map(|bin| bin[2] * width).sum();
     assert!(
         (seen / completed - 1.0).abs() < 0.3,
         "{seen} of {completed}"
     );
 }
 
-/// Counts all that is around the run.
+/// Recomputes several runs beside each other.
 fn several(run: &Run, args: &[&str]) -> Outcome {
     let tokenizer = run.tokenizer();
     let fixed = [
@@ -315,11 +315,11 @@ fn only_pages_are_overwritten() {
     assert_eq!(folder.code, 2);
     fs::write(run.around().join("page.html"), "").unwrap();
     assert_eq!(figures(&page(&run, &["--dry-run"], 0)), 10);
-    // Nor is a run rewritten whose page cannot be.
+    // A run whose page cannot be written is not rewritten either.
     assert!(run.files() == before);
 }
 
-/// A browser, node and the folder of its packages; or what is missing.
+/// Returns Chromium and the folder of node packages, or says what is missing.
 fn browser() -> Result<(PathBuf, PathBuf), String> {
     let found = |name: &str| {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -349,7 +349,7 @@ fn browser() -> Result<(PathBuf, PathBuf), String> {
 }
 
 #[test]
-fn pages_are_fine_in_a_real_browser() {
+fn pages_pass_the_checks_in_chromium() {
     let (chromium, packages) = match browser() {
         Ok(found) => found,
         Err(missing) if std::env::var_os("PAGE_CHECK").is_none_or(|how| how != "must") => {

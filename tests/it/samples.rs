@@ -577,7 +577,7 @@ fn a_parquet_file_describes_itself() {
         let required = column.self_type().get_basic_info().repetition() == Repetition::REQUIRED;
         assert_eq!(required, !expected.nullable, "{}", expected.name);
         assert_eq!(described.key, expected.name);
-        assert_eq!(described.value.as_deref(), Some(expected.about));
+        assert_eq!(described.value.as_deref(), Some(expected.description));
     }
     let zstd = |compression| matches!(compression, Compression::ZSTD(_));
     assert!(

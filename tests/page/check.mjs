@@ -1,9 +1,9 @@
-// Opens pages in a real browser: nothing may be asked for elsewhere, nothing may be said on the console, axe-core may find
-// nothing, no label may be cut off or cover another, nothing may reach beyond a narrow screen.
+// Opens pages in Chromium and checks that they make no requests, log nothing to the console, have no accessibility
+// violations (axe-core), no labels that are cut off or overlap, and fit a narrow screen.
 //
 //   node check.mjs CHROMIUM SCREENSHOTS PAGE...
 //
-// It prints what is wrong, a line each, and exits with 1 if there is any. SCREENSHOTS is a folder, or - for none.
+// Prints each problem on a line and exits with 1 if there are any. SCREENSHOTS is a folder, or - for none.
 // playwright-core and axe-core are found in NODE_PATH or beside this file.
 
 import { createRequire } from "node:module";
@@ -15,18 +15,18 @@ const { chromium } = require("playwright-core");
 const axe = require.resolve("axe-core/axe.min.js");
 
 const WIDTHS = [360, 800, 1400];
-const WAYS = [
+const MEDIA = [
   { media: "screen", colorScheme: "light" },
   { media: "screen", colorScheme: "dark" },
   { media: "print", colorScheme: "dark" },
 ];
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+const CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
 
 const [executablePath, screenshots, ...pages] = process.argv.slice(2);
-const wrong = [];
+const problems = [];
 
-// What of the page as it is now can be measured.
+// Runs in the page: finds what overflows, is cut off or overlaps at the current size.
 const measure = () => {
   const drawn = (svg) => svg.getBoundingClientRect().width > 0;
   const texts = [...document.querySelectorAll("svg")].filter(drawn)
@@ -48,20 +48,20 @@ async function check(browser, path) {
   const page = await context.newPage();
   const url = pathToFileURL(path).href;
   page.on("request", (request) => {
-    if (request.url() !== url && !request.url().startsWith("data:")) wrong.push(`${name}: asks for ${request.url()}`);
+    if (request.url() !== url && !request.url().startsWith("data:")) problems.push(`${name}: requests ${request.url()}`);
   });
-  page.on("console", (message) => wrong.push(`${name}: console: ${message.text()}`));
-  page.on("pageerror", (error) => wrong.push(`${name}: ${error.message}`));
+  page.on("console", (message) => problems.push(`${name}: console: ${message.text()}`));
+  page.on("pageerror", (error) => problems.push(`${name}: ${error.message}`));
   await page.goto(url);
   const scripts = await page.evaluate(() => document.scripts.length);
-  if (scripts > 0) wrong.push(`${name}: ${scripts} scripts`);
+  if (scripts > 0) problems.push(`${name}: ${scripts} scripts`);
   const ids = await page.evaluate(() => [...document.querySelectorAll("[id]")].map((element) => element.id));
-  if (new Set(ids).size < ids.length) wrong.push(`${name}: an id is there twice`);
+  if (new Set(ids).size < ids.length) problems.push(`${name}: duplicate ids`);
   await page.addScriptTag({ path: axe });
-  for (const width of WIDTHS) for (const way of WAYS) {
+  for (const width of WIDTHS) for (const media of MEDIA) {
     await page.setViewportSize({ width, height: 900 });
-    await page.emulateMedia(way);
-    await look(page, name, width, way);
+    await page.emulateMedia(media);
+    await inspect(page, name, width, media);
   }
   if (screenshots !== "-") {
     const margin = { top: "12mm", bottom: "12mm", left: "12mm", right: "12mm" };
@@ -70,13 +70,13 @@ async function check(browser, path) {
   await context.close();
 }
 
-async function look(page, name, width, { media, colorScheme }) {
+async function inspect(page, name, width, { media, colorScheme }) {
   const view = `${name} at ${width} px, ${media === "print" ? media : colorScheme}`;
   const { overflow, small, cut, touching } = await page.evaluate(measure);
-  if (media === "screen" && overflow > 0) wrong.push(`${view}: ${overflow} px too wide`);
-  if (small > 0) wrong.push(`${view}: ${small} figures drawn too small`);
-  cut.forEach((text) => wrong.push(`${view}: label cut off: ${text}`));
-  touching.forEach((texts) => wrong.push(`${view}: labels overlap: ${texts}`));
+  if (media === "screen" && overflow > 0) problems.push(`${view}: ${overflow} px too wide`);
+  if (small > 0) problems.push(`${view}: ${small} figures drawn too small`);
+  cut.forEach((text) => problems.push(`${view}: label cut off: ${text}`));
+  touching.forEach((texts) => problems.push(`${view}: labels overlap: ${texts}`));
   if (screenshots !== "-") {
     await page.screenshot({ path: `${screenshots}/${view.replaceAll(/[ ,]+/g, "-")}.png`, fullPage: true });
   }
@@ -85,13 +85,13 @@ async function look(page, name, width, { media, colorScheme }) {
     await page.evaluate(open, true);
     const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
     for (const { id, impact, help, nodes } of violations) {
-      wrong.push(`${view}: ${impact}: ${id}: ${help}: ${nodes[0].html.slice(0, 200)}`);
+      problems.push(`${view}: ${impact}: ${id}: ${help}: ${nodes[0].html.slice(0, 200)}`);
     }
     await page.evaluate(open, false);
   }
 }
 
-// The policy itself: with it in force, a page that tries to load or to run something gets nothing.
+// Checks that the content security policy is in force: a script and an image that are added must be refused.
 async function policy(browser, path) {
   const page = await (await browser.newContext()).newPage();
   const refused = [];
@@ -105,11 +105,11 @@ async function policy(browser, path) {
     document.body.append(script, image);
     image.src = "http://127.0.0.1:9/x.png";
   }));
-  if (ran || refused.length < 2) wrong.push(`${basename(path)}: its policy is not in force`);
+  if (ran || refused.length < 2) problems.push(`${basename(path)}: its policy is not in force`);
   await page.context().close();
 }
 
-const browser = await chromium.launch({ executablePath, args: QUIET });
+const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
 try {
   for (const path of pages) {
     await check(browser, path);
@@ -118,5 +118,5 @@ try {
 } finally {
   await browser.close();
 }
-wrong.forEach((line) => console.log(line));
-process.exit(wrong.length > 0 ? 1 : 0);
+problems.forEach((line) => console.log(line));
+process.exit(problems.length > 0 ? 1 : 0);

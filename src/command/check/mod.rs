@@ -25,7 +25,7 @@ use super::tokenizer::Loaded;
 use super::verdict::Verdict;
 use super::{Session, caught, show};
 use crate::cpu::Pools;
-use crate::html::{Gather, Page};
+use crate::html::{Page, PageStats};
 use crate::plan::{CheckPlan, Format, RunPlan, Unresolved, Verbosity};
 use crate::process::exit;
 use crate::report::check::{Comparison, Fields, Kind, Tolerances, compare};
@@ -146,7 +146,7 @@ impl Check<'_> {
         &mut self,
         plan: &RunPlan,
         checked: &Checked,
-        (counted, stats): (CountedRun, Option<Gather>),
+        (counted, stats): (CountedRun, Option<PageStats>),
         baseline: Option<&Baseline>,
     ) -> anyhow::Result<()> {
         let Some(target) = &plan.outputs.page else {

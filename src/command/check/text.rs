@@ -126,15 +126,15 @@ pub(super) fn remarks(run: &Checked) -> Vec<String> {
 }
 
 /// The outcome as a page shows it.
-pub(super) fn for_page(run: &Checked) -> html::Check {
+pub(super) fn for_page(run: &Checked) -> html::PageCheck {
     let (rows, left_out) = rows(std::slice::from_ref(run), false);
-    html::Check {
+    html::PageCheck {
         outcome: verdict(run),
         passed: run.result == Outcome::Passed,
         remarks: remarks(run),
         columns: COLUMNS.to_vec(),
         rows: rows.into_iter().map(|row| row.cells.to_vec()).collect(),
-        left_out,
+        rows_left_out: left_out,
     }
 }
 

@@ -1,29 +1,23 @@
-//! OSL against latency: a dot a sample.
+//! OSL against latency: a dot for each sample.
 
 use super::axis::Axis;
-use super::canvas::Ink;
-use super::frame::{Drawing, Frame};
+use super::plot::{Plot, RUN_COLORS};
 
-/// The plot of one run's samples or two's: OSL and latency in ns of each.
-pub fn scatter(
-    sides: &[Vec<(u64, i64)>],
-    (x, y): (&Axis, &Axis),
+/// Draws OSL and latency in ns of the samples of one run or two.
+pub(crate) fn scatter(
+    runs: &[Vec<(u64, i64)>],
+    axes: (&Axis, &Axis),
     size: (u32, u32),
-    says: &str,
-) -> Drawing<String> {
-    let mut svg = String::new();
-    let frame = Frame::new(&mut svg, size, 8, says, (x, y));
-    frame.axes()?;
-    let inks = [
-        (Ink::Run, [Ink::RunDot, Ink::RunDotToo]),
-        (Ink::Other, [Ink::OtherDot, Ink::OtherDotToo]),
-    ];
-    for (samples, (few, many)) in sides.iter().zip(inks).rev() {
-        let places = samples
+    label: &str,
+) -> String {
+    let mut plot = Plot::new(size, 8.0, label, axes);
+    plot.axes();
+    for (samples, colors) in runs.iter().zip(&RUN_COLORS).rev() {
+        let positions = samples
             .iter()
-            .map(|(osl, latency_ns)| frame.place(*osl as f64, *latency_ns as f64));
-        frame.cloud(&places.collect::<Vec<_>>(), few, many)?;
+            .map(|(osl, latency_ns)| plot.position(*osl as f64, *latency_ns as f64));
+        let positions: Vec<_> = positions.collect();
+        plot.cloud(&positions, colors);
     }
-    frame.finish()?;
-    Ok(svg)
+    plot.finish()
 }

@@ -1,69 +1,65 @@
-//! One quantity over the run's time, of one run or of two.
+//! A quantity over the time of one run or two.
 
 use super::axis::Axis;
-use super::canvas::Ink;
-use super::frame::{Drawing, Frame};
+use super::plot::{Plot, RUN_COLORS};
 
-/// A quantity of one run over its time.
-pub struct Curve {
-    /// Middle of each bin in ns from the run's start, and what it came to: nothing where nothing happened.
+/// A quantity over the time of a run.
+pub(crate) struct Curve {
+    /// The middle of each bin in ns from the run's start, and the value, if the bin has one.
     pub points: Vec<(f64, Option<f64>)>,
-    /// Whether it is what the run is compared with.
-    pub other: bool,
-    /// Whether it is behind another of the same run.
+    /// 0 for the run, 1 for its baseline.
+    pub run: usize,
+    /// Draws it lighter, behind another curve of the same run.
     pub light: bool,
-    /// Whether the area below it is filled.
+    /// Fills the area below it.
     pub filled: bool,
 }
 
-/// The plot. What comes first is in front.
-pub fn timeline(
+/// Draws curves, the first in front.
+pub(crate) fn timeline(
     curves: &[Curve],
-    (x, y): (&Axis, &Axis),
+    axes: (&Axis, &Axis),
     size: (u32, u32),
-    says: &str,
-) -> Drawing<String> {
-    let mut svg = String::new();
-    let frame = Frame::new(&mut svg, size, 8, says, (x, y));
-    frame.axes()?;
+    label: &str,
+) -> String {
+    let mut plot = Plot::new(size, 8.0, label, axes);
+    plot.axes();
     for curve in curves.iter().rev() {
-        let (line, area) = match (curve.other, curve.light) {
-            (false, false) => (Ink::Run, Ink::RunLight),
-            (false, true) => (Ink::RunLight, Ink::RunLight),
-            (true, false) => (Ink::Other, Ink::OtherLight),
-            (true, true) => (Ink::OtherLight, Ink::OtherLight),
+        let colors = &RUN_COLORS[curve.run];
+        let color = if curve.light {
+            colors.light
+        } else {
+            colors.strong
         };
-        for piece in pieces(&curve.points) {
-            let places: Vec<_> = piece
+        for segment in segments(&curve.points) {
+            let positions = segment
                 .into_iter()
-                .map(|(at, value)| frame.place(at, value))
-                .collect();
+                .map(|(at, value)| plot.position(at, value));
+            let positions: Vec<_> = positions.collect();
             if curve.filled {
-                frame.area(places.clone(), area)?;
+                plot.area(&positions, colors.light);
             }
-            if places.len() == 1 {
-                frame.dots(places, line)?;
+            if positions.len() == 1 {
+                plot.dots(positions, color);
             } else {
-                frame.line(places, line)?;
+                plot.line(positions, color);
             }
         }
     }
-    frame.finish()?;
-    Ok(svg)
+    plot.finish()
 }
 
-/// The runs of points that have a value.
-fn pieces(points: &[(f64, Option<f64>)]) -> Vec<Vec<(f64, f64)>> {
-    let split = points.split(|(_, value)| value.is_none());
-    let piece = |piece: &[(f64, Option<f64>)]| {
-        piece
-            .iter()
-            .filter_map(|(at, value)| Some((*at, (*value)?)))
-            .collect()
-    };
-    split
+/// Splits points where a value is missing.
+fn segments(points: &[(f64, Option<f64>)]) -> Vec<Vec<(f64, f64)>> {
+    points
+        .split(|(_, value)| value.is_none())
         .filter(|points| !points.is_empty())
-        .map(piece)
+        .map(|points| {
+            points
+                .iter()
+                .filter_map(|(at, value)| Some((*at, (*value)?)))
+                .collect()
+        })
         .collect()
 }
 
@@ -73,7 +69,7 @@ mod tests {
     use crate::html::number::Unit;
 
     #[test]
-    fn a_gap_parts_a_line() {
+    fn a_gap_splits_a_line() {
         let points = [
             (0.0, None),
             (1.0, Some(1.0)),
@@ -83,15 +79,15 @@ mod tests {
             (5.0, Some(3.0)),
         ];
         assert_eq!(
-            pieces(&points),
+            segments(&points),
             [vec![(1.0, 1.0), (2.0, 2.0)], vec![(5.0, 3.0)]]
         );
-        assert!(pieces(&[]).is_empty());
-        assert!(pieces(&[(1.0, None)]).is_empty());
+        assert!(segments(&[]).is_empty());
+        assert!(segments(&[(1.0, None)]).is_empty());
     }
 
     #[test]
-    fn no_point_makes_an_empty_plot() {
+    fn a_plot_may_lack_points() {
         let axis = Axis::from_zero(1.0, 3, Unit::TOKENS);
         for points in [
             vec![],
@@ -100,11 +96,11 @@ mod tests {
         ] {
             let curve = Curve {
                 points,
-                other: false,
+                run: 0,
                 light: false,
                 filled: true,
             };
-            let svg = timeline(&[curve], (&axis, &axis), (100, 50), "nothing").unwrap();
+            let svg = timeline(&[curve], (&axis, &axis), (100, 50), "nothing");
             assert!(
                 svg.ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"),
                 "{svg}"

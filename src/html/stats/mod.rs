@@ -1,34 +1,27 @@
-//! What the figures need of a run's samples, gathered one by one in log order, in memory that does not grow with them.
+//! Statistics of a run's samples that the figures need, collected in log order in bounded memory.
 
-mod osl_latency;
 mod histogram;
+mod osl_latency;
 mod timeline;
 
-pub(super) use histogram::Spread;
-pub(super) use osl_latency::{LengthClass, Pairs};
-pub(super) use timeline::{Moment, Timeline};
+pub(super) use histogram::Histogram;
+pub(super) use osl_latency::{LengthClass, OslLatency, SLOWEST};
+pub(super) use timeline::{TimeBin, Timeline};
 
-use super::figures::Metric;
+use super::metric_summary::Metric;
 use crate::sample::Row;
 
-/// One sample, as far as the page shows it. Times are those of the log.
+/// The values of a sample that a page shows. Points in time are on the log's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sample {
-    /// When it was issued.
+pub(crate) struct Sample {
     pub issued_ns: i64,
-    /// When its first chunk came.
+    /// The time of the first chunk.
     pub first_ns: Option<i64>,
-    /// When it completed.
     pub complete_ns: Option<i64>,
-    /// Time to first token.
     pub ttft_ns: Option<i64>,
-    /// From issue to completion.
     pub latency_ns: Option<i64>,
-    /// Tokens of the prompt.
     pub isl: Option<u64>,
-    /// Tokens of the output.
     pub osl: Option<u64>,
-    /// Time per output token.
     pub tpot_ns: Option<f64>,
 }
 
@@ -47,43 +40,42 @@ impl From<&Row> for Sample {
     }
 }
 
-/// What is gathered.
+/// The statistics of one run's samples.
 #[derive(Clone, Debug, Default)]
-pub struct Gather {
-    spreads: [Spread; Metric::ALL.len()],
+pub(crate) struct PageStats {
+    histograms: [Histogram; Metric::ALL.len()],
     pub(super) timeline: Timeline,
-    pub(super) pairs: Pairs,
+    pub(super) osl_latency: OslLatency,
 }
 
-impl Gather {
-    /// Takes the next sample in log order.
-    pub fn take(&mut self, sample: &Sample) {
-        let int = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+impl PageStats {
+    /// Adds the next sample in log order.
+    pub fn add(&mut self, sample: &Sample) {
+        let tokens = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let values = [
             sample.ttft_ns,
             sample.tpot_ns.map(round),
             sample.latency_ns,
-            sample.isl.map(int),
-            sample.osl.map(int),
+            sample.isl.map(tokens),
+            sample.osl.map(tokens),
         ];
-        for (spread, value) in self.spreads.iter_mut().zip(values) {
+        for (histogram, value) in self.histograms.iter_mut().zip(values) {
             if let Some(value) = value {
-                spread.record(value);
+                histogram.record(value);
             }
         }
-        self.timeline.take(sample);
+        self.timeline.add(sample);
         if let (Some(osl), Some(latency_ns)) = (sample.osl, sample.latency_ns) {
-            self.pairs.take(osl, latency_ns);
+            self.osl_latency.add(osl, latency_ns);
         }
     }
 
-    /// How the values of `metric` are spread.
-    pub(super) fn spread(&self, metric: Metric) -> &Spread {
-        &self.spreads[metric as usize]
+    pub(super) fn histogram(&self, metric: Metric) -> &Histogram {
+        &self.histograms[metric as usize]
     }
 }
 
-/// To the nearest whole nanosecond; not a number counts as 0, infinity as the most there is.
+/// Rounds to whole nanoseconds; NaN becomes 0, infinities become the ends of the range.
 #[expect(clippy::cast_possible_truncation, reason = "such casts saturate")]
 fn round(value: f64) -> i64 {
     value.round() as i64
@@ -94,13 +86,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_goes_where_it_has_values() {
-        let mut gather = Gather::default();
-        gather.take(&Sample::default());
+    fn a_sample_counts_where_it_has_values() {
+        let mut stats = PageStats::default();
+        stats.add(&Sample::default());
         assert!(
             Metric::ALL
                 .iter()
-                .all(|metric| gather.spread(*metric).count() == 0)
+                .all(|metric| stats.histogram(*metric).count() == 0)
         );
         let sample = Sample {
             issued_ns: 5,
@@ -110,18 +102,18 @@ mod tests {
             isl: Some(u64::MAX),
             ..Sample::default()
         };
-        gather.take(&sample);
-        let counts = Metric::ALL.map(|metric| gather.spread(metric).count());
+        stats.add(&sample);
+        let counts = Metric::ALL.map(|metric| stats.histogram(metric).count());
         assert_eq!(counts, [1, 1, 0, 1, 1]);
         assert_eq!(
-            gather.spread(Metric::Tpot).cells().next(),
+            stats.histogram(Metric::Tpot).cells().next(),
             Some((3.0, 4.0, 1))
         );
-        assert_eq!(gather.pairs.count(), 0);
+        assert_eq!(stats.osl_latency.count(), 0);
     }
 
     #[test]
-    fn what_is_no_number_has_its_place() {
+    fn rounding_saturates() {
         assert_eq!(
             [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, 0.5, -0.4].map(round),
             [0, i64::MAX, i64::MIN, i64::MAX, 1, 0]

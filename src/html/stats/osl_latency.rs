@@ -1,48 +1,60 @@
-//! OSL against latency: a bounded choice of samples to draw, and classes of length that count every one.
+//! OSL against latency: a bounded selection of samples to draw, and histograms by length of all of them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use super::Spread;
+use super::Histogram;
 
-/// Samples that are drawn: between half of this and all of it, evenly spaced over the run.
+/// Samples that are drawn at most, evenly spaced over the run. A long run keeps at least half as many.
 const MAX_DRAWN: usize = 2000;
-/// The slowest are always drawn.
-const SLOWEST: usize = 50;
+/// The slowest samples, which are drawn in any case.
+pub(crate) const SLOWEST: usize = 50;
 
 /// OSL and latency of samples.
-#[derive(Clone, Debug, Default)]
-pub struct Pairs {
-    /// Every so many were kept: 1, 2, 4, …
-    every: u64,
-    seen: u64,
+#[derive(Clone, Debug)]
+pub(crate) struct OslLatency {
+    /// One of so many samples is kept; a power of two.
+    stride: u64,
+    count: u64,
     kept: Vec<(u64, i64)>,
     slowest: BinaryHeap<Reverse<(i64, u64)>>,
-    classes: BTreeMap<u32, Spread>,
+    /// Latency by the bits of the OSL.
+    classes: BTreeMap<u32, Histogram>,
 }
 
-/// The samples whose OSL is from `shortest` to `longest` tokens, in classes that double.
+/// The samples whose OSL is from `min` to `max` tokens, which is the next class's `min` less one.
 #[derive(Clone, Copy, Debug)]
-pub struct LengthClass<'a> {
-    pub shortest: u64,
-    pub longest: u64,
-    pub latency: &'a Spread,
+pub(crate) struct LengthClass<'a> {
+    pub min: u64,
+    pub max: u64,
+    pub latency: &'a Histogram,
 }
 
-impl Pairs {
-    /// Takes the next sample in log order.
-    pub fn take(&mut self, osl: u64, latency_ns: i64) {
-        let every = self.every.max(1);
-        if self.seen.is_multiple_of(every) {
+impl Default for OslLatency {
+    fn default() -> Self {
+        Self {
+            stride: 1,
+            count: 0,
+            kept: Vec::new(),
+            slowest: BinaryHeap::new(),
+            classes: BTreeMap::new(),
+        }
+    }
+}
+
+impl OslLatency {
+    /// Adds the next sample in log order.
+    pub fn add(&mut self, osl: u64, latency_ns: i64) {
+        if self.count.is_multiple_of(self.stride) {
             if self.kept.len() == MAX_DRAWN {
                 let mut keep = [true, false].into_iter().cycle();
                 self.kept.retain(|_| keep.next() == Some(true));
-                self.every = every * 2;
+                self.stride *= 2;
             }
-            // The one before which half were dropped has an even number: it stays.
+            // MAX_DRAWN is even, so this sample's number is a multiple of the new stride as well.
             self.kept.push((osl, latency_ns));
         }
-        self.seen += 1;
+        self.count += 1;
         self.slowest.push(Reverse((latency_ns, osl)));
         if self.slowest.len() > SLOWEST {
             self.slowest.pop();
@@ -51,17 +63,17 @@ impl Pairs {
         self.classes.entry(class).or_default().record(latency_ns);
     }
 
-    /// How many samples there were.
+    /// Returns the number of samples.
     pub fn count(&self) -> u64 {
-        self.seen
+        self.count
     }
 
-    /// Every so many samples one is drawn.
-    pub fn every(&self) -> u64 {
-        self.every.max(1)
+    /// Returns the number of samples of which one is drawn.
+    pub fn stride(&self) -> u64 {
+        self.stride
     }
 
-    /// OSL and latency of the samples to draw, in ascending order, each once.
+    /// Returns OSL and latency of the samples to draw, in ascending order, without duplicates.
     pub fn drawn(&self) -> Vec<(u64, i64)> {
         let slowest = self
             .slowest
@@ -73,16 +85,12 @@ impl Pairs {
         drawn
     }
 
-    /// All samples by length, the shortest first.
+    /// Returns all samples by length, the shortest first.
     pub fn classes(&self) -> impl Iterator<Item = LengthClass<'_>> {
-        self.classes.iter().map(|(bits, latency)| LengthClass {
-            shortest: if *bits == 0 { 0 } else { 1 << (bits - 1) },
-            longest: if *bits == 0 {
-                0
-            } else {
-                u64::MAX >> (u64::BITS - bits)
-            },
-            latency,
+        self.classes.iter().map(|(bits, latency)| {
+            let max = u64::MAX.checked_shr(u64::BITS - bits).unwrap_or(0);
+            let min = max - max / 2;
+            LengthClass { min, max, latency }
         })
     }
 }
@@ -91,23 +99,23 @@ impl Pairs {
 mod tests {
     use super::*;
 
-    fn pairs(n: u64) -> Pairs {
-        let mut pairs = Pairs::default();
+    fn samples(n: u64) -> OslLatency {
+        let mut stats = OslLatency::default();
         for i in 0..n {
-            pairs.take(i, i64::try_from(i % 1000).unwrap());
+            stats.add(i, i64::try_from(i % 1000).unwrap());
         }
-        pairs
+        stats
     }
 
     #[test]
-    fn what_is_drawn_is_bounded_and_evenly_spaced() {
-        let check = |n: u64, every: u64| {
-            let pairs = pairs(n);
-            assert_eq!((pairs.count(), pairs.every()), (n, every), "{n}");
-            let expected: Vec<u64> = (0..n).step_by(usize::try_from(every).unwrap()).collect();
-            let kept: Vec<u64> = pairs.kept.iter().map(|(osl, _)| *osl).collect();
+    fn drawn_samples_are_bounded_and_evenly_spaced() {
+        let check = |n: u64, stride: u64| {
+            let stats = samples(n);
+            assert_eq!((stats.count(), stats.stride()), (n, stride), "{n}");
+            let expected: Vec<u64> = (0..n).step_by(usize::try_from(stride).unwrap()).collect();
+            let kept: Vec<u64> = stats.kept.iter().map(|(osl, _)| *osl).collect();
             assert_eq!(kept, expected, "{n}");
-            assert!(pairs.drawn().len() <= MAX_DRAWN + SLOWEST);
+            assert!(stats.drawn().len() <= MAX_DRAWN + SLOWEST);
         };
         check(0, 1);
         check(1, 1);
@@ -120,29 +128,29 @@ mod tests {
 
     #[test]
     fn the_slowest_are_always_drawn() {
-        let mut pairs = pairs(10_001);
-        pairs.take(3, i64::MAX);
-        pairs.take(3, i64::MAX);
+        let mut stats = samples(10_001);
+        stats.add(3, i64::MAX);
+        stats.add(3, i64::MAX);
         assert_eq!(
-            pairs
+            stats
                 .drawn()
                 .iter()
                 .filter(|pair| **pair == (3, i64::MAX))
                 .count(),
             1
         );
-        assert_eq!(pairs.slowest.len(), SLOWEST);
+        assert_eq!(stats.slowest.len(), SLOWEST);
     }
 
     #[test]
-    fn classes_double_and_count_everything() {
-        let mut pairs = Pairs::default();
+    fn classes_double_and_count_every_sample() {
+        let mut stats = OslLatency::default();
         for osl in [0, 1, 2, 3, 4, 7, 8, u64::MAX] {
-            pairs.take(osl, 10);
+            stats.add(osl, 10);
         }
-        let classes: Vec<_> = pairs
+        let classes: Vec<_> = stats
             .classes()
-            .map(|class| (class.shortest, class.longest, class.latency.count()))
+            .map(|class| (class.min, class.max, class.latency.count()))
             .collect();
         let expected = [
             (0, 0, 1),

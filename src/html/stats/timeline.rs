@@ -1,23 +1,24 @@
-//! What happened when: bins of time that double their width when the run outgrows them.
+//! The run over time, in bins that double their width when the run outgrows them.
 
 use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
 
 use super::Sample;
+use super::histogram::MAX_VALUE;
 
-/// Bins there are at most; at least half of it once there were more.
+/// Bins are merged in pairs when there would be more.
 const MAX_BINS: i64 = 320;
-/// The width of a bin at first.
-const FIRST_WIDTH_NS: i64 = 1 << 20;
-/// Digits that are kept of a TTFT.
+/// The initial width of a bin.
+const MIN_WIDTH_NS: i64 = 1 << 20;
+/// Significant decimal digits of a TTFT that are kept.
 const DIGITS: u8 = 2;
-/// Times beyond this, nearly 300 years in ns, are taken for it: bins keep room to double.
-const FARTHEST_NS: i64 = i64::MAX >> 1;
+/// Points in time are clamped to this, nearly 150 years, so that the width of bins does not overflow.
+const MAX_TIME_NS: i64 = i64::MAX >> 1;
 
-/// A run's bins of time. Bin `i` is from `i` to `i + 1` times the width on the clock of the log.
+/// A run's bins. Bin `i` lies between `i` and `i + 1` times the width on the log's clock.
 #[derive(Clone, Debug)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     width_ns: i64,
     first: i64,
     bins: VecDeque<Bin>,
@@ -29,29 +30,28 @@ pub struct Timeline {
 #[derive(Clone, Debug, Default)]
 struct Bin {
     completed: u64,
-    /// Time that samples spent in flight, those which never completed aside.
+    /// The time in flight of all samples that complete.
     in_flight_ns: f64,
-    /// Those: how many were issued here, and how long after the bin's start altogether.
+    /// Samples issued in the bin that never complete, and the sum of their distances from the bin's start.
     lost: u64,
     lost_offset_ns: f64,
     tokens: f64,
     ttft_ns: Option<Box<Histogram<u32>>>,
 }
 
-/// What a bin came to. Times are from the run's start.
+/// The figures of one bin. Its ends are relative to the run's start.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moment {
+pub(crate) struct TimeBin {
     pub start_ns: f64,
     pub end_ns: f64,
-    /// Samples completed.
+    /// Samples completed in the bin.
     pub completed: u64,
-    /// Samples completed, a second.
     pub samples_per_s: f64,
-    /// Output tokens a second.
+    /// Output tokens.
     pub tokens_per_s: Option<f64>,
-    /// Samples in flight, on average.
+    /// The mean number of samples in flight.
     pub in_flight: f64,
-    /// TTFT of the samples issued in the bin.
+    /// Of the samples issued in the bin.
     pub ttft_p50_ns: Option<f64>,
     pub ttft_p99_ns: Option<f64>,
 }
@@ -59,7 +59,7 @@ pub struct Moment {
 impl Default for Timeline {
     fn default() -> Self {
         Self {
-            width_ns: FIRST_WIDTH_NS,
+            width_ns: MIN_WIDTH_NS,
             first: 0,
             bins: VecDeque::new(),
             start_ns: i64::MAX,
@@ -70,11 +70,11 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// Takes the next sample in log order.
-    pub fn take(&mut self, sample: &Sample) {
-        let within = |ns: i64| ns.clamp(-FARTHEST_NS, FARTHEST_NS);
-        let issued_ns = within(sample.issued_ns);
-        let complete_ns = sample.complete_ns.map(|ns| within(ns).max(issued_ns));
+    /// Adds the next sample in log order.
+    pub fn add(&mut self, sample: &Sample) {
+        let clamped = |ns: i64| ns.clamp(-MAX_TIME_NS, MAX_TIME_NS);
+        let issued_ns = clamped(sample.issued_ns);
+        let complete_ns = sample.complete_ns.map(|ns| clamped(ns).max(issued_ns));
         let last_ns = complete_ns.unwrap_or(issued_ns);
         self.cover(issued_ns, last_ns);
         if let Some(ttft_ns) = sample.ttft_ns {
@@ -88,43 +88,48 @@ impl Timeline {
             return;
         };
         self.bin(complete_ns).completed += 1;
-        self.spread(issued_ns, complete_ns, |bin, overlap_ns, _| {
+        self.distribute(issued_ns, complete_ns, |bin, overlap_ns, _| {
             bin.in_flight_ns += overlap_ns;
         });
         if let Some(osl) = sample.osl {
             self.has_tokens = true;
-            let first_ns = sample.first_ns.map_or(issued_ns, within);
+            let first_ns = sample.first_ns.map_or(issued_ns, clamped);
             let from_ns = first_ns.clamp(issued_ns, complete_ns);
-            self.spread(from_ns, complete_ns, |bin, _, share| {
+            self.distribute(from_ns, complete_ns, |bin, _, share| {
                 bin.tokens += osl as f64 * share;
             });
         }
     }
 
-    /// Makes bins for all the time between two moments, wider ones if there would be too many.
+    /// Extends the bins to a range of time, and widens them if there would be too many.
     fn cover(&mut self, from_ns: i64, to_ns: i64) {
         self.start_ns = self.start_ns.min(from_ns);
         self.end_ns = self.end_ns.max(to_ns);
-        let mut span =
-            self.start_ns.div_euclid(self.width_ns)..=self.end_ns.div_euclid(self.width_ns);
-        while span.end() - span.start() >= MAX_BINS {
-            self.double();
-            span = self.start_ns.div_euclid(self.width_ns)..=self.end_ns.div_euclid(self.width_ns);
+        let (mut first, mut last) = self.bin_range();
+        while last - first >= MAX_BINS {
+            self.double_width();
+            (first, last) = self.bin_range();
         }
         if self.bins.is_empty() {
-            self.first = *span.start();
+            self.first = first;
         }
-        while self.first > *span.start() {
+        while self.first > first {
             self.bins.push_front(Bin::default());
             self.first -= 1;
         }
-        while self.first + self.bins.len().cast_signed() as i64 <= *span.end() {
+        while self.first + self.bins.len().cast_signed() as i64 <= last {
             self.bins.push_back(Bin::default());
         }
     }
 
-    /// Makes every bin twice as wide.
-    fn double(&mut self) {
+    /// Returns the numbers of the bins that hold the run's start and end.
+    fn bin_range(&self) -> (i64, i64) {
+        let number = |ns: i64| ns.div_euclid(self.width_ns);
+        (number(self.start_ns), number(self.end_ns))
+    }
+
+    /// Merges bins in pairs.
+    fn double_width(&mut self) {
         let first = self.first.div_euclid(2);
         let mut wide: VecDeque<Bin> = VecDeque::new();
         for (i, bin) in (self.first..).zip(self.bins.drain(..)) {
@@ -140,17 +145,17 @@ impl Timeline {
         self.width_ns *= 2;
     }
 
-    /// The bin that `at_ns` is in, which is covered.
+    /// Returns the bin that holds `at_ns`, which is covered.
     fn bin(&mut self, at_ns: i64) -> &mut Bin {
         let at = at_ns.div_euclid(self.width_ns) - self.first;
         let last = self.bins.len() - 1;
         &mut self.bins[usize::try_from(at).unwrap_or(0).min(last)]
     }
 
-    /// Gives every bin between two moments its part of the time, in ns and as a share.
-    fn spread(&mut self, from_ns: i64, to_ns: i64, give: impl Fn(&mut Bin, f64, f64)) {
+    /// Calls `add` for every bin in a range of time with its part of the range, in ns and as a share.
+    fn distribute(&mut self, from_ns: i64, to_ns: i64, add: impl Fn(&mut Bin, f64, f64)) {
         if from_ns >= to_ns {
-            give(self.bin(to_ns), 0.0, 1.0);
+            add(self.bin(to_ns), 0.0, 1.0);
             return;
         }
         let whole_ns = (to_ns - from_ns) as f64;
@@ -158,12 +163,12 @@ impl Timeline {
         while at_ns < to_ns {
             let end_ns = ((at_ns.div_euclid(self.width_ns) + 1) * self.width_ns).min(to_ns);
             let overlap_ns = (end_ns - at_ns) as f64;
-            give(self.bin(at_ns), overlap_ns, overlap_ns / whole_ns);
+            add(self.bin(at_ns), overlap_ns, overlap_ns / whole_ns);
             at_ns = end_ns;
         }
     }
 
-    /// From the first issue to the last event.
+    /// Returns the time from the first issue to the last event.
     pub fn duration_ns(&self) -> f64 {
         if self.bins.is_empty() {
             0.0
@@ -172,40 +177,41 @@ impl Timeline {
         }
     }
 
-    /// What the bins came to, the earliest first, at most so many.
-    pub fn moments(&self, most: usize) -> Vec<Moment> {
+    /// Returns the figures over time, in at most `max_bins` bins.
+    pub fn bins(&self, max_bins: usize) -> Vec<TimeBin> {
         let mut coarse = self.clone();
-        while coarse.bins.len() > most.max(1) {
-            coarse.double();
+        while coarse.bins.len() > max_bins.max(1) {
+            coarse.double_width();
         }
         let mut lost = 0;
-        let mut moments = Vec::with_capacity(coarse.bins.len());
+        let mut bins = Vec::with_capacity(coarse.bins.len());
         for (i, bin) in (coarse.first..).zip(&coarse.bins) {
-            moments.push(coarse.moment(i, bin, lost));
+            bins.push(coarse.time_bin(i, bin, lost));
             lost += bin.lost;
         }
-        moments
+        bins
     }
 
     /// `lost`: samples issued before the bin that never complete.
-    fn moment(&self, i: i64, bin: &Bin, lost: u64) -> Moment {
+    fn time_bin(&self, i: i64, bin: &Bin, lost: u64) -> TimeBin {
         let start_ns = (i * self.width_ns).max(self.start_ns);
         let end_ns = ((i + 1) * self.width_ns).min(self.end_ns);
-        // The first and the last bin are there in part only.
-        let there_ns = ((end_ns - start_ns) as f64).max(1.0);
+        // The run covers only a part of the first and the last bin.
+        let covered_ns = ((end_ns - start_ns) as f64).max(1.0);
         let until_end_ns = (end_ns - i * self.width_ns) as f64;
-        let lost_ns = lost as f64 * there_ns + bin.lost as f64 * until_end_ns - bin.lost_offset_ns;
+        let lost_ns =
+            lost as f64 * covered_ns + bin.lost as f64 * until_end_ns - bin.lost_offset_ns;
         let percentile = |p: f64| {
             let seen = bin.ttft_ns.as_ref()?;
             Some(seen.median_equivalent(seen.value_at_percentile(p)) as f64)
         };
-        Moment {
+        TimeBin {
             start_ns: (start_ns - self.start_ns) as f64,
             end_ns: (end_ns - self.start_ns) as f64,
             completed: bin.completed,
-            samples_per_s: bin.completed as f64 / there_ns * 1e9,
-            tokens_per_s: self.has_tokens.then(|| bin.tokens / there_ns * 1e9),
-            in_flight: (bin.in_flight_ns + lost_ns) / there_ns,
+            samples_per_s: bin.completed as f64 / covered_ns * 1e9,
+            tokens_per_s: self.has_tokens.then(|| bin.tokens / covered_ns * 1e9),
+            in_flight: (bin.in_flight_ns + lost_ns) / covered_ns,
             ttft_p50_ns: percentile(50.0),
             ttft_p99_ns: percentile(99.0),
         }
@@ -215,17 +221,14 @@ impl Timeline {
 impl Bin {
     fn record_ttft(&mut self, ttft_ns: i64) {
         let seen = self.ttft_ns.get_or_insert_with(|| {
-            #[expect(
-                clippy::expect_used,
-                reason = "the number of digits is one that it takes"
-            )]
+            #[expect(clippy::expect_used, reason = "up to five digits are valid")]
             Box::new(Histogram::new(DIGITS).expect("two digits"))
         });
-        // It grows until it holds the value.
-        _ = seen.record(u64::try_from(ttft_ns).unwrap_or(0).min(1 << 62));
+        // An error is impossible: the histogram grows until it holds the value.
+        _ = seen.record(u64::try_from(ttft_ns).unwrap_or(0).min(MAX_VALUE));
     }
 
-    /// Adds a bin that starts so much later.
+    /// Adds a bin that starts `later_ns` after this one.
     fn add(&mut self, other: Self, later_ns: f64) {
         self.completed += other.completed;
         self.in_flight_ns += other.in_flight_ns;
@@ -234,7 +237,7 @@ impl Bin {
         self.tokens += other.tokens;
         match (&mut self.ttft_ns, other.ttft_ns) {
             (Some(seen), Some(more)) => {
-                // It resizes itself, so it takes everything.
+                // An error is impossible: the histogram grows.
                 _ = seen.add(*more);
             }
             (None, more) => self.ttft_ns = more,
@@ -260,38 +263,35 @@ mod tests {
     fn timeline(samples: &[Sample]) -> Timeline {
         let mut timeline = Timeline::default();
         for sample in samples {
-            timeline.take(sample);
+            timeline.add(sample);
         }
         timeline
     }
 
-    /// Everything that bins hold, whatever their width.
-    fn sums(moments: &[Moment]) -> (u64, f64, f64) {
-        let seconds = |moment: &Moment| (moment.end_ns - moment.start_ns).max(1.0) / 1e9;
-        let sum = |value: &dyn Fn(&Moment) -> f64| moments.iter().map(value).sum::<f64>();
+    /// Returns sums that do not depend on the width of the bins.
+    fn sums(bins: &[TimeBin]) -> (u64, f64, f64) {
+        let seconds = |bin: &TimeBin| (bin.end_ns - bin.start_ns).max(1.0) / 1e9;
+        let sum = |value: &dyn Fn(&TimeBin) -> f64| bins.iter().map(value).sum::<f64>();
         (
-            moments.iter().map(|moment| moment.completed).sum(),
-            sum(&|moment| moment.in_flight * seconds(moment)),
-            sum(&|moment| moment.tokens_per_s.unwrap_or(0.0) * seconds(moment)),
+            bins.iter().map(|bin| bin.completed).sum(),
+            sum(&|bin| bin.in_flight * seconds(bin)),
+            sum(&|bin| bin.tokens_per_s.unwrap_or(0.0) * seconds(bin)),
         )
     }
 
     #[test]
-    fn nothing_has_no_moments() {
+    fn an_empty_run_has_no_bins() {
         let timeline = timeline(&[]);
-        assert_eq!(
-            (timeline.moments(10).len(), timeline.duration_ns()),
-            (0, 0.0)
-        );
+        assert_eq!((timeline.bins(10).len(), timeline.duration_ns()), (0, 0.0));
     }
 
     #[test]
-    fn one_instant_has_one_moment() {
+    fn an_instant_has_one_bin() {
         let timeline = timeline(&[sample(-7, Some(-7))]);
-        let moments = timeline.moments(10);
-        assert_eq!((moments.len(), moments[0].completed), (1, 1));
-        assert_eq!((moments[0].start_ns, moments[0].end_ns), (0.0, 0.0));
-        assert_eq!(moments[0].tokens_per_s, None);
+        let bins = timeline.bins(10);
+        assert_eq!((bins.len(), bins[0].completed), (1, 1));
+        assert_eq!((bins[0].start_ns, bins[0].end_ns), (0.0, 0.0));
+        assert_eq!(bins[0].tokens_per_s, None);
     }
 
     #[test]
@@ -312,24 +312,23 @@ mod tests {
             .map(|s| (s.complete_ns.unwrap_or(end_ns) - s.issued_ns) as f64 / 1e9)
             .sum();
         let completed = samples.iter().filter(|s| s.complete_ns.is_some()).count();
-        for most in [1, 2, 7, 24, 160, 1000] {
-            let moments = timeline.moments(most);
-            assert!(moments.len() <= most && !moments.is_empty());
-            let (count, flight, tokens) = sums(&moments);
+        for max in [1, 2, 7, 24, 160, 1000] {
+            let bins = timeline.bins(max);
+            assert!(bins.len() <= max && !bins.is_empty());
+            let (count, flight, tokens) = sums(&bins);
             assert_eq!(count, completed as u64);
             assert!(
                 (flight - in_flight_s).abs() < 1e-3 * in_flight_s,
-                "{flight} {in_flight_s} {most}"
+                "{flight} {in_flight_s} {max}"
             );
             assert!(
                 (tokens - completed as f64 * 100.0).abs() < 1e-3,
-                "{tokens} {most}"
+                "{tokens} {max}"
             );
         }
-        let moments = timeline.moments(1000);
+        let bins = timeline.bins(1000);
         assert!(
-            moments
-                .windows(2)
+            bins.windows(2)
                 .all(|pair| pair[0].end_ns.to_bits() == pair[1].start_ns.to_bits())
         );
     }
@@ -344,10 +343,7 @@ mod tests {
         ];
         let mut turned = samples;
         turned.reverse();
-        assert_eq!(
-            timeline(&samples).moments(16),
-            timeline(&turned).moments(16)
-        );
+        assert_eq!(timeline(&samples).bins(16), timeline(&turned).bins(16));
         assert!((timeline(&samples).duration_ns() - 12e9).abs() < 1.0);
     }
 
@@ -357,7 +353,7 @@ mod tests {
         let mut timeline = Timeline::default();
         for issued_ns in extremes {
             for other_ns in extremes {
-                timeline.take(&Sample {
+                timeline.add(&Sample {
                     issued_ns,
                     first_ns: Some(other_ns),
                     complete_ns: Some(other_ns),
@@ -365,18 +361,14 @@ mod tests {
                     osl: Some(u64::MAX),
                     ..Sample::default()
                 });
-                timeline.take(&sample(issued_ns, None));
+                timeline.add(&sample(issued_ns, None));
             }
         }
-        let moments = timeline.moments(100);
-        assert_eq!(
-            moments.iter().map(|moment| moment.completed).sum::<u64>(),
-            25
-        );
+        let bins = timeline.bins(100);
+        assert_eq!(bins.iter().map(|bin| bin.completed).sum::<u64>(), 25);
         assert!(
-            moments
-                .iter()
-                .all(|moment| moment.in_flight.is_finite() && moment.in_flight >= -1.0)
+            bins.iter()
+                .all(|bin| bin.in_flight.is_finite() && bin.in_flight >= -1.0)
         );
     }
 
@@ -393,16 +385,16 @@ mod tests {
             with(4 * S, 5000),
             with(4 * S, -5),
         ]);
-        let moments = timeline.moments(1000);
+        let bins = timeline.bins(1000);
         let close =
             |got: Option<f64>, expected: f64| (got.unwrap() - expected).abs() <= expected / 100.0;
-        assert!(close(moments[0].ttft_p50_ns, 20_000.0) && close(moments[0].ttft_p99_ns, 30_000.0));
-        let issued_last = moments
+        assert!(close(bins[0].ttft_p50_ns, 20_000.0) && close(bins[0].ttft_p99_ns, 30_000.0));
+        let issued_last = bins
             .iter()
             .rev()
-            .find(|moment| moment.ttft_p50_ns.is_some())
+            .find(|bin| bin.ttft_p50_ns.is_some())
             .unwrap();
         assert!(close(issued_last.ttft_p99_ns, 5000.0));
-        assert!(moments[1].ttft_p50_ns.is_none());
+        assert!(bins[1].ttft_p50_ns.is_none());
     }
 }

@@ -1,11 +1,11 @@
-//! What a summary says about its five distributions, read from any summary, however little is in it.
+//! Reads one metric from a summary, which may lack any of the keys.
 
 use serde_json::Value;
 
 use super::number::Unit;
 use crate::stats::{Bucket, EARLY_STOPPING_LEN, PERCENTILES};
 
-/// One of the five distributions of a summary.
+/// A metric that has a distribution in a summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Metric {
     Ttft,
@@ -18,7 +18,7 @@ pub(super) enum Metric {
 impl Metric {
     pub const ALL: [Self; 5] = [Self::Ttft, Self::Tpot, Self::Latency, Self::Isl, Self::Osl];
 
-    /// The key in the summary.
+    /// Returns the key in the summary.
     pub fn key(self) -> &'static str {
         match self {
             Self::Ttft => "ttft",
@@ -39,8 +39,7 @@ impl Metric {
         }
     }
 
-    /// What the name stands for.
-    pub fn meaning(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::Ttft => "time to first token",
             Self::Tpot => "time per output token",
@@ -50,71 +49,68 @@ impl Metric {
         }
     }
 
-    pub fn is_time(self) -> bool {
+    pub fn is_duration(self) -> bool {
         !matches!(self, Self::Isl | Self::Osl)
     }
 
-    /// The unit that suits all of `figures`: that of the greatest median.
-    pub fn unit<'a>(self, figures: impl Iterator<Item = &'a Figures>) -> Unit {
-        if !self.is_time() {
+    /// Returns the unit that suits the greatest median of `summaries`.
+    pub fn unit<'a>(self, summaries: impl IntoIterator<Item = &'a MetricSummary>) -> Unit {
+        if !self.is_duration() {
             return Unit::TOKENS;
         }
-        let medians = figures.filter_map(|figures| figures.percentile("50.0"));
-        Unit::of_time(medians.fold(0.0, f64::max))
+        let summaries = summaries.into_iter();
+        let medians = summaries.filter_map(|summary| summary.percentile("50.0"));
+        Unit::of_duration(medians.fold(0.0, f64::max))
     }
 }
 
-/// What a summary says about one distribution, in its own unit (ns or tokens).
+/// One metric of a summary, in ns or tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Figures {
+pub(super) struct MetricSummary {
     pub count: u64,
     pub mean: Option<f64>,
-    pub std_dev: Option<f64>,
-    pub min: Option<f64>,
     pub max: Option<f64>,
     /// At [`PERCENTILES`].
     pub percentiles: [Option<f64>; PERCENTILES.len()],
-    /// Early-stopping estimates, if the summary has any at all: at the first of [`PERCENTILES`].
+    /// Early-stopping estimates at the first of [`PERCENTILES`], if the summary has them.
     pub estimates: Option<[Option<f64>; EARLY_STOPPING_LEN]>,
     pub buckets: Vec<Bucket>,
 }
 
-impl Figures {
-    /// The figures of `metric`; a metric that the summary says nothing about has none.
+impl MetricSummary {
+    /// Reads a metric; one that the summary lacks has no values.
     pub fn of(summary: &Value, metric: Metric) -> Self {
         let object = &summary[metric.key()];
-        let number = |key: &str| object[key].as_f64();
-        let at = |map: &Value, at: usize| map[PERCENTILES[at].0].as_f64();
-        let estimates = &object["early_stopping_percentiles"];
         let buckets = buckets(&object["histogram"]);
-        let has_values = buckets.iter().any(|bucket| bucket.count > 0);
-        let number = |key| number(key).filter(|_| has_values || !object["histogram"].is_object());
+        let counts = buckets.iter().map(|bucket| bucket.count);
+        let count = counts.fold(0, u64::saturating_add);
+        // The client writes zeros for a series without values.
+        let is_empty = count == 0 && object["histogram"].is_object();
+        let number = |key: &str| object[key].as_f64().filter(|_| !is_empty);
+        let mean = number("avg");
+        let percentile = |map: &Value, i: usize| map[PERCENTILES[i].0].as_f64();
+        let percentiles = |i| percentile(&object["percentiles"], i).filter(|_| mean.is_some());
+        let estimates = &object["early_stopping_percentiles"];
         Self {
-            count: buckets
-                .iter()
-                .fold(0, |sum: u64, bucket| sum.saturating_add(bucket.count)),
-            mean: number("avg"),
-            std_dev: number("std_dev"),
-            min: number("min"),
+            count,
+            mean,
             max: number("max"),
-            percentiles: std::array::from_fn(|i| {
-                at(&object["percentiles"], i).filter(|_| number("avg").is_some())
-            }),
+            percentiles: std::array::from_fn(percentiles),
             estimates: estimates
                 .is_object()
-                .then(|| std::array::from_fn(|i| at(estimates, i))),
+                .then(|| std::array::from_fn(|i| percentile(estimates, i))),
             buckets,
         }
     }
 
-    /// Of the name that the summary gives it, such as `99.0`.
-    pub fn percentile(&self, name: &str) -> Option<f64> {
-        let at = PERCENTILES.iter().position(|(have, _)| *have == name)?;
+    /// Returns the percentile with that key in the summary, such as `99.0`.
+    pub fn percentile(&self, key: &str) -> Option<f64> {
+        let at = PERCENTILES.iter().position(|(have, _)| *have == key)?;
         self.percentiles[at]
     }
 }
 
-/// The buckets of a histogram as far as they make sense: `low < high`, finite, one after the other.
+/// Returns the buckets of a histogram, up to the first that is not a range above the one before it.
 fn buckets(histogram: &Value) -> Vec<Bucket> {
     let edges = histogram["buckets"].as_array().into_iter().flatten();
     let counts = histogram["counts"].as_array().into_iter().flatten();
@@ -140,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_take_what_is_there() {
+    fn a_summary_may_lack_keys() {
         let summary = json!({
             "ttft": {"avg": 2.5, "std_dev": 1.0, "min": 1, "max": 4, "percentiles": {"50.0": 2.0, "99.0": 4.0},
                 "early_stopping_percentiles": {"50.0": 3.0, "99.0": null},
@@ -150,8 +146,8 @@ mod tests {
             "tpot": {},
             "input_sequence_lengths": null,
         });
-        let ttft = Figures::of(&summary, Metric::Ttft);
-        assert_eq!((ttft.count, ttft.mean, ttft.min), (3, Some(2.5), Some(1.0)));
+        let ttft = MetricSummary::of(&summary, Metric::Ttft);
+        assert_eq!((ttft.count, ttft.mean, ttft.max), (3, Some(2.5), Some(4.0)));
         assert_eq!(
             (ttft.percentile("50.0"), ttft.percentile("1.0")),
             (Some(2.0), None)
@@ -159,16 +155,25 @@ mod tests {
         assert_eq!(ttft.estimates.unwrap()[7], Some(3.0));
         assert_eq!(ttft.estimates.unwrap()[1], None);
         for metric in [Metric::Tpot, Metric::Isl] {
-            assert_eq!(Figures::of(&summary, metric), Figures::default());
+            assert_eq!(
+                MetricSummary::of(&summary, metric),
+                MetricSummary::default()
+            );
         }
-        // The zeros of no values are no figures.
-        assert_eq!(Figures::of(&summary, Metric::Latency), Figures::default());
-        assert_eq!(Figures::of(&summary, Metric::Osl).mean, Some(7.0));
-        assert_eq!(Figures::of(&json!([]), Metric::Osl), Figures::default());
+        // The zeros of an empty series are not values.
+        assert_eq!(
+            MetricSummary::of(&summary, Metric::Latency),
+            MetricSummary::default()
+        );
+        assert_eq!(MetricSummary::of(&summary, Metric::Osl).mean, Some(7.0));
+        assert_eq!(
+            MetricSummary::of(&json!([]), Metric::Osl),
+            MetricSummary::default()
+        );
     }
 
     #[test]
-    fn buckets_that_make_no_sense_end_the_histogram() {
+    fn an_invalid_bucket_ends_the_histogram() {
         let check = |histogram: Value, expected: usize| {
             assert_eq!(buckets(&histogram).len(), expected, "{histogram}");
         };
