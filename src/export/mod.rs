@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use self::csv::CsvTable;
 use self::parquet::ParquetTable;
-use crate::files::atomic::{Draft, Prepared, WriteError};
+use crate::files::atomic::{SpooledFile, StagedFile, WriteError};
 use crate::sample::Row;
 
 pub use columns::{COLUMNS, Column, Type};
@@ -27,13 +27,13 @@ trait Table<W>: Send {
 /// A table that is being written.
 pub struct Export {
     path: PathBuf,
-    table: Box<dyn Table<Draft>>,
+    table: Box<dyn Table<SpooledFile>>,
 }
 
 impl Export {
     /// A table without rows that is to be the file at `path`: Parquet if its name ends in `.parquet`, else CSV.
     pub fn begin(path: &Path) -> Result<Self, WriteError> {
-        let table = table(path, Draft::begin(path)?);
+        let table = table(path, SpooledFile::create(path)?);
         Ok(Self {
             path: path.to_owned(),
             table: table.map_err(|source| WriteError::writing(path, source))?,
@@ -47,11 +47,11 @@ impl Export {
     }
 
     /// The whole table, ready to be put in its place.
-    pub fn finish(self) -> Result<Prepared, WriteError> {
+    pub fn finish(self) -> Result<StagedFile, WriteError> {
         let finished = self.table.finish();
         finished
             .map_err(|source| WriteError::writing(&self.path, source))?
-            .finish()
+            .stage()
     }
 }
 
