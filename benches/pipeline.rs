@@ -5,6 +5,8 @@
 //! `PIPELINE_TOKENIZER` names the folder of another, and `PIPELINE_SAMPLES` how many samples there are.
 //! `PIPELINE_KEEP=DIR` also leaves the logs in `DIR`, as runs to time the command on.
 
+#![allow(clippy::disallowed_methods, reason = "a bench writes its own log")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
@@ -15,7 +17,7 @@ use criterion::{
 use serde_json::{Value, json};
 use tok_recompute::cpu::{CorePlan, CoreRequest, Machine, Pools};
 use tok_recompute::event::Decoder;
-use tok_recompute::log::{BatchSizes, Log, Piece};
+use tok_recompute::log::{BatchSizes, Log, LogItem};
 use tok_recompute::pipeline::{self, Finished, Job};
 use tok_recompute::tokenizer::resolve::{Places, TokenizerFiles, find};
 use tok_recompute::tokenizer::transformers::Rules;
@@ -141,8 +143,8 @@ fn read(path: &Path) -> u64 {
         .expect("the log opens")
         .batches(BatchSizes::new(1));
     let lines = pieces.map(|piece| match piece.expect("the log can be read") {
-        Piece::Lines(batch) => batch.lines().count() as u64,
-        Piece::TooLong { .. } => 0,
+        LogItem::Lines(batch) => batch.lines().count() as u64,
+        LogItem::TooLong { .. } => 0,
     });
     lines.sum()
 }
@@ -155,7 +157,7 @@ fn events(path: &Path, is_event: impl Fn(&mut Decoder, &[u8]) -> bool) -> u64 {
         .batches(BatchSizes::new(1));
     let mut events = 0;
     for piece in pieces {
-        let Piece::Lines(batch) = piece.expect("the log can be read") else {
+        let LogItem::Lines(batch) = piece.expect("the log can be read") else {
             continue;
         };
         for line in batch.lines() {

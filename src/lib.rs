@@ -6,6 +6,11 @@
 //!                                  └────────────── pipeline/ wires them ──────┘
 //! ```
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests write their own files")
+)]
+
 pub mod cli;
 mod plan;
 
@@ -23,7 +28,7 @@ pub mod export;
 pub mod html;
 
 pub mod python;
-pub mod files;
+pub(crate) mod files;
 pub mod process;
 
 pub mod pipeline;

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tok_recompute::cli::Cli;
-use tok_recompute::process::memory::on_whole_stack;
+use tok_recompute::process::memory::run_on_full_stack;
 
 fn main() -> ExitCode {
     allocator::set_up();
-    on_whole_stack(|| tok_recompute::run(&Cli::parse())).into()
+    run_on_full_stack(|| tok_recompute::run(&Cli::parse())).into()
 }

@@ -2,6 +2,7 @@
 //! each other. Counted for a log and for one twice as long.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::disallowed_methods, reason = "tests write their own files")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Write as _;

@@ -80,9 +80,11 @@ impl Baseline {
         let counted = counter.count(run, sinks.sink());
         let stats = counted.and_then(|_| Ok(sinks.finish()?.page_stats));
         let stats = stats.unwrap_or_else(|error| {
-            let why = count::chain(error.as_ref());
             let messages = counter.session.messages;
-            messages.warn(format!("only the summary of {} is shown: {why}", self.name));
+            messages.warn(format!(
+                "only the summary of {} is shown: {error:#}",
+                self.name
+            ));
             None
         });
         self.side = Rc::new(PageRun {

@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use super::{Session, pools};
 use crate::cpu::{CoreRequest, Pools};
-use crate::log::{BatchSizes, LINE_BYTES};
+use crate::log::{BatchSizes, MAX_LINE_BYTES};
 use crate::process::memory::Usage;
 
 /// The full pretoken caches of one thread of the fast engine.
@@ -79,7 +79,7 @@ impl Budget {
             sizes: BatchSizes {
                 batch_bytes: batch.min(sizes.batch_bytes),
                 tail_bytes: batch.min(sizes.tail_bytes),
-                line_bytes: whole(room / LINE_FACTOR).min(LINE_BYTES),
+                line_bytes: whole(room / LINE_FACTOR).min(MAX_LINE_BYTES),
                 ..sizes
             },
         })

@@ -1,6 +1,5 @@
 //! A run's log → its figures: every command starts with this.
 
-use std::error::Error;
 use std::time::Instant;
 
 use anyhow::bail;
@@ -13,6 +12,7 @@ use crate::cpu::Pools;
 use crate::log::Log;
 use crate::pipeline::{self, Finished, Job, PipelineError, RowSink};
 use crate::plan::RunPlan;
+use crate::process::error_chain;
 use crate::report::{self, RunFacts};
 
 /// Counts runs, one after the other.
@@ -52,7 +52,7 @@ impl<'a> Counter<'a> {
         run.warnings.iter().for_each(|line| messages.warn(line));
         run.assumed.iter().for_each(|line| messages.note(line));
         let log = open(run)?;
-        messages.detail(format!("reading {}: {}", run.log, log.how()));
+        messages.detail(format!("reading {}: {}", run.log, log.describe()));
         let text_bytes = log.len_bytes().unwrap_or(u64::MAX);
         let started = Instant::now();
         let loaded = self
@@ -85,7 +85,7 @@ impl<'a> Counter<'a> {
             (Err(error @ PipelineError::Count { .. }), Some(fast))
                 if !fast.is_referee() && run.log.is_file() =>
             {
-                let why = chain(&error);
+                let why = error_chain(&error);
                 self.session
                     .messages
                     .warn(format!("recounting everything with the referee: {why}"));
@@ -162,13 +162,4 @@ pub(super) fn refuse_empty(run: &RunPlan, finished: &Finished) -> anyhow::Result
         ),
         _ => Ok(()),
     }
-}
-
-/// Returns an error with its causes, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |&e| e.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use serde_json::Value;
 
-use super::count::{self, CountedRun, chain};
+use super::count::{self, CountedRun};
 use super::pages::{Pages, page};
 use super::provenance::{Provenance, TemplateDate};
 use super::rewrite::{self, Files};
@@ -21,13 +21,13 @@ use crate::files::lock::RunLock;
 use crate::html::{Page, PageRun};
 use crate::pipeline::Finished;
 use crate::plan::{self, Format, RunPlan};
-use crate::process::exit;
+use crate::process::{error_chain, exit};
 use crate::report::{self, Attachments};
 use crate::terminal::{Messages, one_line};
 
 /// Keeps other processes from rewriting the run, and removes the temporary files of one that was killed.
 pub(super) fn lock(run: &RunPlan, messages: Messages) -> anyhow::Result<RunLock> {
-    let lock = RunLock::take(run.outputs.locked_folders.iter().map(PathBuf::as_path))?;
+    let lock = RunLock::acquire(run.outputs.locked_folders.iter().map(PathBuf::as_path))?;
     for (folder, why) in &lock.unlocked {
         let folder = folder.display();
         messages.detail(format!(
@@ -35,7 +35,7 @@ pub(super) fn lock(run: &RunPlan, messages: Messages) -> anyhow::Result<RunLock>
         ));
     }
     let files = run.outputs.report_files();
-    let left: usize = files.map(atomic::remove_leftovers).sum();
+    let left: usize = files.map(atomic::remove_stale_temporaries).sum();
     if left > 0 {
         messages.detail(format!(
             "removed {} that a killed run left behind",
@@ -77,7 +77,7 @@ pub(super) fn finalize(
     };
     let prepared = rows.samples.into_iter().chain(prepared);
     if let Some(error) = rewrite::write(run, &files, json.as_bytes(), prepared)? {
-        let why = chain(&error);
+        let why = error_chain(&error);
         session.messages.warn(format!(
             "a power cut may bring old files back: {why}; run it again"
         ));

@@ -24,9 +24,9 @@ use std::sync::atomic::AtomicBool;
 use clap::CommandFactory;
 
 use crate::cli::Cli;
-use crate::cpu::{CorePlan, CoreRequest, Machine, Pools, panic_message};
+use crate::cpu::{CorePlan, CoreRequest, Machine, Pools};
 use crate::plan::{Display, Mode, Plan, PlanError};
-use crate::process::{exit, watchdog};
+use crate::process::{exit, panic_message, watchdog};
 use crate::terminal::{self, Messages};
 
 /// One run of the program: its plan, and the way to the terminal.
@@ -75,7 +75,7 @@ impl Session<'_> {
     fn start_pools(self) -> anyhow::Result<Pools> {
         let pools = pools(&self.plan.cores)?;
         self.messages.detail(&pools);
-        if let Some(why) = pools.refused() {
+        if let Some(why) = pools.start_error() {
             self.messages
                 .warn(format!("the system refuses threads, so fewer count: {why}"));
         }
@@ -91,7 +91,7 @@ fn pools(request: &CoreRequest) -> anyhow::Result<Pools> {
 
 /// Ends the process when work does not end.
 fn watch(messages: Messages) {
-    watchdog::end_with(move |why| {
+    watchdog::start(move |why| {
         messages.error(anyhow::anyhow!(why).as_ref());
         #[allow(clippy::exit, reason = "the thread that does not end cannot be joined")]
         std::process::exit(exit::FAILED.into());

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::provenance::{LogRecord, Provenance};
-use crate::files::atomic::{Prepared, prepare, remove_leftovers, replace};
+use crate::files::atomic::{StagedFile, remove_stale_temporaries, replace, stage};
 use crate::html::{self, GENERATOR_PREFIX, Index, IndexRow, Page, PageRun, PageStats};
 use crate::plan::{PageTarget, RunPlan, SharedOutputs};
 
@@ -31,10 +31,10 @@ impl<'a> Pages<'a> {
     }
 
     /// Prepares a run's page; returns `None` if the file has these bytes already.
-    pub fn prepare(target: &PageTarget, page: &Page) -> anyhow::Result<Option<Prepared>> {
+    pub fn prepare(target: &PageTarget, page: &Page) -> anyhow::Result<Option<StagedFile>> {
         check_replaceable(&target.path)?;
-        remove_leftovers(&target.path);
-        Ok(prepare(&target.path, page.render().as_bytes())?)
+        remove_stale_temporaries(&target.path);
+        Ok(stage(&target.path, page.render().as_bytes())?)
     }
 
     /// Adds a run whose page is in its place.
@@ -68,7 +68,7 @@ impl<'a> Pages<'a> {
             return Ok(());
         };
         check_replaceable(path)?;
-        remove_leftovers(path);
+        remove_stale_temporaries(path);
         replace(path, Index { runs: self.runs }.render().as_bytes())?;
         Ok(())
     }

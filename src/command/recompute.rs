@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::baseline::Baseline;
-use super::count::{Counter, chain};
+use super::count::Counter;
 use super::finalize::{self, finalize};
 use super::pages::Pages;
 use super::row_sinks::RowSinks;
@@ -13,7 +13,7 @@ use super::{Session, caught};
 use crate::cpu::Pools;
 use crate::html::PageRun;
 use crate::plan::RunPlan;
-use crate::process::exit;
+use crate::process::{error_chain, exit};
 
 /// Recomputes runs, one after the other.
 pub(super) struct Recompute<'a> {
@@ -53,7 +53,7 @@ impl<'a> Recompute<'a> {
 
     fn failed(&mut self, run: &str, error: &(dyn Error + 'static)) -> u8 {
         self.session.messages.error(error);
-        self.pages.list_failed(run, chain(error));
+        self.pages.list_failed(run, error_chain(error));
         exit::FAILED
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
-use crate::files::atomic::{Placed, Prepared, WriteError, prepare, prepare_original};
+use crate::files::atomic::{RenamedFile, StagedFile, WriteError, stage, stage_backup};
 use crate::plan::{self, PlanError, RunPlan};
 
 /// The contents of a report's files.
@@ -23,7 +23,7 @@ pub(super) fn write(
     run: &RunPlan,
     files: &Files,
     provenance: &[u8],
-    extras: impl IntoIterator<Item = Prepared>,
+    extras: impl IntoIterator<Item = StagedFile>,
 ) -> anyhow::Result<Option<WriteError>> {
     let outputs = &run.outputs;
     let (mut seen, mut original) = (None, None);
@@ -31,12 +31,12 @@ pub(super) fn write(
         let previous = run.previous.as_deref();
         seen = Some(SeenSummary::new(summary, previous)?);
         if previous.is_some_and(|previous| previous != files.summary) {
-            original = prepare_original(summary, copy)?;
+            original = stage_backup(summary, copy)?;
         }
     }
     // The summary is prepared first, so that an error names the file that was asked for. It is put in its place last.
     let ready = |path: &Option<PathBuf>, bytes: &[u8]| match path {
-        Some(path) => prepare(path, bytes),
+        Some(path) => stage(path, bytes),
         None => Ok(None),
     };
     let summary = ready(&outputs.summary, &files.summary)?;
@@ -49,18 +49,18 @@ pub(super) fn write(
     seen.map_or(Ok(()), |summary| summary.check_unchanged())?;
     // The copy is durable before the original is replaced.
     if let Some(original) = original {
-        original.put()?.sync()?;
+        original.rename()?.sync()?;
     }
     let placed = put(prepared)?;
     Ok(placed.into_iter().find_map(|placed| placed.sync().err()))
 }
 
 /// Renames all files, one right after the other.
-fn put(prepared: Vec<Prepared>) -> anyhow::Result<Vec<Placed>> {
+fn put(prepared: Vec<StagedFile>) -> anyhow::Result<Vec<RenamedFile>> {
     let (mut placed, mut names) = (Vec::new(), Vec::new());
     for file in prepared {
         let name = file.path().display().to_string();
-        placed.push(file.put().with_context(|| match names.as_slice() {
+        placed.push(file.rename().with_context(|| match names.as_slice() {
             [] => "nothing was replaced".to_owned(),
             names => format!("{} in place already; run it again", names.join(", ")),
         })?);

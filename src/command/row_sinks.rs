@@ -1,7 +1,7 @@
 //! The receivers of a run's rows: the table that `--samples` names, the statistics that its page shows.
 
 use super::samples::Samples;
-use crate::files::atomic::{Prepared, WriteError};
+use crate::files::atomic::{StagedFile, WriteError};
 use crate::html::{PageStats, Sample};
 use crate::pipeline::RowSink;
 use crate::plan::RunPlan;
@@ -17,7 +17,7 @@ pub(super) struct RowSinks<'a> {
 #[derive(Default)]
 pub(super) struct RowOutputs {
     /// The table, ready to be put in its place.
-    pub samples: Option<Prepared>,
+    pub samples: Option<StagedFile>,
     pub page_stats: Option<PageStats>,
 }
 

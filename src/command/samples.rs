@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::export::Export;
-use crate::files::atomic::{Prepared, WriteError, remove_leftovers};
+use crate::files::atomic::{StagedFile, WriteError, remove_stale_temporaries};
 use crate::pipeline::RowSink;
 use crate::sample::Row;
 
@@ -20,14 +20,14 @@ impl<'a> Samples<'a> {
     }
 
     /// Returns the table of the last pass, ready to be put in its place.
-    pub fn finish(self) -> Result<Option<Prepared>, WriteError> {
+    pub fn finish(self) -> Result<Option<StagedFile>, WriteError> {
         self.export.map(Export::finish).transpose()
     }
 }
 
 impl RowSink for Samples<'_> {
     fn begin(&mut self) -> Result<(), WriteError> {
-        remove_leftovers(self.path);
+        remove_stale_temporaries(self.path);
         // Dropping the table of an earlier pass removes its temporary file.
         self.export = None;
         self.export = Some(Export::begin(self.path)?);

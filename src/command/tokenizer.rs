@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use serde::Serialize;
 
 use crate::plan::{Counting, EngineChoice, RunPlan, TokenizerName, TokenizerRules};
-use crate::process::watchdog::Watched;
+use crate::process::watchdog::Heartbeat;
 use crate::terminal::Messages;
 use crate::tokenizer::resolve::{self, Hub, Places, TokenizerFiles, TokenizerHome};
 use crate::tokenizer::transformers::{Replaced, Rules};
@@ -281,7 +281,7 @@ fn load(
     if templates == Templates::Absent {
         files.remove_templates();
     }
-    let watched = Watched::new(|_| "loading the tokenizer".to_owned());
+    let watched = Heartbeat::new(|_| "loading the tokenizer".to_owned());
     watched.begin(0, files.tokenizer_json.len());
     let tokenizer = Tokenizer::load(&files, &options)
         .with_context(|| format!("cannot load {}", home.tokenizer_json.display()))?;

@@ -1,4 +1,4 @@
-//! CPUs cut into blocks that share what is worth sharing.
+//! CPUs cut into blocks that share caches and memory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use super::list::CpuList;
 
 /// CPUs that one pool runs on: SMT siblings together, all of one NUMA node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CoreBlock {
+pub(super) struct CoreBlock {
     /// Logical CPUs.
     pub cpus: CpuList,
     /// Threads of its pool.
@@ -97,9 +97,19 @@ fn nodes(root: &Path) -> Vec<CpuList> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cpus::tests::tree;
     use super::*;
     use proptest::prelude::*;
+
+    /// A folder with these files in it.
+    fn tree(files: &[(String, String)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
 
     /// Two nodes of `cores` cores, siblings numbered `cores * 2` apart, as servers do.
     fn machine(cores: usize, smt: bool) -> tempfile::TempDir {
@@ -124,10 +134,6 @@ mod tests {
             let path = format!("sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
             files.push((path, cpus));
         }
-        let files: Vec<(&str, &str)> = files
-            .iter()
-            .map(|(p, t)| (p.as_str(), t.as_str()))
-            .collect();
         tree(&files)
     }
 
@@ -163,9 +169,9 @@ mod tests {
         check(plain.path(), "0-15", 8, &["0-7", "8-15"]);
         check(plain.path(), "0-1", 8, &["0-1"]);
         check(plain.path(), "6-9", 8, &["6-7", "8-9"]);
-        let dark = tree(&[]);
-        check(dark.path(), "0-9", 8, &["0-7", "8-9"]);
-        check(dark.path(), "0-3", 1, &["0", "1", "2", "3"]);
+        let unreadable = tree(&[]);
+        check(unreadable.path(), "0-9", 8, &["0-7", "8-9"]);
+        check(unreadable.path(), "0-3", 1, &["0", "1", "2", "3"]);
     }
 
     #[test]

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// CPU numbers stay below this: eight times what the kernel can be built for today.
-const LIMIT: usize = 1 << 16;
+/// The largest CPU number: eight times as many CPUs as the kernel can be built for today.
+const MAX_CPU: usize = (1 << 16) - 1;
 
 /// A set of logical CPU numbers, read from and shown as `0-7,16`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuList(BTreeSet<usize>);
 
-/// Why a text is no list of CPUs.
+/// Why a text is not a list of CPUs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CpuListError {
-    /// Not even one CPU.
+    /// Nothing but white space.
     #[error("expected CPU numbers like 0-7,16, found nothing")]
     Empty,
     /// A part is neither a number nor a range.
@@ -23,8 +23,8 @@ pub enum CpuListError {
     /// The range's end lies before its start.
     #[error("the range {0} runs backwards")]
     Backwards(String),
-    /// No machine has this many CPUs.
-    #[error("CPU number {0} is too large, the limit is {max}", max = LIMIT - 1)]
+    /// A number beyond any machine's.
+    #[error("CPU number {0} is too large, the limit is {MAX_CPU}")]
     TooLarge(usize),
 }
 
@@ -92,7 +92,7 @@ impl FromStr for CpuList {
                 Some((first, last)) => (number(first)?, number(last)?),
                 None => (number(part)?, number(part)?),
             };
-            if last >= LIMIT {
+            if last > MAX_CPU {
                 return Err(CpuListError::TooLarge(last));
             }
             if last < first {

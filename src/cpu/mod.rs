@@ -1,33 +1,32 @@
-//! Where work runs: the CPUs the kernel lets us use, cut into blocks, each with its own pool.
+//! Where work runs: the CPUs that the kernel allows, cut into blocks, each with its own pool.
 //!
-//! A tokenizer's caches live in a core's cache and in one NUMA node's memory, so texts are counted
-//! by small pools that stay put. Nothing here knows what the work is.
+//! A tokenizer's caches live in a core's cache and in one NUMA node's memory, so texts are counted by small pools whose
+//! threads stay on their CPUs.
 
 mod blocks;
-mod cgroup;
-mod cpus;
 mod list;
+mod machine;
 mod ordered;
 mod plan;
 mod pool;
 
-pub use blocks::CoreBlock;
-pub use cpus::{Chosen, Machine};
+use blocks::CoreBlock;
 pub use list::{CpuList, CpuListError};
-pub(crate) use ordered::message as panic_message;
-pub use ordered::{OrderedError, Place, run_ordered};
-pub use plan::{CorePlan, CoreRequest, DEFAULT_BLOCK_SIZE};
+pub use machine::Machine;
+pub use ordered::OrderedError;
+pub(crate) use ordered::{Stage, run_ordered};
+pub use plan::{CorePlan, CoreRequest};
 pub use pool::Pools;
 
 /// What stops core blocks and pools from being made.
 #[derive(Debug, thiserror::Error)]
-pub enum CoresError {
+pub enum CpuError {
     /// `--cpus` names CPUs that the kernel would not run this process on.
     #[error("cpus {refused} are not available to this process; it may use {allowed}")]
     NotAllowed {
-        /// Asked for and refused.
+        /// The CPUs of `--cpus` that are not allowed.
         refused: CpuList,
-        /// What the cgroup and the online list leave.
+        /// The CPUs that are.
         allowed: CpuList,
     },
     /// A thread could not be started.

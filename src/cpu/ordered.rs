@@ -1,11 +1,10 @@
 //! Items in order, worked on in any order, consumed in order, in bounded space.
 //!
-//! No thread is set aside to produce or to consume: a worker that wants an item takes the next one
-//! from the iterator, and a worker whose outcome is next in line consumes it and what is ready
-//! behind it. On two cores two threads do everything and none sleeps while there is work. Outcomes
-//! that wait for an earlier item are bounded: when too many are ahead, nobody takes a new one.
+//! Every thread produces, works and consumes: a worker that wants an item takes the next one from the iterator, and a
+//! worker whose outcome is the next to consume consumes it and those that are ready after it. On two cores two threads
+//! do everything, and neither sleeps while there is work. Outcomes that wait for an earlier item are bounded: when too
+//! many are ahead, workers wait before they take a new item.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -13,10 +12,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Pools;
+use crate::process::panic_message;
 
-/// Where in the run a panic happened.
+/// The step that a panic happened in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Stage {
     /// Setting a worker up.
     Setup,
     /// Producing the item.
@@ -27,7 +27,7 @@ pub enum Place {
     Consume,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Setup => "setting up for",
@@ -38,14 +38,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// A panic, caught; work stopped and every thread came back.
+/// A caught panic. The work has stopped and every thread has returned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place} item {index} panicked: {message}")]
+#[error("{stage} item {index} panicked: {message}")]
 pub struct OrderedError {
     /// Number of the item from 0; items before it were consumed.
     pub index: usize,
-    /// In which step.
-    pub place: Place,
+    /// The step that panicked.
+    pub stage: Stage,
     /// The panic's own message.
     pub message: String,
 }
@@ -71,22 +71,22 @@ where
     R: Send,
     B: Send,
 {
-    let line = Line::new(items, consume, in_flight);
+    let queue = Queue::new(items, consume, in_flight);
     pools.on_every_thread(&|block| {
         let mut state = caught(|| setup(block));
-        while let Some((index, item)) = line.take() {
+        while let Some((index, item)) = queue.take() {
             let outcome = match (item, &mut state) {
-                (Err(message), _) => Err((Place::Produce, message)),
+                (Err(message), _) => Err((Stage::Produce, message)),
                 (Ok(item), Ok(state)) => {
-                    caught(|| work(state, item)).map_err(|message| (Place::Work, message))
+                    caught(|| work(state, item)).map_err(|message| (Stage::Work, message))
                 }
-                (Ok(_), Err(message)) => Err((Place::Setup, message.clone())),
+                (Ok(_), Err(message)) => Err((Stage::Setup, message.clone())),
             };
-            line.put(index, outcome);
-            line.consume_ready();
+            queue.put(index, outcome);
+            queue.consume_ready();
         }
     });
-    let sink = line
+    let sink = queue
         .sink
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
@@ -97,9 +97,9 @@ where
     }
 }
 
-type Outcome<R> = Result<R, (Place, String)>;
+type Outcome<R> = Result<R, (Stage, String)>;
 
-struct Line<T, F, R, B> {
+struct Queue<T, F, R, B> {
     source: Mutex<Source<T>>,
     sink: Mutex<Sink<F, B>>,
     waiting: Mutex<Waiting<R>>,
@@ -124,7 +124,7 @@ struct Waiting<R> {
     stopped: bool,
 }
 
-impl<I, T, F, R, B> Line<T, F, R, B>
+impl<I, T, F, R, B> Queue<T, F, R, B>
 where
     T: Iterator<Item = I>,
     F: FnMut(R) -> ControlFlow<B>,
@@ -167,31 +167,31 @@ where
         if waiting.stopped {
             return;
         }
-        let place = index - waiting.next;
-        if waiting.ready.len() <= place {
-            waiting.ready.resize_with(place + 1, || None);
+        let at = index - waiting.next;
+        if waiting.ready.len() <= at {
+            waiting.ready.resize_with(at + 1, || None);
         }
-        waiting.ready[place] = Some(outcome);
+        waiting.ready[at] = Some(outcome);
     }
 
-    /// Consumes while the next outcome is there and nobody else is at it. Whoever holds the sink
-    /// looks again after letting go, so an outcome put meanwhile is never left behind.
+    /// Consumes while the next outcome is there and no other thread consumes. The thread that held the sink looks again
+    /// after releasing it, so an outcome put meanwhile is not left behind.
     fn consume_ready(&self) {
         while self.next_is_ready() {
             let Ok(mut sink) = self.sink.try_lock() else {
                 return;
             };
             while let Some((index, outcome)) = self.next() {
-                let failed = |(place, message)| OrderedError {
+                let failed = |(stage, message)| OrderedError {
                     index,
-                    place,
+                    stage,
                     message,
                 };
                 let end = match outcome.map_err(failed) {
                     Ok(outcome) => match caught(|| (sink.consume)(outcome)) {
                         Ok(ControlFlow::Continue(())) => continue,
                         Ok(ControlFlow::Break(value)) => Ok(value),
-                        Err(message) => Err(failed((Place::Consume, message))),
+                        Err(message) => Err(failed((Stage::Consume, message))),
                     },
                     Err(error) => Err(error),
                 };
@@ -230,16 +230,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Runs `f`; a panic becomes its message. What `f` left half done is not used again.
 fn caught<R>(f: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| message(payload.as_ref()))
-}
-
-/// What a panic said.
-pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned())
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| panic_message(payload.as_ref()))
 }
 
 #[cfg(test)]
@@ -309,9 +300,9 @@ mod tests {
     }
 
     /// Panics at the given places; says what came out and how many outcomes were consumed.
-    fn fails(at: &[(Place, u64)]) -> (Result<ControlFlow<u64>, OrderedError>, u64) {
-        let boom = |place, item| {
-            if at.contains(&(place, item)) {
+    fn fails(at: &[(Stage, u64)]) -> (Result<ControlFlow<u64>, OrderedError>, u64) {
+        let boom = |stage, item| {
+            if at.contains(&(stage, item)) {
                 // Like a panic, without a word on stderr.
                 std::panic::resume_unwind(Box::new(format!("boom {item}")));
             }
@@ -319,16 +310,16 @@ mod tests {
         let mut consumed = 0;
         let end = run_ordered(
             &pools(&[2, 1]),
-            (0..50).inspect(|&item| boom(Place::Produce, item)),
+            (0..50).inspect(|&item| boom(Stage::Produce, item)),
             4,
-            |_| boom(Place::Setup, 0),
+            |_| boom(Stage::Setup, 0),
             |(), item| {
                 dawdle(item);
-                boom(Place::Work, item);
+                boom(Stage::Work, item);
                 item
             },
             |item| {
-                boom(Place::Consume, item);
+                boom(Stage::Consume, item);
                 consumed += 1;
                 if item == 40 {
                     ControlFlow::Break(item)
@@ -342,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_the_error_of_its_item() {
-        let check = |at: &[(Place, u64)], index: u64, place: Place| {
+        let check = |at: &[(Stage, u64)], index: u64, stage: Stage| {
             let (end, consumed) = fails(at);
             let message = format!("boom {index}");
             let index = usize::try_from(index).unwrap();
@@ -350,36 +341,36 @@ mod tests {
                 end,
                 Err(OrderedError {
                     index,
-                    place,
+                    stage,
                     message
                 }),
                 "{at:?}"
             );
             assert_eq!(consumed, index as u64, "{at:?}");
         };
-        check(&[(Place::Work, 0)], 0, Place::Work);
+        check(&[(Stage::Work, 0)], 0, Stage::Work);
         check(
-            &[(Place::Work, 17), (Place::Work, 13), (Place::Work, 16)],
+            &[(Stage::Work, 17), (Stage::Work, 13), (Stage::Work, 16)],
             13,
-            Place::Work,
+            Stage::Work,
         );
-        check(&[(Place::Produce, 13)], 13, Place::Produce);
-        check(&[(Place::Consume, 13)], 13, Place::Consume);
-        check(&[(Place::Setup, 0)], 0, Place::Setup);
+        check(&[(Stage::Produce, 13)], 13, Stage::Produce);
+        check(&[(Stage::Consume, 13)], 13, Stage::Consume);
+        check(&[(Stage::Setup, 0)], 0, Stage::Setup);
     }
 
     #[test]
     fn breaking_ends_early_with_its_value() {
         assert_eq!(fails(&[]), (Ok(ControlFlow::Break(40)), 41));
         assert_eq!(
-            fails(&[(Place::Work, 45)]),
+            fails(&[(Stage::Work, 45)]),
             (Ok(ControlFlow::Break(40)), 41)
         );
     }
 
     #[test]
     fn errors_say_what_happened() {
-        let (end, _) = fails(&[(Place::Work, 3)]);
+        let (end, _) = fails(&[(Stage::Work, 3)]);
         assert_eq!(
             end.unwrap_err().to_string(),
             "working on item 3 panicked: boom 3"

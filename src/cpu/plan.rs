@@ -1,15 +1,15 @@
 //! From what was asked and what the machine has to the core blocks of this run.
 
 use super::blocks::{blocks, with_threads};
-use super::{Chosen, CoreBlock, CoresError, CpuList, Machine};
+use super::{CoreBlock, CpuError, CpuList, Machine};
 
 /// CPUs in a core block unless asked otherwise: what usually shares a last-level cache.
-pub const DEFAULT_BLOCK_SIZE: usize = 8;
+const DEFAULT_BLOCK_SIZE: usize = 8;
 
-/// More threads than this are not started, whatever is asked: two processors take a minute to start four times as many.
+/// More threads than this are not started, whatever is asked: two CPUs take a minute to start four times as many.
 const MAX_THREADS: usize = 1024;
 
-/// What a person asked for.
+/// The flags about CPUs.
 #[derive(Clone, Debug)]
 pub struct CoreRequest {
     /// `--cpus`: exactly these.
@@ -34,65 +34,52 @@ impl Default for CoreRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorePlan {
     /// A pool each.
-    pub blocks: Vec<CoreBlock>,
-    /// Who chose the CPUs.
-    pub chosen: Chosen,
-    /// CPU time allowed by the cgroup, in whole CPUs, where it lowered the number of threads.
-    pub quota: Option<usize>,
+    pub(super) blocks: Vec<CoreBlock>,
     /// Whether pools stay on their block's CPUs.
-    pub pin: bool,
+    pub(super) pin: bool,
     /// Whether the threads have the lowest priority.
-    pub background: bool,
+    pub(super) background: bool,
 }
 
 impl CorePlan {
     /// Without `--threads` one thread a CPU, fewer where a quota allows less CPU time.
-    pub fn new(machine: &Machine, request: &CoreRequest) -> Result<Self, CoresError> {
-        let allowed = machine.allowed(request.cpus.as_ref())?;
-        let quota = match request.threads {
-            Some(_) => None,
-            None => allowed.quota.filter(|&quota| quota < allowed.cpus.len()),
-        };
-        let threads = request.threads.or(quota).unwrap_or(allowed.cpus.len());
-        let blocks = blocks(&machine.root, &allowed.cpus, request.block_size.max(1));
+    pub fn new(machine: &Machine, request: &CoreRequest) -> Result<Self, CpuError> {
+        let (cpus, pin) = cpus(machine, request.cpus.as_ref())?;
+        let threads = request
+            .threads
+            .unwrap_or(cpus.len().min(machine.parallelism));
+        let blocks = blocks(&machine.root, &cpus, request.block_size.max(1));
         Ok(Self {
             blocks: with_threads(blocks, threads.min(MAX_THREADS)),
-            chosen: allowed.chosen,
-            quota,
-            pin: allowed.chosen != Chosen::Unknown,
+            pin,
             background: false,
         })
     }
 
     /// One pool that disturbs others as little as it can: `threads` of the lowest priority, on as many of the highest
-    /// CPUs, since load generators take the low ones; with `cpus` on all of these.
-    pub fn background(
+    /// CPUs, since load generators take the low ones; with `--cpus` on all of these.
+    pub(crate) fn background(
         machine: &Machine,
-        cpus: Option<&CpuList>,
+        asked: Option<&CpuList>,
         threads: usize,
-    ) -> Result<Self, CoresError> {
+    ) -> Result<Self, CpuError> {
         let threads = threads.clamp(1, MAX_THREADS);
-        let allowed = machine.allowed(cpus)?;
-        let above = match cpus {
+        let (cpus, pin) = cpus(machine, asked)?;
+        let skipped = match asked {
             Some(_) => 0,
-            None => allowed.cpus.len().saturating_sub(threads),
+            None => cpus.len().saturating_sub(threads),
         };
-        let block = CoreBlock {
-            cpus: allowed.cpus.iter().skip(above).collect(),
-            threads,
-        };
+        let cpus = cpus.iter().skip(skipped).collect();
         Ok(Self {
-            blocks: vec![block],
-            chosen: allowed.chosen,
-            quota: None,
-            pin: allowed.chosen != Chosen::Unknown,
+            blocks: vec![CoreBlock { cpus, threads }],
+            pin,
             background: true,
         })
     }
 
-    /// The same processors for `threads` that do not step back.
+    /// The same CPUs for `threads` of normal priority.
     #[must_use]
-    pub fn in_front(mut self, threads: usize) -> Self {
+    pub(crate) fn foreground(mut self, threads: usize) -> Self {
         self.background = false;
         for block in &mut self.blocks {
             block.threads = threads;
@@ -100,53 +87,45 @@ impl CorePlan {
         self
     }
 
-    /// One pool that the kernel may move anywhere: what pinned blocks are measured against.
+    /// One pool that the kernel may move anywhere: the baseline for pinned blocks.
     pub fn unpinned(threads: usize) -> Self {
-        let cpus = (0..threads.max(1)).collect();
-        let blocks = vec![CoreBlock {
-            cpus,
-            threads: threads.max(1),
-        }];
+        let threads = threads.max(1);
+        let cpus = (0..threads).collect();
         Self {
-            blocks,
-            chosen: Chosen::Unknown,
-            quota: None,
+            blocks: vec![CoreBlock { cpus, threads }],
             pin: false,
             background: false,
         }
     }
+}
 
-    /// Threads of all blocks.
-    pub fn threads(&self) -> usize {
-        self.blocks.iter().map(|block| block.threads).sum()
-    }
+/// The CPUs to use, and whether to pin threads to them: where the kernel does not name CPUs, their numbers are made up.
+fn cpus(machine: &Machine, asked: Option<&CpuList>) -> Result<(CpuList, bool), CpuError> {
+    let made_up = || (0..machine.parallelism).collect();
+    let allowed = machine.allowed(asked)?;
+    Ok((allowed.clone().unwrap_or_else(made_up), allowed.is_some()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::cpus::tests::tree;
+    use super::super::machine::tests::machine;
     use super::*;
 
     #[test]
     fn the_background_is_on_the_highest_cpus() {
-        let root = tree(&[("proc/self/status", "Cpus_allowed_list:\t0-5,8\n")]);
-        let machine = Machine {
-            root: root.path().to_owned(),
-            batch: false,
-            parallelism: 1,
-        };
+        let machine = machine("0-5,8", "", "");
         let check = |cpus: Option<&str>, threads, expected: (&str, usize)| {
             let cpus = cpus.map(|cpus| cpus.parse().unwrap());
             let plan = CorePlan::background(&machine, cpus.as_ref(), threads).unwrap();
             assert!(plan.background && plan.pin && plan.blocks.len() == 1);
             let block = &plan.blocks[0];
             assert_eq!((&*block.cpus.to_string(), block.threads), expected);
-            let front = plan.clone().in_front(1);
+            let foreground = plan.clone().foreground(1);
             assert_eq!(
-                (&front.blocks[0].cpus, front.blocks[0].threads),
+                (&foreground.blocks[0].cpus, foreground.blocks[0].threads),
                 (&block.cpus, 1)
             );
-            assert!(!front.background);
+            assert!(!foreground.background);
         };
         check(None, 0, ("8", 1));
         check(None, 1, ("8", 1));
@@ -157,42 +136,37 @@ mod tests {
 
     #[test]
     fn quota_and_threads_set_how_many() {
-        let root = tree(&[
-            ("proc/self/cgroup", "0::/\n"),
-            (
-                "proc/self/mountinfo",
-                "26 23 0:24 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
-            ),
-            ("sys/fs/cgroup/cpuset.cpus.effective", "0-15\n"),
-            ("sys/fs/cgroup/cpu.max", "350000 100000\n"),
-        ]);
-        let machine = Machine {
-            root: root.path().to_owned(),
-            batch: false,
-            parallelism: 1,
-        };
-        let check = |threads, cpus: Option<&str>, quota, expected: &[usize]| {
-            let cpus = cpus.map(|cpus| cpus.parse().unwrap());
+        let check = |threads, cpus: Option<&str>, parallelism, expected: &[usize]| {
+            let machine = Machine {
+                parallelism,
+                ..machine("0-15", "", "")
+            };
             let request = CoreRequest {
-                cpus,
+                cpus: cpus.map(|cpus| cpus.parse().unwrap()),
                 threads,
                 ..CoreRequest::default()
             };
             let plan = CorePlan::new(&machine, &request).unwrap();
             let given: Vec<usize> = plan.blocks.iter().map(|block| block.threads).collect();
-            assert_eq!((given.as_slice(), plan.quota), (expected, quota));
-            assert_eq!(plan.threads(), expected.iter().sum::<usize>());
+            assert_eq!(given.as_slice(), expected);
         };
-        check(None, None, Some(4), &[4]);
-        check(None, Some("0-1"), None, &[2]);
-        check(Some(16), None, None, &[8, 8]);
-        check(Some(3), Some("0-1"), None, &[3]);
-        check(Some(0), None, None, &[1]);
-        check(
-            Some(usize::MAX),
-            None,
-            None,
-            &[MAX_THREADS / 2, MAX_THREADS / 2],
-        );
+        check(None, None, 16, &[8, 8]);
+        check(None, None, 4, &[4]);
+        check(None, Some("0-1"), 4, &[2]);
+        check(Some(16), None, 4, &[8, 8]);
+        check(Some(3), Some("0-1"), 4, &[3]);
+        check(Some(0), None, 4, &[1]);
+        let half = MAX_THREADS / 2;
+        check(Some(usize::MAX), None, 4, &[half, half]);
+    }
+
+    #[test]
+    fn threads_are_not_pinned_to_made_up_cpus() {
+        let machine = Machine {
+            parallelism: 3,
+            ..machine("", "", "")
+        };
+        let plan = CorePlan::new(&machine, &CoreRequest::default()).unwrap();
+        assert_eq!((plan.blocks[0].threads, plan.pin), (3, false));
     }
 }

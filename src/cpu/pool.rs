@@ -1,7 +1,7 @@
-//! One rayon pool a core block, its threads kept on the block's CPUs.
+//! One rayon pool a core block, its threads pinned to the block's CPUs.
 //!
-//! A thread is pinned to its block's whole set, not to one CPU: the caches worth keeping are shared
-//! by the block, and inside it the kernel may still step around a busy CPU.
+//! A thread is pinned to its block's whole set, not to one CPU (which is all that `core_affinity` does): the caches
+//! worth keeping are shared by the block, and inside it the kernel may still avoid a busy CPU.
 
 use std::fmt;
 use std::io;
@@ -10,37 +10,35 @@ use std::thread::{self, JoinHandle};
 use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
 use super::list::CpuList;
-use super::{CoreBlock, CorePlan, CoresError};
+use super::{CoreBlock, CorePlan, CpuError};
 use crate::process::failpoint;
 
 /// The pools of a run.
 pub struct Pools {
     blocks: Vec<(CoreBlock, ThreadPool)>,
     pinned: bool,
-    refused: Option<String>,
+    start_error: Option<String>,
 }
 
 impl Pools {
     /// Starts every block's threads and pins them where the plan and the platform allow. Where the system refuses
-    /// threads, fewer do; there is at least one.
-    pub fn new(plan: &CorePlan) -> Result<Self, CoresError> {
+    /// threads, there are fewer; there is at least one.
+    pub fn new(plan: &CorePlan) -> Result<Self, CpuError> {
         let mut pinned = plan.pin;
-        let mut refused = None;
+        let mut start_error = None;
         let mut pools = Vec::with_capacity(plan.blocks.len());
         for (number, block) in plan.blocks.iter().enumerate() {
-            let pool = match start(number, block.threads, &mut refused) {
+            let pool = match start(number, block.threads, &mut start_error) {
                 Ok(pool) => pool,
                 Err(error) if pools.is_empty() => return Err(error),
                 Err(_) => break,
             };
             if plan.pin {
-                pinned &= pool
-                    .broadcast(|_| pin(&block.cpus))
-                    .into_iter()
-                    .all(|done| done);
+                let done = pool.broadcast(|_| pin(&block.cpus));
+                pinned &= !done.contains(&false);
             }
             if plan.background {
-                pool.broadcast(|_| step_back());
+                pool.broadcast(|_| lower_priority());
             }
             let threads = pool.current_num_threads();
             let cpus = block.cpus.clone();
@@ -49,7 +47,7 @@ impl Pools {
         Ok(Self {
             blocks: pools,
             pinned,
-            refused,
+            start_error,
         })
     }
 
@@ -58,24 +56,9 @@ impl Pools {
         self.blocks.iter().map(|(block, _)| block.threads).sum()
     }
 
-    /// Number of pools.
-    pub fn len(&self) -> usize {
-        self.blocks.len()
-    }
-
-    /// Never: a plan has at least one block.
-    pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
-    }
-
-    /// Whether every thread stays on its block's CPUs.
-    pub fn pinned(&self) -> bool {
-        self.pinned
-    }
-
     /// Why there are fewer threads than planned, if there are.
-    pub fn refused(&self) -> Option<&str> {
-        self.refused.as_deref()
+    pub(crate) fn start_error(&self) -> Option<&str> {
+        self.start_error.as_deref()
     }
 
     /// Runs `work(block number)` once on every thread of every pool; returns when all have.
@@ -92,13 +75,13 @@ impl Pools {
     }
 }
 
-/// A pool of `most` threads, or of as many as the system gives, in halves; `refused` then says why.
+/// A pool of `max_threads` threads; halved until the system starts them all, and then `start_error` says why.
 fn start(
     number: usize,
-    most: usize,
-    refused: &mut Option<String>,
-) -> Result<ThreadPool, CoresError> {
-    let mut threads = most;
+    max_threads: usize,
+    start_error: &mut Option<String>,
+) -> Result<ThreadPool, CpuError> {
+    let mut threads = max_threads;
     loop {
         let mut started = Vec::new();
         let pool = ThreadPoolBuilder::new()
@@ -110,20 +93,20 @@ fn start(
             Ok(pool) => return Ok(pool),
             Err(error) => error.to_string(),
         };
-        // Those that were started are let go; only then is there room for others.
+        // Only once they have ended is there room for others.
         for thread in started {
             drop(thread.join());
         }
         if threads == 1 {
-            return Err(CoresError::Start(error));
+            return Err(CpuError::Start(error));
         }
         threads /= 2;
-        *refused = Some(error);
+        *start_error = Some(error);
     }
 }
 
 fn spawn(worker: ThreadBuilder) -> io::Result<JoinHandle<()>> {
-    failpoint::point("cores.start")?;
+    failpoint::hit("cpu.spawn")?;
     let name = worker.name().unwrap_or_default().to_owned();
     thread::Builder::new().name(name).spawn(|| worker.run())
 }
@@ -132,7 +115,7 @@ impl fmt::Display for Pools {
     /// One line for `-v`: `2 core blocks, 16 threads, pinned to cpus 0-7 | 8-15`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |n: usize| if n == 1 { "" } else { "s" };
-        let (blocks, threads) = (self.len(), self.threads());
+        let (blocks, threads) = (self.blocks.len(), self.threads());
         write!(
             f,
             "{blocks} core block{}, {threads} thread{}, ",
@@ -150,9 +133,9 @@ impl fmt::Display for Pools {
     }
 }
 
-/// Keeps the calling thread on `cpus`; false where the kernel or the platform does not do that.
+/// Keeps the calling thread on `cpus`; returns false where the kernel or the platform does not do that.
 #[cfg(target_os = "linux")]
-fn pin(cpus: &CpuList) -> bool {
+pub(super) fn pin(cpus: &CpuList) -> bool {
     use rustix::thread::{CpuSet, sched_setaffinity};
     let mut set = CpuSet::new();
     for cpu in cpus.iter() {
@@ -165,20 +148,19 @@ fn pin(cpus: &CpuList) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn pin(_: &CpuList) -> bool {
+pub(super) fn pin(_: &CpuList) -> bool {
     false
 }
 
-/// Gives the calling thread the lowest priority. On Linux it is a thread's own; elsewhere the process's, which has more
-/// to do than this.
+/// Gives the calling thread the lowest priority. Only on Linux does a thread have one of its own.
 #[cfg(target_os = "linux")]
-fn step_back() {
-    // Refused, it is as it was.
+fn lower_priority() {
+    // Where the kernel refuses, it keeps the priority it has.
     let _ = rustix::process::setpriority_process(None, 19);
 }
 
 #[cfg(not(target_os = "linux"))]
-fn step_back() {}
+fn lower_priority() {}
 
 #[cfg(test)]
 mod tests {
@@ -228,7 +210,7 @@ mod tests {
         };
         let plan = CorePlan::new(&Machine::here(), &request).unwrap();
         let pools = Pools::new(&plan).unwrap();
-        assert!(pools.pinned());
+        assert!(pools.pinned);
         let masks = Mutex::new(Vec::new());
         pools.on_every_thread(&|block| masks.lock().unwrap().push((block, mask())));
         for (block, mask) in masks.into_inner().unwrap() {

@@ -5,8 +5,8 @@ use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
 
 use super::json::Json;
 use super::output::{Chunks, Output};
-use super::repair::{is_stand_in, shorten_huge_numbers};
-use super::skim::leave_out_texts;
+use super::repair::{is_placeholder, replace_huge_numbers};
+use super::skim::drop_long_texts;
 use super::{Damage, Data, Event, EventKind, Prompt};
 
 /// Reusable buffers for decoding lines one after the other; one a thread.
@@ -43,7 +43,7 @@ impl Decoder {
         let parsed = parse(&mut self.line, &mut self.buffers, &mut tape);
         let result = match parsed {
             Ok(()) => then(event(&tape.0, false).as_ref().map_err(|damage| *damage)),
-            Err(damage) => match shorten_huge_numbers(line) {
+            Err(damage) => match replace_huge_numbers(line) {
                 None => then(Err(damage)),
                 Some(mut shortened) => {
                     let mut tape = Tape(Vec::new());
@@ -66,7 +66,7 @@ impl Decoder {
     ) -> R {
         let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
         self.line.clear();
-        leave_out_texts(line, &mut self.line);
+        drop_long_texts(line, &mut self.line);
         if parse(&mut self.line, &mut self.buffers, &mut tape).is_ok() {
             let result = then(event(&tape.0, false).as_ref().map_err(|damage| *damage));
             self.tape = tape.reset();
@@ -207,7 +207,7 @@ fn prompt<'t, 'l>(
         && structured
             .iter()
             .flatten()
-            .any(|part| part.has(is_stand_in))
+            .any(|part| part.has(is_placeholder))
     {
         return Err(Damage::HugeNumber);
     }
@@ -230,7 +230,7 @@ fn output<'t, 'l>(
         items.next().filter(|value| !value.is_null()),
         Json::is_array,
     )?;
-    if shortened && tool_calls.is_some_and(|calls| calls.has(is_stand_in)) {
+    if shortened && tool_calls.is_some_and(|calls| calls.has(is_placeholder)) {
         return Err(Damage::HugeNumber);
     }
     Ok(Output {

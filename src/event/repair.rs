@@ -12,7 +12,7 @@ const INTEGER: &[u8] = b"18446744073709551615";
 const DOUBLE: &[u8] = b"1.7976931348623157e308";
 
 /// Whether a value is, or may be, a stand-in.
-pub(super) fn is_stand_in(value: StaticNode) -> bool {
+pub(super) fn is_placeholder(value: StaticNode) -> bool {
     match value {
         StaticNode::U64(integer) => integer == u64::MAX,
         StaticNode::F64(double) => double >= f64::MAX,
@@ -21,7 +21,7 @@ pub(super) fn is_stand_in(value: StaticNode) -> bool {
 }
 
 /// `line` with every number that is too large replaced; `None` if there is none.
-pub(super) fn shorten_huge_numbers(line: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn replace_huge_numbers(line: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(line.len());
     let mut found = false;
     let mut at = 0;
@@ -86,12 +86,12 @@ fn stand_in(token: &[u8]) -> Option<&'static [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::shorten_huge_numbers;
+    use super::replace_huge_numbers;
 
     #[test]
     fn only_numbers_that_are_too_large_are_shortened() {
         let check = |line: &str, expected: Option<&str>| {
-            let got = shorten_huge_numbers(line.as_bytes());
+            let got = replace_huge_numbers(line.as_bytes());
             assert_eq!(got.as_deref(), expected.map(str::as_bytes), "{line}");
         };
         let short = "18446744073709551615";

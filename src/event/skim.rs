@@ -18,7 +18,7 @@ const STAND_IN: &[u8] = br#""-""#;
 const BLOCK: usize = 64;
 
 /// Appends `line` to `out`, most of its long texts replaced by [`STAND_IN`].
-pub(super) fn leave_out_texts(line: &[u8], out: &mut Vec<u8>) {
+pub(super) fn drop_long_texts(line: &[u8], out: &mut Vec<u8>) {
     let (blocks, rest) = line.as_chunks::<BLOCK>();
     let mut last = [b' '; BLOCK];
     last[..rest.len()].copy_from_slice(rest);
@@ -109,7 +109,7 @@ mod tests {
 
     fn left(line: &str) -> String {
         let mut out = Vec::new();
-        leave_out_texts(line.as_bytes(), &mut out);
+        drop_long_texts(line.as_bytes(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -144,7 +144,7 @@ mod tests {
     fn bytes_that_are_no_text_stay() {
         let line = [&b"[\""[..], &[0xFF; 70], b"\"]"].concat();
         let mut out = Vec::new();
-        leave_out_texts(&line, &mut out);
+        drop_long_texts(&line, &mut out);
         assert_eq!(out, line);
     }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use self::csv::CsvWriter;
 use self::parquet::ParquetWriter;
-use crate::files::atomic::{Draft, Prepared, WriteError};
+use crate::files::atomic::{SpooledFile, StagedFile, WriteError};
 use crate::sample::Row;
 
 pub use columns::{COLUMNS, Column, ColumnType};
@@ -27,13 +27,13 @@ trait TableWriter<W>: Send {
 /// A file of samples under construction.
 pub(crate) struct Export {
     path: PathBuf,
-    table: Box<dyn TableWriter<Draft>>,
+    table: Box<dyn TableWriter<SpooledFile>>,
 }
 
 impl Export {
     /// Begins a table for the file at `path`: Parquet if its name ends in `.parquet`, else CSV.
     pub fn begin(path: &Path) -> Result<Self, WriteError> {
-        let table = table_writer(path, Draft::begin(path)?);
+        let table = table_writer(path, SpooledFile::create(path)?);
         Ok(Self {
             path: path.to_owned(),
             table: table.map_err(|source| WriteError::writing(path, source))?,
@@ -46,11 +46,11 @@ impl Export {
     }
 
     /// Returns the complete file, ready to be put in its place.
-    pub fn finish(self) -> Result<Prepared, WriteError> {
+    pub fn finish(self) -> Result<StagedFile, WriteError> {
         let finished = self.table.finish();
         finished
             .map_err(|source| WriteError::writing(&self.path, source))?
-            .finish()
+            .stage()
     }
 }
 

@@ -1,33 +1,35 @@
 //! One process at a time rewrites a run.
 //!
 //! The lock is on the folder itself (`flock`): it leaves no file behind, and it ends with the process, however that ends.
-//! It is advisory: the benchmark client knows nothing of it.
+//! It is advisory: the benchmark client does not know it.
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Somebody else is at it.
+/// Another process has locked a folder.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "another tok-recompute is rewriting {}: wait until it has ended, or write elsewhere with --output",
     .0.display()
 )]
-pub struct Busy(PathBuf);
+pub(crate) struct AlreadyLocked(PathBuf);
 
-/// Folders of a run that are ours until this is dropped.
+/// The locks on the folders of a run, held until this is dropped.
 #[derive(Debug, Default)]
-pub struct RunLock {
+pub(crate) struct RunLock {
     held: Vec<File>,
-    /// Folders that could not be locked, and why: some filesystems have no locks.
-    pub unlocked: Vec<(PathBuf, io::Error)>,
+    /// Folders that could not be locked, and why: some filesystems do not have locks.
+    pub(crate) unlocked: Vec<(PathBuf, io::Error)>,
 }
 
 impl RunLock {
     /// Locks those of `folders` that exist, or none of them; does not wait.
-    pub fn take<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<Self, Busy> {
-        // Locked twice, a folder would be waited for by ourselves.
+    pub(crate) fn acquire<'a>(
+        folders: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<Self, AlreadyLocked> {
+        // A folder that is locked twice would look locked by another process.
         let folders: BTreeSet<PathBuf> = folders
             .into_iter()
             .filter_map(|folder| folder.canonicalize().ok())
@@ -39,7 +41,7 @@ impl RunLock {
                 .and_then(|file| file.try_lock().map(|()| file));
             match taken {
                 Ok(file) => lock.held.push(file),
-                Err(TryLockError::WouldBlock) => return Err(Busy(folder)),
+                Err(TryLockError::WouldBlock) => return Err(AlreadyLocked(folder)),
                 Err(TryLockError::Error(error)) => lock.unlocked.push((folder, error)),
             }
         }
@@ -52,20 +54,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_one_process_s_until_it_lets_go() {
+    fn a_folder_has_one_lock_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("inner");
         std::fs::create_dir(&inner).unwrap();
         std::os::unix::fs::symlink(&inner, folder.path().join("link")).unwrap();
         let (link, missing) = (folder.path().join("link"), folder.path().join("missing"));
-        let lock = RunLock::take([&*inner, &*link, &*missing]).unwrap();
+        let lock = RunLock::acquire([&*inner, &*link, &*missing]).unwrap();
         assert_eq!((lock.held.len(), lock.unlocked.len()), (1, 0));
-        let busy = RunLock::take([folder.path(), &*link]).unwrap_err();
-        assert!(busy.to_string().contains("inner: wait until"), "{busy}");
+        let error = RunLock::acquire([folder.path(), &*link]).unwrap_err();
+        assert!(error.to_string().contains("inner: wait until"), "{error}");
         // A refused lock holds nothing.
-        RunLock::take([folder.path()]).unwrap();
+        RunLock::acquire([folder.path()]).unwrap();
         drop(lock);
-        RunLock::take([&*inner]).unwrap();
+        RunLock::acquire([&*inner]).unwrap();
         assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 0);
     }
 }

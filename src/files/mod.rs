@@ -1,4 +1,8 @@
-//! Files that are written so that nothing is ever half written, and the lock of a run.
+//! The only place that opens files of a run and writes files: reads do not block and are bounded, writes are atomic, and
+//! one process at a time rewrites a run.
 
-pub mod atomic;
-pub mod lock;
+pub(crate) mod atomic;
+pub(crate) mod lock;
+mod read;
+
+pub(crate) use read::{open, read_bounded, set_blocking};

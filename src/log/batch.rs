@@ -1,16 +1,16 @@
-//! Whole lines, wherever their bytes live.
+//! Whole lines of a log.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::mapped::Mapping;
 
-/// What a log consists of, in order.
+/// A part of a log.
 #[derive(Debug)]
-pub enum Piece {
+pub enum LogItem {
     /// Whole lines.
     Lines(Batch),
-    /// A line longer than [`super::BatchSizes::line_bytes`], passed over.
+    /// A line longer than [`super::BatchSizes::line_bytes`], skipped.
     TooLong {
         /// Where it starts in the uncompressed log.
         offset: u64,
@@ -19,8 +19,8 @@ pub enum Piece {
     },
 }
 
-/// Some whole lines of the log; only the log's last line may lack its `\n`. What held the bytes is
-/// let go when the batch is dropped: mapped pages to the kernel, a buffer to the reader.
+/// Some whole lines of the log; only the log's last line may lack its `\n`. Dropped, it releases mapped pages to the
+/// kernel, or its buffer to the reader.
 #[derive(Debug)]
 pub struct Batch {
     offset: u64,
@@ -35,7 +35,7 @@ enum Bytes {
     },
     Owned {
         buffer: Vec<u8>,
-        spare: Arc<Spare>,
+        pool: Arc<BufferPool>,
     },
 }
 
@@ -66,12 +66,12 @@ impl Batch {
         }
     }
 
-    pub(super) fn owned(offset: u64, buffer: Vec<u8>, spare: &Arc<Spare>) -> Self {
+    pub(super) fn owned(offset: u64, buffer: Vec<u8>, pool: &Arc<BufferPool>) -> Self {
         Self {
             offset,
             bytes: Bytes::Owned {
                 buffer,
-                spare: Arc::clone(spare),
+                pool: Arc::clone(pool),
             },
         }
     }
@@ -101,8 +101,8 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         match &mut self.bytes {
-            Bytes::Mapped { map, range } => map.let_go(range),
-            Bytes::Owned { buffer, spare } => spare.put(std::mem::take(buffer)),
+            Bytes::Mapped { map, range } => map.release(range),
+            Bytes::Owned { buffer, pool } => pool.put(std::mem::take(buffer)),
         }
     }
 }
@@ -129,12 +129,12 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Buffers of dropped batches, to be filled again.
+/// Buffers of dropped batches, for reuse.
 #[derive(Debug, Default)]
-pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
+pub(super) struct BufferPool(Mutex<Vec<Vec<u8>>>);
 
-impl Spare {
-    /// A buffer that grew for one long line is not kept.
+impl BufferPool {
+    /// A larger buffer, which grew for one long line, is not kept.
     const MAX_BYTES: usize = 4 << 20;
     const MAX_BUFFERS: usize = 256;
 
@@ -176,19 +176,19 @@ mod tests {
 
     #[test]
     fn buffers_come_back() {
-        let spare = Arc::new(Spare::default());
-        let mut buffer = spare.take();
+        let pool = Arc::new(BufferPool::default());
+        let mut buffer = pool.take();
         buffer.extend(b"abc");
         let address = buffer.as_ptr();
-        drop(Batch::owned(0, buffer, &spare));
-        let again = spare.take();
+        drop(Batch::owned(0, buffer, &pool));
+        let again = pool.take();
         assert!(again.is_empty());
         assert_eq!(again.as_ptr(), address);
         drop(Batch::owned(
             0,
-            Vec::with_capacity(Spare::MAX_BYTES + 1),
-            &spare,
+            Vec::with_capacity(BufferPool::MAX_BYTES + 1),
+            &pool,
         ));
-        assert_eq!(spare.take().capacity(), 0);
+        assert_eq!(pool.take().capacity(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Compressed streams, within bounds: a few kilobytes can be made to unpack for hours.
+//! Compressed streams, within bounds: a few kilobytes can decompress for hours.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -6,41 +6,41 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Format;
 
-/// No log packs so well; what does is a bomb.
+/// The largest ratio of a log's size to its compressed size; beyond it is a decompression bomb.
 const MAX_RATIO: u64 = 500;
-/// Up to here nobody minds.
-const ALLOWED_BYTES: u64 = 256 << 20;
+/// Up to this size any ratio is fine.
+const MIN_BOMB_BYTES: u64 = 256 << 20;
 
-/// Whether so many bytes are more than any log makes of `held_bytes`.
+/// Returns whether `bytes` are more than a log makes of `held_bytes`.
 pub(super) fn is_bomb(bytes: u64, held_bytes: u64) -> bool {
-    bytes > ALLOWED_BYTES && bytes / MAX_RATIO > held_bytes
+    bytes > MIN_BOMB_BYTES && bytes / MAX_RATIO > held_bytes
 }
 
-/// What comes out of `packed`.
+/// Decompresses `compressed`.
 pub(super) fn reader(
     format: Format,
-    packed: impl Read + Send + 'static,
+    compressed: impl Read + Send + 'static,
 ) -> io::Result<Box<dyn Read + Send>> {
-    let taken = Arc::default();
-    let packed = Packed(packed, Arc::clone(&taken));
+    let in_bytes = Arc::default();
+    let compressed = Counted(compressed, Arc::clone(&in_bytes));
     Ok(match format {
-        Format::Plain => Box::new(packed.0),
+        Format::Plain => Box::new(compressed.0),
         Format::Gzip => {
-            let reader = flate2::read::MultiGzDecoder::new(packed);
-            Box::new(Bounded::new(reader, taken))
+            let reader = flate2::read::MultiGzDecoder::new(compressed);
+            Box::new(Bounded::new(reader, in_bytes))
         }
-        // Frames that ask for a window of more than 128 MiB are refused by the library.
+        // The library refuses frames that ask for a window of more than 128 MiB.
         Format::Zstd => {
-            let reader = zstd::Decoder::new(packed)?;
-            Box::new(Bounded::new(reader, taken))
+            let reader = zstd::Decoder::new(compressed)?;
+            Box::new(Bounded::new(reader, in_bytes))
         }
     })
 }
 
-/// A compressed stream, and how much of it was taken.
-struct Packed<R>(R, Arc<AtomicU64>);
+/// A reader that counts its bytes.
+struct Counted<R>(R, Arc<AtomicU64>);
 
-impl<R: Read> Read for Packed<R> {
+impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.0.read(buffer)?;
         self.1.fetch_add(len as u64, Relaxed);
@@ -48,19 +48,19 @@ impl<R: Read> Read for Packed<R> {
     }
 }
 
-/// What comes out, as long as it stands in a relation to what went in.
+/// A decompressor that fails on a bomb.
 struct Bounded<R> {
     reader: R,
-    taken: Arc<AtomicU64>,
-    given: u64,
+    in_bytes: Arc<AtomicU64>,
+    out_bytes: u64,
 }
 
 impl<R> Bounded<R> {
-    fn new(reader: R, taken: Arc<AtomicU64>) -> Self {
+    fn new(reader: R, in_bytes: Arc<AtomicU64>) -> Self {
         Self {
             reader,
-            taken,
-            given: 0,
+            in_bytes,
+            out_bytes: 0,
         }
     }
 }
@@ -68,10 +68,10 @@ impl<R> Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.reader.read(buffer)?;
-        self.given += len as u64;
-        if is_bomb(self.given, self.taken.load(Relaxed)) {
-            let what = "it unpacks to more than 500 times its size, which no log does";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        self.out_bytes += len as u64;
+        if is_bomb(self.out_bytes, self.in_bytes.load(Relaxed)) {
+            let why = "it decompresses to more than 500 times its size, which a log does not";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         Ok(len)
     }
@@ -82,15 +82,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_large_and_out_of_proportion_is_refused() {
-        let check = |given: u64, taken: u64, fine: bool| {
-            let mut bounded = Bounded::new(io::repeat(b'x'), Arc::new(AtomicU64::new(taken)));
-            bounded.given = given;
-            assert_eq!(bounded.read(&mut [0]).is_ok(), fine, "{given} of {taken}");
+    fn large_and_out_of_proportion_is_a_bomb() {
+        let check = |out_bytes: u64, in_bytes: u64, fine: bool| {
+            let in_bytes = Arc::new(AtomicU64::new(in_bytes));
+            let mut bounded = Bounded::new(io::repeat(b'x'), Arc::clone(&in_bytes));
+            bounded.out_bytes = out_bytes;
+            let read = bounded.read(&mut [0]);
+            assert_eq!(read.is_ok(), fine, "{out_bytes} of {in_bytes:?}");
         };
         check(0, 10, true);
-        check(ALLOWED_BYTES - 1, 10, true);
-        check(ALLOWED_BYTES, 10, false);
+        check(MIN_BOMB_BYTES - 1, 10, true);
+        check(MIN_BOMB_BYTES, 10, false);
         check(500 << 30, 1 << 30, true);
         check(501 << 30, 1 << 30, false);
     }

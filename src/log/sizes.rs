@@ -1,7 +1,7 @@
-//! How much of the log goes into one batch.
+//! How a log is cut into batches.
 
-/// Lines up to this are read; longer ones are damage.
-pub const LINE_BYTES: usize = 64 << 20;
+/// Longer lines are not read, and count as damaged.
+pub(crate) const MAX_LINE_BYTES: usize = 64 << 20;
 
 /// Bounds on batches and lines. The report's bytes do not depend on the batch sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,10 +10,10 @@ pub struct BatchSizes {
     pub batch_bytes: usize,
     /// Near the end of a log of known length batches shrink down to this.
     pub tail_bytes: usize,
-    /// A longer line, its end not counted, is passed over as [`super::Piece::TooLong`]: reading and counting it would
-    /// need many times its length.
+    /// A longer line, its end not counted, is skipped as [`super::LogItem::TooLong`]: decoding and counting it would need
+    /// many times its length.
     pub line_bytes: usize,
-    /// Threads that share the work: they decide where the end is near.
+    /// Threads that share the work: the more there are, the sooner the end is near.
     pub threads: usize,
 }
 
@@ -23,22 +23,37 @@ impl BatchSizes {
         Self {
             batch_bytes: 1 << 20,
             tail_bytes: 1 << 16,
-            line_bytes: LINE_BYTES,
+            line_bytes: MAX_LINE_BYTES,
             threads,
         }
     }
 
-    /// The next batch's length. A quarter of an even share of what remains is guided
-    /// self-scheduling: the last batches are so small that threads end together.
+    /// The next batch's length. A quarter of an even share of the remaining bytes is guided self-scheduling: the last
+    /// batches are so small that threads end together.
     pub(super) fn next(&self, remaining_bytes: Option<u64>) -> usize {
-        let most = self.batch_bytes.clamp(1, self.line_bytes.max(1));
-        let least = self.tail_bytes.clamp(1, most);
+        let max = self.batch_bytes.clamp(1, self.line_bytes.max(1));
+        let min = self.tail_bytes.clamp(1, max);
         let share = match remaining_bytes {
             Some(bytes) => bytes / (4 * self.threads.max(1)) as u64,
             None => u64::MAX,
         };
-        usize::try_from(share).unwrap_or(most).clamp(least, most)
+        usize::try_from(share).unwrap_or(max).clamp(min, max)
     }
+
+    /// The length of a batch's line, if that is too long. A batch of several lines is shorter than one may be.
+    pub(super) fn too_long(&self, batch: &[u8]) -> Option<u64> {
+        let line = batch.strip_suffix(b"\n").unwrap_or(batch);
+        (line.len() > self.line_bytes).then_some(line.len() as u64)
+    }
+}
+
+/// Where the batch at the start of `bytes` ends: after the last line that ends within `target` bytes, else after the first
+/// line; `None` if not even that ends.
+pub(super) fn batch_end(bytes: &[u8], target: usize) -> Option<usize> {
+    let (head, rest) = bytes.split_at(target.min(bytes.len()));
+    let end = memchr::memrchr(b'\n', head);
+    let end = end.or_else(|| memchr::memchr(b'\n', rest).map(|end| head.len() + end));
+    end.map(|end| end + 1)
 }
 
 #[cfg(test)]

@@ -1,37 +1,37 @@
-//! What a path leads to, and the reader for it.
+//! A log and the reader for it.
 
 use std::fmt;
-use std::fs::{File, FileType};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags, SeekFrom};
-use rustix::io::Errno;
-
 use super::decompress;
-use super::mapped::{MappedBatches, Mapping, Watched};
+use super::mapped::{MappedBatches, Mapping};
+use super::opened::OpenedFile;
 use super::streamed::StreamedBatches;
-use super::{BatchSizes, LogError, Piece};
+use super::tailed::Section;
+use super::{BatchSizes, LogError, LogItem};
+use crate::files;
 
 /// How long a named pipe may be without a writer.
-const PIPE_PATIENCE: Duration = Duration::from_secs(30);
+const PIPE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A log that was found and can be read once.
+/// A log that can be read once.
 pub struct Log {
     path: PathBuf,
     format: Format,
     bytes: Bytes,
-    /// Why it is not mapped, if it could have been.
+    /// Why it is not mapped, if it is a plain file.
     unmapped: Option<io::Error>,
 }
 
-/// How a log's bytes are stored, by its first bytes and not by its name.
+/// How a log is compressed. Its first bytes tell, not its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// As they are.
+    /// Uncompressed.
     Plain,
     /// gzip (RFC 1952), one member or several.
     Gzip,
@@ -40,13 +40,13 @@ pub enum Format {
 }
 
 enum Bytes {
-    Mapped(Watched, Mapping),
-    /// A regular file that could not be mapped is watched too.
-    Streamed(Box<dyn Read + Send>, Option<Watched>),
+    Mapped(OpenedFile, Mapping),
+    /// With the file, if it is a regular one that could not be mapped.
+    Streamed(Box<dyn Read + Send>, Option<OpenedFile>),
 }
 
 impl Format {
-    /// Of a log that starts with `head`; four bytes tell.
+    /// Recognizes a format by the first four bytes.
     pub(super) fn of(head: &[u8]) -> Self {
         match head {
             [0x1F, 0x8B, ..] => Self::Gzip,
@@ -67,8 +67,8 @@ impl fmt::Display for Format {
 }
 
 impl Log {
-    /// A file, a pipe, or standard input for `-`. Plain regular files are mapped, and read where
-    /// that fails; everything else is streamed. A named pipe's writer is waited for, but not for ever.
+    /// Opens a file, a pipe, or standard input for `-`. Plain regular files are mapped, and read where that fails;
+    /// everything else is streamed. Waits half a minute for a named pipe's writer.
     pub fn open(path: &Path) -> Result<Self, LogError> {
         if path == Path::new("-") {
             return Self::from_reader(path, io::stdin());
@@ -76,7 +76,7 @@ impl Log {
         Self::open_file(path, Mapping::of_local)
     }
 
-    /// A stream of log bytes, plain or compressed; `path` names it in messages.
+    /// Opens a stream of log bytes, plain or compressed; `path` names it in messages.
     pub fn from_reader(
         path: &Path,
         mut reader: impl Read + Send + 'static,
@@ -114,41 +114,32 @@ impl Log {
             path: path.to_owned(),
             source,
         };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = rustix::fs::open(path, flags, Mode::empty());
-        let file = file.map(File::from).map_err(|error| failed(error.into()))?;
-        let opened = file.metadata().map_err(failed)?;
-        if let Some(found) = not_a_log(opened.file_type()) {
-            return Err(LogError::NotALog {
-                path: path.to_owned(),
-                found,
-            });
+        let opened = OpenedFile::open(path)?;
+        match opened.irregular() {
+            Some("pipe") => {
+                let first = first_byte(&opened.file, PIPE_TIMEOUT).map_err(failed)?;
+                return Self::from_reader(path, io::Cursor::new(first).chain(opened.file));
+            }
+            Some(found) => {
+                let path = opened.path;
+                return Err(LogError::NotALog { path, found });
+            }
+            None => {}
         }
-        if !opened.is_file() {
-            let first = first_byte(&file, PIPE_PATIENCE).map_err(failed)?;
-            return Self::from_reader(path, io::Cursor::new(first).chain(file));
-        }
-        if is_hollow(&file, opened.len()) {
-            let path = path.to_owned();
-            return Err(LogError::Hollow { path });
-        }
-        let mut head = vec![0; 4];
-        let len = file.read_at(&mut head, 0).map_err(failed)?;
-        head.truncate(len);
-        io::Seek::rewind(&mut &file).map_err(failed)?;
-        let format = Format::of(&head);
+        let mut head = [0; 4];
+        let len = opened.file.read_at(&mut head, 0).map_err(failed)?;
+        (&opened.file).rewind().map_err(failed)?;
+        let format = Format::of(&head[..len]);
         if format != Format::Plain {
-            return Self::from_reader(path, file);
+            return Self::from_reader(path, opened.file);
         }
-        let same = file.try_clone().map_err(failed)?;
         let len = usize::try_from(opened.len()).map_err(io::Error::other);
-        let mapping = len.and_then(|len| map(&file, len));
-        let file = Watched::new(file, path.to_owned(), opened);
-        let (bytes, unmapped) = match mapping {
-            Ok(map) => (Bytes::Mapped(file, map), None),
+        let (bytes, unmapped) = match len.and_then(|len| map(&opened.file, len)) {
+            Ok(map) => (Bytes::Mapped(opened, map), None),
             Err(why) => {
-                let reader = Box::new(same.take(file.len()));
-                (Bytes::Streamed(reader, Some(file)), Some(why))
+                let file = opened.file.try_clone().map_err(failed)?;
+                let reader = Box::new(file.take(opened.len()));
+                (Bytes::Streamed(reader, Some(opened)), Some(why))
             }
         };
         Ok(Self {
@@ -159,13 +150,8 @@ impl Log {
         })
     }
 
-    /// How its bytes are stored.
-    pub fn format(&self) -> Format {
-        self.format
-    }
-
-    /// How it is read, in words.
-    pub fn how(&self) -> String {
+    /// Describes how it is read.
+    pub(crate) fn describe(&self) -> String {
         match (&self.bytes, &self.unmapped) {
             (Bytes::Mapped(..), _) => "mapped".to_owned(),
             (Bytes::Streamed(..), Some(why)) => format!("read, not mapped: {why}"),
@@ -174,33 +160,28 @@ impl Log {
     }
 
     /// Uncompressed bytes, where that is known before reading.
-    pub fn len_bytes(&self) -> Option<u64> {
+    pub(crate) fn len_bytes(&self) -> Option<u64> {
         match &self.bytes {
             Bytes::Mapped(file, _) => Some(file.len()),
-            Bytes::Streamed(_, watched) => watched.as_ref().map(Watched::len),
+            Bytes::Streamed(_, file) => file.as_ref().map(OpenedFile::len),
         }
     }
 
-    /// Reads it, once. After an error there is nothing more; every whole line before the error, and
-    /// what there is of the line it struck, came before it.
+    /// Reads it, once. An error is the last item; every whole line before it, and what there is of the line it struck,
+    /// comes first.
     pub fn batches(self, sizes: BatchSizes) -> Batches {
         let len = self.len_bytes();
         let reader = match self.bytes {
             Bytes::Mapped(file, map) => Reader::Mapped(MappedBatches::new(file, map, sizes)),
-            Bytes::Streamed(reader, watched) => {
-                Reader::Streamed(StreamedBatches::new(reader, len, sizes), watched)
+            Bytes::Streamed(reader, file) => {
+                Reader::Streamed(StreamedBatches::new(0, reader, len, sizes), file)
             }
         };
-        Batches {
-            path: self.path,
-            format: self.format,
-            reader,
-            ended: false,
-        }
+        Batches::new(self.path, self.format, reader)
     }
 }
 
-/// The pieces of a log in order.
+/// The items of a log in order.
 pub struct Batches {
     path: PathBuf,
     format: Format,
@@ -208,47 +189,62 @@ pub struct Batches {
     ended: bool,
 }
 
-enum Reader {
+pub(super) enum Reader {
     Mapped(MappedBatches),
-    Streamed(StreamedBatches<Box<dyn Read + Send>>, Option<Watched>),
+    Streamed(StreamedBatches<Box<dyn Read + Send>>, Option<OpenedFile>),
+    Tailed(StreamedBatches<Section>),
 }
 
 impl Batches {
-    /// That every byte of the pieces was the file's: to be asked again once the last piece was looked at.
-    pub fn still_whole(&self) -> Result<(), LogError> {
-        match &self.reader {
-            Reader::Mapped(batches) => batches.still_whole(),
-            Reader::Streamed(_, Some(file)) => file.still_whole(),
-            Reader::Streamed(_, None) => Ok(()),
+    pub(super) fn new(path: PathBuf, format: Format, reader: Reader) -> Self {
+        Self {
+            path,
+            format,
+            reader,
+            ended: false,
         }
+    }
+
+    /// Checks that every byte of the items was the file's. Worth asking again once the last item was processed.
+    pub(crate) fn check_unchanged(&self) -> Result<(), LogError> {
+        match &self.reader {
+            Reader::Mapped(batches) => batches.check_unchanged(),
+            Reader::Streamed(_, Some(file)) => file.check_unchanged(),
+            Reader::Streamed(_, None) | Reader::Tailed(_) => Ok(()),
+        }
+    }
+
+    fn next_item(&mut self) -> Result<Option<LogItem>, LogError> {
+        let (item, after_bytes) = match &mut self.reader {
+            Reader::Mapped(batches) => return batches.next(),
+            Reader::Streamed(batches, file) => match (batches.next(), file) {
+                (Ok(None), Some(file)) => return file.check_unchanged().map(|()| None),
+                (item, _) => (item, batches.offset()),
+            },
+            Reader::Tailed(batches) => {
+                let item = batches.next();
+                // The last line may be one half of an old and one half of a new line.
+                if batches.reader().ended_early {
+                    let path = self.path.clone();
+                    return Err(LogError::Rewritten { path });
+                }
+                (item, batches.offset())
+            }
+        };
+        item.map_err(|source| read_error(self.path.clone(), self.format, after_bytes, source))
     }
 }
 
 impl Iterator for Batches {
-    type Item = Result<Piece, LogError>;
+    type Item = Result<LogItem, LogError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
             return None;
         }
-        let piece = match &mut self.reader {
-            Reader::Mapped(batches) => batches.next(),
-            Reader::Streamed(batches, watched) => match (batches.next(), watched) {
-                (Ok(None), Some(file)) => file.still_whole().map(|()| None),
-                (Ok(piece), _) => Ok(piece),
-                (Err(source), _) => {
-                    let after_bytes = batches.offset();
-                    Err(read_error(
-                        self.path.clone(),
-                        self.format,
-                        after_bytes,
-                        source,
-                    ))
-                }
-            },
-        };
-        self.ended = !matches!(piece, Ok(Some(_)));
-        piece.transpose()
+        let item = self.next_item();
+        self.ended = !matches!(item, Ok(Some(_)));
+        item.transpose()
     }
 }
 
@@ -268,20 +264,17 @@ fn read_error(path: PathBuf, format: Format, after_bytes: u64, source: io::Error
     }
 }
 
-/// The first byte of a pipe, if it is there once somebody writes, and reading it waits from then on.
-fn first_byte(mut pipe: &File, patience: Duration) -> io::Result<Vec<u8>> {
-    let until = Instant::now() + patience;
+/// Waits for a pipe's writer, and returns the first byte if it is there already. Reads block from then on.
+fn first_byte(mut pipe: &File, timeout: Duration) -> io::Result<Vec<u8>> {
+    let until = Instant::now() + timeout;
     let mut byte = [0];
     let first = loop {
         match pipe.read(&mut byte) {
             Ok(0) if Instant::now() > until => {
-                let why = format!(
-                    "nobody wrote into this pipe within {} s",
-                    patience.as_secs()
-                );
+                let why = format!("the pipe had no writer for {} s", timeout.as_secs());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, why));
             }
-            // Nobody has it open for writing.
+            // It has no writer yet.
             Ok(0) => thread::sleep(Duration::from_millis(5)),
             Ok(_) => break byte.to_vec(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Vec::new(),
@@ -289,38 +282,8 @@ fn first_byte(mut pipe: &File, patience: Duration) -> io::Result<Vec<u8>> {
             Err(error) => return Err(error),
         }
     };
-    rustix::fs::fcntl_setfl(pipe, OFlags::empty())?;
+    files::set_blocking(pipe)?;
     Ok(first)
-}
-
-/// Whether a file of `bytes` is nearly all hole. Where the filesystem does not know, it is not. The file's offset moves.
-pub(super) fn is_hollow(file: &File, bytes: u64) -> bool {
-    let (mut at, mut held) = (0, 0);
-    while decompress::is_bomb(bytes, held) {
-        let data = match rustix::fs::seek(file, SeekFrom::Data(at)) {
-            Ok(data) => data,
-            Err(error) => return error == Errno::NXIO,
-        };
-        let Ok(hole) = rustix::fs::seek(file, SeekFrom::Hole(data)) else {
-            return false;
-        };
-        (at, held) = (hole, held + (hole - data));
-    }
-    false
-}
-
-/// What it is that holds no log.
-pub(super) fn not_a_log(kind: FileType) -> Option<&'static str> {
-    use std::os::unix::fs::FileTypeExt;
-    if kind.is_dir() {
-        Some("directory")
-    } else if kind.is_char_device() || kind.is_block_device() {
-        Some("device")
-    } else if kind.is_socket() {
-        Some("socket")
-    } else {
-        None
-    }
 }
 
 #[cfg(test)]
@@ -328,12 +291,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pipe_that_nobody_writes_into_is_an_error() {
+    fn a_pipe_without_a_writer_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let pipe = File::from(rustix::fs::open(&path, flags, Mode::empty()).unwrap());
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        let pipe = files::open(&path).unwrap();
         let error = first_byte(&pipe, Duration::from_millis(20)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

@@ -1,13 +1,14 @@
-//! Anything that can only be read once, in order, cut into recycled buffers.
+//! A stream, cut into recycled buffers.
 
 use std::io::{self, Read};
 use std::mem;
 use std::sync::Arc;
 
-use super::batch::Spare;
-use super::{Batch, BatchSizes, Piece};
+use super::batch::BufferPool;
+use super::sizes::batch_end;
+use super::{Batch, BatchSizes, LogItem};
 
-/// Cuts a reader's bytes into pieces. After an error there is nothing more.
+/// Cuts a reader's bytes into items. After an error it ends.
 pub(super) struct StreamedBatches<R> {
     reader: R,
     sizes: BatchSizes,
@@ -15,97 +16,74 @@ pub(super) struct StreamedBatches<R> {
     len: Option<u64>,
     /// Where `carry` starts in the log.
     offset: u64,
-    /// Read, but the start of a line that the last piece did not include.
+    /// Bytes that were read after the end of the last item.
     carry: Vec<u8>,
-    spare: Arc<Spare>,
-    /// Nothing more can be read, because of `error` if there is one.
+    pool: Arc<BufferPool>,
+    /// The reader is at its end, or failed with `error`.
     ended: bool,
     error: Option<io::Error>,
 }
 
 impl<R: Read> StreamedBatches<R> {
-    pub fn new(reader: R, len: Option<u64>, sizes: BatchSizes) -> Self {
-        Self::starting_at(0, reader, len, sizes)
-    }
-
     /// A reader whose first byte is at `offset` of the log, which is `len` bytes long.
-    pub fn starting_at(offset: u64, reader: R, len: Option<u64>, sizes: BatchSizes) -> Self {
-        let (carry, spare) = (Vec::new(), Arc::default());
+    pub fn new(offset: u64, reader: R, len: Option<u64>, sizes: BatchSizes) -> Self {
+        let (carry, pool) = (Vec::new(), Arc::default());
         Self {
             reader,
             sizes,
             len,
             offset,
             carry,
-            spare,
+            pool,
             ended: false,
             error: None,
         }
     }
 
-    /// Where the next piece starts: so many bytes were delivered.
+    /// Where the next item starts: so many bytes were delivered.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// What the bytes come from.
     pub fn reader(&self) -> &R {
         &self.reader
     }
 
-    /// The next piece; what was read before an error comes before it.
-    pub fn next(&mut self) -> io::Result<Option<Piece>> {
-        let target = self
-            .sizes
-            .next(self.len.map(|len| len.saturating_sub(self.offset)));
+    /// The next item; bytes that were read before an error come before it.
+    pub fn next(&mut self) -> io::Result<Option<LogItem>> {
+        let remaining = self.len.map(|len| len.saturating_sub(self.offset));
+        let target = self.sizes.next(remaining);
         let mut buffer = mem::take(&mut self.carry);
         self.fill(&mut buffer, target);
-        let first = &buffer[..target.min(buffer.len())];
-        if let Some(last) = memchr::memrchr(b'\n', first) {
-            return Ok(Some(self.lines(buffer, last + 1)));
-        }
-        let mut searched = first.len();
-        let line_end = loop {
-            if let Some(n) = memchr::memchr(b'\n', &buffer[searched..]) {
-                break Some(searched + n);
-            }
-            searched = buffer.len();
-            if self.ended {
-                break None;
-            }
-            if buffer.len() > self.sizes.line_bytes {
-                return Ok(Some(self.pass_over(buffer)));
-            }
+        let mut end = batch_end(&buffer, target);
+        while end.is_none() && !self.ended && buffer.len() <= self.sizes.line_bytes {
+            let searched = buffer.len();
             self.fill(&mut buffer, searched + target);
-        };
-        match line_end {
-            None if buffer.is_empty() => match self.error.take() {
-                Some(error) => Err(error),
-                None => Ok(None),
-            },
-            _ if line_end.unwrap_or(buffer.len()) > self.sizes.line_bytes => {
-                Ok(Some(self.pass_over(buffer)))
-            }
-            _ => {
-                let len = line_end.map_or(buffer.len(), |end| end + 1);
-                Ok(Some(self.lines(buffer, len)))
-            }
+            end = memchr::memchr(b'\n', &buffer[searched..]).map(|end| searched + end + 1);
         }
+        let len = end.unwrap_or(buffer.len());
+        if len == 0 {
+            return self.error.take().map_or(Ok(None), Err);
+        }
+        Ok(Some(match self.sizes.too_long(&buffer[..len]) {
+            Some(_) => self.skip_line(buffer),
+            None => self.lines(buffer, len),
+        }))
     }
 
-    /// The first `len` bytes of `buffer` as a batch; the rest is carried to the next piece.
-    fn lines(&mut self, mut buffer: Vec<u8>, len: usize) -> Piece {
-        let mut carry = self.spare.take();
+    /// The first `len` bytes of `buffer` as a batch; the rest is carried to the next one.
+    fn lines(&mut self, mut buffer: Vec<u8>, len: usize) -> LogItem {
+        let mut carry = self.pool.take();
         carry.extend_from_slice(&buffer[len..]);
         buffer.truncate(len);
         self.carry = carry;
         let offset = self.offset;
         self.offset += len as u64;
-        Piece::Lines(Batch::owned(offset, buffer, &self.spare))
+        LogItem::Lines(Batch::owned(offset, buffer, &self.pool))
     }
 
-    /// The line that `buffer` starts with, of which only the length is wanted.
-    fn pass_over(&mut self, mut buffer: Vec<u8>) -> Piece {
+    /// Reads to the end of the line that `buffer` starts with, and keeps only its length.
+    fn skip_line(&mut self, mut buffer: Vec<u8>) -> LogItem {
         let offset = self.offset;
         let mut len_bytes = 0;
         loop {
@@ -124,10 +102,10 @@ impl<R: Read> StreamedBatches<R> {
             self.fill(&mut buffer, self.sizes.next(None));
         }
         self.carry = buffer;
-        Piece::TooLong { offset, len_bytes }
+        LogItem::TooLong { offset, len_bytes }
     }
 
-    /// Reads until `buffer` holds `len` bytes or the reader's end is reached.
+    /// Reads until `buffer` holds `len` bytes or the reader ends.
     fn fill(&mut self, buffer: &mut Vec<u8>, len: usize) {
         let missing = len.saturating_sub(buffer.len());
         if missing == 0 || self.ended {

@@ -1,8 +1,8 @@
-//! A file that is written while it is read, through one descriptor that stays open: copied, renamed or unlinked, it is
-//! read on to its end. It is never mapped, since what may be cut must not be.
+//! A file that is written while it is read, through one descriptor that stays open: a file that is renamed or unlinked is
+//! read to its end. It is not mapped, since it may be truncated.
 //!
-//! Only appending is allowed. A file that was cut, or written anew in place, is shorter than it was or has other bytes
-//! where it was read: both are looked at every time, so that nothing of one log is taken for a part of another.
+//! Only appending is allowed. A file that was truncated or overwritten is shorter than it was or has other bytes where it
+//! was read: both are checked every time, so that a part of one log is not taken for a part of another.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -11,20 +11,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use rustix::fs::{Mode, OFlags};
-
-use super::source::{is_hollow, not_a_log};
+use super::opened::{OpenedFile, check_local};
+use super::source::Reader;
 use super::streamed::StreamedBatches;
-use super::{BatchSizes, Format, LogError, Piece};
+use super::{BatchSizes, Batches, Format, LogError};
 
-/// So many bytes at the start, and before the last line end, are looked at again each time.
+/// How many bytes at the start, and before the last line end, are compared each time.
 const PROBE_BYTES: usize = 256;
-/// Line ends are looked for in steps of so many bytes, from behind.
+/// The search for the last line end goes backwards in steps of so many bytes.
 const STEP_BYTES: usize = 64 << 10;
 
 /// A log that grows.
 #[derive(Debug)]
-pub struct Growing {
+pub struct TailedFile {
     path: PathBuf,
     file: Arc<File>,
     known: Mutex<Known>,
@@ -32,152 +31,119 @@ pub struct Growing {
 
 /// How long a growing log is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
+pub struct LogLength {
     /// Up to the end of the last whole line.
-    whole_bytes: u64,
+    pub whole_bytes: u64,
     /// All of it; the last line may be cut anywhere.
-    bytes: u64,
+    pub bytes: u64,
 }
 
-impl Extent {
-    /// Where the last whole line ends.
-    pub fn whole_bytes(self) -> u64 {
-        self.whole_bytes
-    }
-
-    /// Where everything that is written ends.
-    pub fn bytes(self) -> u64 {
-        self.bytes
-    }
-}
-
-/// What has become of the path that was opened.
+/// What the path of an open file leads to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
-    /// It leads to the open file.
+pub(crate) enum PathState {
+    /// The open file.
     Same,
-    /// It leads to another file.
-    Other,
-    /// It leads nowhere.
-    Gone,
+    /// Another file.
+    Replaced,
+    /// Nothing.
+    Removed,
 }
 
-/// What the file was like when it was last looked at.
+/// The file when it was last examined.
 #[derive(Debug, Default)]
 struct Known {
-    extent: Extent,
+    length: LogLength,
+    /// The bytes at the start.
     head: Vec<u8>,
     /// The bytes before the end of the last whole line.
     tail: Vec<u8>,
 }
 
-impl Growing {
-    /// Opens the log at `path`, which is a regular file.
+impl TailedFile {
+    /// Opens the log at `path`, which must be a regular file.
     pub fn open(path: &Path) -> Result<Self, LogError> {
-        let failed = |source: io::Error| LogError::Open {
-            path: path.to_owned(),
-            source,
-        };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = rustix::fs::open(path, flags, Mode::empty());
-        let file = file.map(File::from).map_err(|error| failed(error.into()))?;
-        let metadata = file.metadata().map_err(failed)?;
-        let kind = metadata.file_type();
-        if !kind.is_file() {
-            return Err(LogError::NotGrowing {
-                path: path.to_owned(),
-                found: not_a_log(kind).unwrap_or("pipe"),
-            });
-        }
-        if is_hollow(&file, metadata.len()) {
-            let path = path.to_owned();
-            return Err(LogError::Hollow { path });
+        let opened = OpenedFile::open(path)?;
+        if let Some(found) = opened.irregular() {
+            let path = opened.path;
+            return Err(LogError::NotTailable { path, found });
         }
         Ok(Self {
-            path: path.to_owned(),
-            file: Arc::new(file),
+            path: opened.path,
+            file: Arc::new(opened.file),
             known: Mutex::default(),
         })
     }
 
-    /// As it was named.
-    pub fn path(&self) -> &Path {
+    /// The path that it was opened with.
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How long it is now, whatever it holds; 0 where that cannot be said.
-    pub fn bytes(&self) -> u64 {
+    /// The file's size; 0 where the system does not say.
+    pub(crate) fn len_bytes(&self) -> u64 {
         self.file.metadata().map_or(0, |now| now.len())
     }
 
-    /// How long it is now, after making sure that it only grew.
-    pub fn extent(&self) -> Result<Extent, LogError> {
+    /// Checks that the file only grew; returns how long it is now.
+    pub(crate) fn length(&self) -> Result<LogLength, LogError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.metadata()?.len();
-        if bytes < known.extent.bytes || !self.still_has(&known)? {
+        if bytes < known.length.bytes || !self.still_has(&known)? {
             return Err(LogError::Rewritten {
                 path: self.path.clone(),
             });
         }
-        let was = known.extent;
+        let was = known.length;
         let end = self.last_line_end(was.bytes, bytes)?;
-        known.extent = Extent {
+        known.length = LogLength {
             whole_bytes: end.unwrap_or(was.whole_bytes),
             bytes,
         };
-        let head = known.extent.bytes.min(PROBE_BYTES as u64);
+        let head = known.length.bytes.min(PROBE_BYTES as u64);
         if known.head.len() as u64 != head {
             known.head = self.bytes_before(head, PROBE_BYTES)?;
             self.refuse_compressed(&known.head)?;
         }
         if end.is_some() {
-            known.tail = self.bytes_before(known.extent.whole_bytes, PROBE_BYTES)?;
+            known.tail = self.bytes_before(known.length.whole_bytes, PROBE_BYTES)?;
         }
-        Ok(known.extent)
+        Ok(known.length)
     }
 
-    /// Takes whatever the file holds now for a new log.
-    pub fn start_again(&self) {
+    /// Takes the file's present content for a new log.
+    pub(crate) fn reset(&self) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
     }
 
-    /// The bytes from `start` up to `end` as pieces of whole lines; only the last can lack its end.
-    pub fn pieces(&self, start: u64, end: u64, sizes: BatchSizes) -> Pieces {
-        let reader = Section {
-            file: Arc::clone(&self.file),
-            offset: start,
-            end,
-            ended_early: false,
-        };
-        Pieces {
-            path: self.path.clone(),
-            batches: StreamedBatches::starting_at(start, reader, Some(end), sizes),
-            ended: false,
-        }
+    /// Reads the bytes from `start`, where a line starts, up to `end`; only the last line can lack its end.
+    pub(crate) fn batches(&self, start: u64, end: u64, sizes: BatchSizes) -> Batches {
+        let section = self.section(start, end);
+        let reader = StreamedBatches::new(start, section, Some(end), sizes);
+        Batches::new(self.path.clone(), Format::Plain, Reader::Tailed(reader))
     }
 
-    /// Whether it is on a filesystem of this machine's own, so that the kernel knows of every write.
-    pub fn is_local(&self) -> bool {
-        super::mapped::is_local(&self.file)
+    /// Returns whether the kernel knows of every write: the file is on a local filesystem.
+    pub(crate) fn is_local(&self) -> bool {
+        check_local(&self.file).is_ok()
     }
 
     /// When it was last written.
-    pub fn modified(&self) -> Option<SystemTime> {
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
         self.file.metadata().and_then(|now| now.modified()).ok()
     }
 
-    /// What has become of its name.
-    pub fn name(&self) -> Name {
-        let which = |of: &Metadata| (of.dev(), of.ino());
+    /// Compares the file at the path with the open file.
+    pub(crate) fn path_state(&self) -> PathState {
+        let id = |of: &Metadata| (of.dev(), of.ino());
         match (std::fs::metadata(&self.path), self.file.metadata()) {
-            (Ok(there), Ok(ours)) if which(&there) != which(&ours) => Name::Other,
-            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Name::Gone,
-            _ => Name::Same,
+            (Ok(there), Ok(ours)) if id(&there) != id(&ours) => PathState::Replaced,
+            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => PathState::Removed,
+            _ => PathState::Same,
         }
     }
 
-    /// Whether no name leads to it any more: what is still written to it, nobody else will read.
-    pub fn is_unlinked(&self) -> bool {
+    /// Returns whether the file does not have a name any more.
+    pub(crate) fn is_unlinked(&self) -> bool {
         self.file.metadata().is_ok_and(|now| now.nlink() == 0)
     }
 
@@ -187,30 +153,33 @@ impl Growing {
             .map_err(|source| self.read_error(0, source))
     }
 
-    /// That what was seen is still there.
+    /// Returns whether the known bytes are still there.
     fn still_has(&self, known: &Known) -> Result<bool, LogError> {
         let head = self.bytes_before(known.head.len() as u64, PROBE_BYTES)?;
-        let tail = self.bytes_before(known.extent.whole_bytes, known.tail.len())?;
+        let tail = self.bytes_before(known.length.whole_bytes, known.tail.len())?;
         Ok(head == known.head && tail == known.tail)
     }
 
-    /// Up to `most` bytes that end at `end`; fewer when the file is shorter by now.
-    fn bytes_before(&self, end: u64, most: usize) -> Result<Vec<u8>, LogError> {
-        let start = end.saturating_sub(most as u64);
-        let mut bytes = Vec::with_capacity(most);
-        let mut section = Section {
+    fn section(&self, start: u64, end: u64) -> Section {
+        Section {
             file: Arc::clone(&self.file),
             offset: start,
             end,
             ended_early: false,
-        };
-        section
+        }
+    }
+
+    /// Up to `max_bytes` bytes that end at `end`; fewer when the file is shorter by now.
+    fn bytes_before(&self, end: u64, max_bytes: usize) -> Result<Vec<u8>, LogError> {
+        let start = end.saturating_sub(max_bytes as u64);
+        let mut bytes = Vec::with_capacity(max_bytes);
+        self.section(start, end)
             .read_to_end(&mut bytes)
             .map_err(|source| self.read_error(start, source))?;
         Ok(bytes)
     }
 
-    /// Where the last line ends that ends after `start`.
+    /// Where the last line ends, if that is after `start`.
     fn last_line_end(&self, start: u64, end: u64) -> Result<Option<u64>, LogError> {
         let mut end = end;
         while end > start {
@@ -231,7 +200,7 @@ impl Growing {
             Format::Zstd => "zstd file",
         };
         let path = self.path.clone();
-        Err(LogError::NotGrowing { path, found })
+        Err(LogError::NotTailable { path, found })
     }
 
     fn read_error(&self, after_bytes: u64, source: io::Error) -> LogError {
@@ -243,52 +212,22 @@ impl Growing {
     }
 }
 
-/// A part of a growing log, in pieces.
-pub struct Pieces {
-    path: PathBuf,
-    batches: StreamedBatches<Section>,
-    ended: bool,
-}
-
-impl Iterator for Pieces {
-    type Item = Result<Piece, LogError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let piece = self.batches.next().map_err(|source| LogError::Read {
-            path: self.path.clone(),
-            after_bytes: self.batches.offset(),
-            source,
-        });
-        let piece = if self.batches.reader().ended_early {
-            let path = self.path.clone();
-            Err(LogError::Rewritten { path })
-        } else {
-            piece
-        };
-        self.ended = !matches!(piece, Ok(Some(_)));
-        piece.transpose()
-    }
-}
-
-/// A part of a file, read without moving anybody's position.
-struct Section {
+/// A part of a file, read without moving the file's offset.
+pub(super) struct Section {
     file: Arc<File>,
     offset: u64,
     end: u64,
-    /// The file is shorter by now: whatever comes of the last line is none of its own.
-    ended_early: bool,
+    /// Whether the file turned out to be shorter.
+    pub ended_early: bool,
 }
 
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
-        let most = buffer.len().min(left);
-        let read = self.file.read_at(&mut buffer[..most], self.offset)?;
+        let len = buffer.len().min(left);
+        let read = self.file.read_at(&mut buffer[..len], self.offset)?;
         self.offset += read as u64;
-        self.ended_early |= read == 0 && most > 0;
+        self.ended_early |= read == 0 && len > 0;
         Ok(read)
     }
 }
@@ -300,6 +239,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::LogItem;
     use super::*;
 
     fn sizes() -> BatchSizes {
@@ -311,10 +251,10 @@ mod tests {
     }
 
     /// The lines between two places.
-    fn lines(log: &Growing, start: u64, end: u64) -> Vec<u8> {
+    fn lines(log: &TailedFile, start: u64, end: u64) -> Vec<u8> {
         let mut all = Vec::new();
-        for piece in log.pieces(start, end, sizes()) {
-            let Piece::Lines(batch) = piece.unwrap() else {
+        for piece in log.batches(start, end, sizes()) {
+            let LogItem::Lines(batch) = piece.unwrap() else {
                 panic!("no line is too long")
             };
             assert_eq!(batch.offset(), start + all.len() as u64);
@@ -331,20 +271,20 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("log");
             let mut writer = File::create(&path).unwrap();
-            let log = Growing::open(&path).unwrap();
+            let log = TailedFile::open(&path).unwrap();
             let (mut read, mut written) = (Vec::new(), Vec::new());
             for piece in pieces {
                 writer.write_all(piece.as_bytes()).unwrap();
                 written.extend_from_slice(piece.as_bytes());
-                let extent = log.extent().unwrap();
-                prop_assert_eq!(extent.bytes(), written.len() as u64);
-                read.extend(lines(&log, read.len() as u64, extent.whole_bytes()));
+                let length = log.length().unwrap();
+                prop_assert_eq!(length.bytes, written.len() as u64);
+                read.extend(lines(&log, read.len() as u64, length.whole_bytes));
                 let whole = memchr::memrchr(b'\n', &written).map_or(0, |last| last + 1);
                 prop_assert_eq!(&read, &written[..whole]);
             }
             // The rest of an unlinked file is there too.
             fs::remove_file(&path).unwrap();
-            let end = log.extent().unwrap().bytes();
+            let end = log.length().unwrap().bytes;
             read.extend(lines(&log, read.len() as u64, end));
             prop_assert_eq!(read, written);
             prop_assert!(log.is_unlinked());
@@ -352,22 +292,22 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_only_grow_is_noticed() {
+    fn truncating_and_overwriting_are_noticed() {
         let first = "x".repeat(600) + "\nsecond\n";
         let check = |rewrite: &dyn Fn(&Path), fine: bool| {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("log");
             fs::write(&path, &first).unwrap();
-            let log = Growing::open(&path).unwrap();
-            assert_eq!(log.extent().unwrap().whole_bytes(), 608);
+            let log = TailedFile::open(&path).unwrap();
+            assert_eq!(log.length().unwrap().whole_bytes, 608);
             rewrite(&path);
-            match log.extent() {
+            match log.length() {
                 Ok(_) => assert!(fine),
                 Err(LogError::Rewritten { .. }) => assert!(!fine),
                 Err(other) => panic!("{other}"),
             }
-            log.start_again();
-            let bytes = log.extent().unwrap().bytes();
+            log.reset();
+            let bytes = log.length().unwrap().bytes;
             assert_eq!(lines(&log, 0, bytes).len() as u64, bytes);
         };
         let write = |bytes: String| move |path: &Path| fs::write(path, &bytes).unwrap();
@@ -381,48 +321,60 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_cut_while_it_is_read_is_none() {
+    fn a_line_that_is_truncated_while_it_is_read_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         for left in ["", "0123", "0123456\n", "0123456\n0123456\n01"] {
             fs::write(&path, "0123456\n".repeat(3)).unwrap();
-            let log = Growing::open(&path).unwrap();
-            let mut pieces = log.pieces(0, log.extent().unwrap().bytes(), sizes());
+            let log = TailedFile::open(&path).unwrap();
+            let mut batches = log.batches(0, log.length().unwrap().bytes, sizes());
             fs::write(&path, left).unwrap();
             let error = loop {
-                match pieces.next() {
-                    Some(Ok(Piece::Lines(batch))) => assert!(batch.bytes().ends_with(b"6\n")),
+                match batches.next() {
+                    Some(Ok(LogItem::Lines(batch))) => assert!(batch.bytes().ends_with(b"6\n")),
                     Some(Err(error)) => break error,
                     other => panic!("{left:?}: {other:?}"),
                 }
             };
             assert!(matches!(error, LogError::Rewritten { .. }), "{error}");
-            assert!(pieces.next().is_none());
+            assert!(batches.next().is_none());
         }
     }
 
     #[test]
-    fn names_come_and_go() {
+    fn paths_come_and_go() {
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("log"), folder.path().join("other"));
         fs::write(&path, "a\n").unwrap();
-        let log = Growing::open(&path).unwrap();
-        assert_eq!((log.name(), log.is_unlinked()), (Name::Same, false));
+        let log = TailedFile::open(&path).unwrap();
+        assert_eq!(
+            (log.path_state(), log.is_unlinked()),
+            (PathState::Same, false)
+        );
         fs::rename(&path, &other).unwrap();
-        assert_eq!((log.name(), log.is_unlinked()), (Name::Gone, false));
+        assert_eq!(
+            (log.path_state(), log.is_unlinked()),
+            (PathState::Removed, false)
+        );
         fs::write(&path, "b\n").unwrap();
-        assert_eq!((log.name(), log.is_unlinked()), (Name::Other, false));
+        assert_eq!(
+            (log.path_state(), log.is_unlinked()),
+            (PathState::Replaced, false)
+        );
         fs::remove_file(&other).unwrap();
-        assert_eq!((log.name(), log.is_unlinked()), (Name::Other, true));
-        assert_eq!(lines(&log, 0, log.extent().unwrap().bytes()), b"a\n");
+        assert_eq!(
+            (log.path_state(), log.is_unlinked()),
+            (PathState::Replaced, true)
+        );
+        assert_eq!(lines(&log, 0, log.length().unwrap().bytes), b"a\n");
     }
 
     #[test]
-    fn only_plain_files_grow() {
+    fn only_plain_files_are_tailed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let check = |found: &str| {
-            let error = Growing::open(&path).and_then(|log| log.extent());
+            let error = TailedFile::open(&path).and_then(|log| log.length());
             let error = error.unwrap_err().to_string();
             assert!(error.contains(found), "{error}");
         };
@@ -435,7 +387,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         check("directory");
         fs::remove_dir(&path).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::RUSR).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
         check("pipe");
     }
 }

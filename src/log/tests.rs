@@ -7,8 +7,9 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::process::error_chain;
 
-/// What a log comes down to: lines and passed-over lines with their offsets, and how it ended.
+/// The content of a log: lines and skipped lines with their offsets, and the error at its end.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     lines: Vec<(u64, Result<Vec<u8>, u64>)>,
@@ -18,10 +19,10 @@ struct Seen {
 fn read_all(log: Log, sizes: BatchSizes) -> Seen {
     let (mut lines, mut error) = (Vec::new(), None);
     let mut position = 0;
-    for piece in log.batches(sizes) {
-        assert!(error.is_none(), "a piece after the error");
-        match piece {
-            Ok(Piece::Lines(batch)) => {
+    for item in log.batches(sizes) {
+        assert!(error.is_none(), "an item after the error");
+        match item {
+            Ok(LogItem::Lines(batch)) => {
                 assert_eq!(batch.offset(), position);
                 position += batch.bytes().len() as u64;
                 assert!(!batch.bytes().is_empty());
@@ -31,20 +32,15 @@ fn read_all(log: Log, sizes: BatchSizes) -> Seen {
                         .map(|line| (line.offset, Ok(line.bytes.to_vec()))),
                 );
             }
-            Ok(Piece::TooLong { offset, len_bytes }) => {
+            Ok(LogItem::TooLong { offset, len_bytes }) => {
                 assert_eq!(offset, position);
                 position += len_bytes + 1;
                 lines.push((offset, Err(len_bytes)));
             }
-            Err(failed) => error = Some(chain(&failed)),
+            Err(failed) => error = Some(error_chain(&failed)),
         }
     }
     Seen { lines, error }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let source = error.source().map(|source| format!(": {}", chain(source)));
-    format!("{error}{}", source.unwrap_or_default())
 }
 
 fn expected(log: &[u8], line_bytes: usize) -> Seen {
@@ -62,12 +58,12 @@ fn expected(log: &[u8], line_bytes: usize) -> Seen {
             (start, line)
         })
         .collect();
-    // After the last line end there is nothing.
+    // There is not a line after the last line end.
     lines.pop_if(|(_, line)| line.as_ref().is_ok_and(Vec::is_empty));
     Seen { lines, error: None }
 }
 
-/// Gives few bytes at a time, and interruptions.
+/// Reads few bytes at a time, and is interrupted.
 struct Dribble(io::Cursor<Vec<u8>>, usize);
 
 impl Read for Dribble {
@@ -245,16 +241,19 @@ fn a_damaged_stream_is_an_error() {
 }
 
 #[test]
-fn what_is_no_log_is_refused() {
+fn directories_and_devices_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
     let check = |path: &Path, expected: &str| {
-        let error = Log::open(path).err().map(|error| chain(&error)).unwrap();
+        let error = Log::open(path)
+            .err()
+            .map(|error| error_chain(&error))
+            .unwrap();
         assert_eq!(error, expected.replace("PATH", &path.display().to_string()));
     };
-    let no_log = "PATH is a KIND; expected a file, a pipe, or - for standard input";
-    check(dir.path(), &no_log.replace("KIND", "directory"));
-    check(Path::new("/dev/null"), &no_log.replace("KIND", "device"));
+    let not_a_log = "PATH is a KIND; expected a file, a pipe, or - for standard input";
+    check(dir.path(), &not_a_log.replace("KIND", "directory"));
+    check(Path::new("/dev/null"), &not_a_log.replace("KIND", "device"));
     let missing = "cannot open PATH: No such file or directory (os error 2)";
     check(&dir.path().join("events.jsonl"), missing);
 }
@@ -310,7 +309,7 @@ fn a_file_that_changes_meanwhile_is_noticed() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn pages_behind_are_let_go() {
+fn pages_of_dropped_batches_are_released() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a-large-events.jsonl");
     fs::write(&path, "0123456789abcde\n".repeat(2 << 20)).unwrap();
@@ -327,7 +326,7 @@ fn pages_behind_are_let_go() {
     let mut held = Vec::new();
     let mut lines = 0;
     for _ in 0..24 {
-        let Ok(Piece::Lines(batch)) = batches.next().unwrap() else {
+        let Ok(LogItem::Lines(batch)) = batches.next().unwrap() else {
             panic!("no lines")
         };
         lines += batch.lines().count();

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::cpu::{OrderedError, Pools, run_ordered};
 use crate::event::Damage;
 use crate::files::atomic::WriteError;
-use crate::log::{BatchSizes, LINE_BYTES, Log, LogError, Piece};
+use crate::log::{BatchSizes, Log, LogError, LogItem, MAX_LINE_BYTES};
 use crate::process::failpoint;
 use crate::process::memory::Usage;
 use crate::tokenizer::{EngineError, Tokenizer};
@@ -139,7 +139,7 @@ pub fn run_with_rows(
     match ended.map_err(PipelineError::Panicked)? {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => {
-            batches.still_whole()?;
+            batches.check_unchanged()?;
             rows.map_or(Ok(()), RowMaker::finish)?;
             let finished = record.finish(job.streaming, job.early_stopping, cut);
             job.within_memory(0, finished.bytes).map(|()| finished)
@@ -149,7 +149,7 @@ pub fn run_with_rows(
 
 /// Observes `pieces` on every thread, and hands what each came to, in log order, to `take` until that breaks.
 fn extend<'a, B: Send>(
-    pieces: impl Iterator<Item = Result<Piece, LogError>> + Send,
+    pieces: impl Iterator<Item = Result<LogItem, LogError>> + Send,
     job: &Job,
     observer: impl Fn() -> Observer<'a> + Sync,
     take: impl FnMut(Result<BatchOutcome, PipelineError>) -> ControlFlow<B> + Send,
@@ -162,7 +162,7 @@ fn extend<'a, B: Send>(
         |_| observer(),
         |observer, piece| {
             let piece = piece?;
-            let _ = failpoint::point("pipeline.batch");
+            let _ = failpoint::hit("pipeline.batch");
             let _alone = is_long(&piece, &job.sizes)
                 .then(|| one_long_line.lock().unwrap_or_else(PoisonError::into_inner));
             observe(observer, &piece, job)
@@ -188,7 +188,7 @@ impl Job<'_> {
         batch: BatchOutcome,
         rows: Option<&mut RowMaker>,
     ) -> ControlFlow<PipelineError> {
-        let _ = failpoint::point("pipeline.record");
+        let _ = failpoint::hit("pipeline.record");
         let samples = batch.observations.len();
         let of_rows = rows.as_ref().map_or(0, |rows| rows.growth_bytes(samples));
         let growth_bytes = record.growth_bytes(samples) + of_rows;
@@ -221,27 +221,27 @@ impl Job<'_> {
     }
 }
 
-fn is_long(piece: &Piece, sizes: &BatchSizes) -> bool {
+fn is_long(piece: &LogItem, sizes: &BatchSizes) -> bool {
     let long = sizes.batch_bytes.saturating_mul(LONG_BATCHES);
-    matches!(piece, Piece::Lines(batch) if batch.bytes().len() > long)
+    matches!(piece, LogItem::Lines(batch) if batch.bytes().len() > long)
 }
 
 fn observe(
     observer: &mut Observer,
-    piece: &Piece,
+    piece: &LogItem,
     job: &Job,
 ) -> Result<BatchOutcome, PipelineError> {
     match piece {
-        Piece::Lines(batch) => observer.batch(batch),
-        Piece::TooLong { offset, len_bytes }
-            if job.max_bytes.is_some() && *len_bytes <= LINE_BYTES as u64 =>
+        LogItem::Lines(batch) => observer.batch(batch),
+        LogItem::TooLong { offset, len_bytes }
+            if job.max_bytes.is_some() && *len_bytes <= MAX_LINE_BYTES as u64 =>
         {
             Err(PipelineError::LongLine {
                 offset: *offset,
                 len_bytes: *len_bytes,
             })
         }
-        Piece::TooLong { offset, len_bytes } => Ok(BatchOutcome {
+        LogItem::TooLong { offset, len_bytes } => Ok(BatchOutcome {
             bytes: len_bytes + 1,
             lines: 1,
             damaged: vec![(1, *offset, Damage::TooLong)],

@@ -13,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::aggregate::{Finished, Part, Record};
 use super::worker::Means;
 use super::{BatchOutcome, Job, PipelineError, extend};
-use crate::cpu::{OrderedError, Place};
-use crate::log::{Extent, Growing, LogError, Piece};
+use crate::cpu::{OrderedError, Stage};
+use crate::log::{LogError, LogItem, LogLength, TailedFile};
 
 /// Whether work is to end early; nothing that is recorded by then is lost.
 pub type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
@@ -22,7 +22,7 @@ pub type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
 /// A log that is followed.
 #[derive(Debug)]
 pub struct Following {
-    log: Growing,
+    log: TailedFile,
     seen: Mutex<Share>,
     counted: Mutex<Share>,
 }
@@ -46,25 +46,25 @@ impl Following {
     /// Follows the log at `path`, of which nothing is read yet.
     pub fn open(path: &Path) -> Result<Self, LogError> {
         Ok(Self {
-            log: Growing::open(path)?,
+            log: TailedFile::open(path)?,
             seen: Mutex::new(Share::of(Part::Timing)),
             counted: Mutex::new(Share::of(Part::Tokens)),
         })
     }
 
     /// The file.
-    pub fn log(&self) -> &Growing {
+    pub fn log(&self) -> &TailedFile {
         &self.log
     }
 
     /// Reads the whole lines that were written since, and says how long the log is; with `all` also a last line that
     /// has no end. Texts are noticed, not counted.
-    pub fn read(&self, job: &Job, all: bool, stop: &Stop<'_>) -> Result<Extent, PipelineError> {
-        let extent = self.log.extent()?;
+    pub fn read(&self, job: &Job, all: bool, stop: &Stop<'_>) -> Result<LogLength, PipelineError> {
+        let length = self.log.length()?;
         let end = if all {
-            extent.bytes()
+            length.bytes
         } else {
-            extent.whole_bytes()
+            length.whole_bytes
         };
         let means = job.tokenizer.map_or(Means::Nothing, |_| Means::Later);
         let (start, holder) = self.seen().take_up();
@@ -75,7 +75,7 @@ impl Following {
             |outcome| self.seen().take(holder, job, outcome),
         );
         came_to_an_end(ended)?;
-        Ok(extent)
+        Ok(length)
     }
 
     /// Counts the texts of all lines that were read, until `stop`; returns whether all of them are counted.
@@ -92,7 +92,7 @@ impl Following {
             |outcome| self.counted().take(holder, job, outcome),
         );
         if let Err(OrderedError {
-            place: Place::Consume,
+            stage: Stage::Consume,
             ..
         }) = ended
         {
@@ -108,9 +108,9 @@ impl Following {
         end: u64,
         job: &Job,
         stop: &'a Stop<'a>,
-    ) -> impl Iterator<Item = Result<Piece, LogError>> + Send + use<'a> {
+    ) -> impl Iterator<Item = Result<LogItem, LogError>> + Send + use<'a> {
         self.log
-            .pieces(start, end, job.sizes)
+            .batches(start, end, job.sizes)
             .take_while(|_| !stop())
     }
 
@@ -127,7 +127,7 @@ impl Following {
 
     /// Forgets the log itself, after it was written anew.
     pub fn start_again(&self) {
-        self.log.start_again();
+        self.log.reset();
         self.read_again();
     }
 

@@ -8,11 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::PipelineError;
 use super::aggregate::BatchOutcome;
-use crate::cpu::panic_message;
 use crate::event::{Damage, Data, Decoder, Event, Json, Output, Prompt};
 use crate::log::Batch;
-use crate::process::failpoint;
-use crate::process::watchdog::Watched;
+use crate::process::watchdog::Heartbeat;
+use crate::process::{failpoint, panic_message};
 use crate::sample::{Form, Labels, Observation, SampleId, TokenCount, Tokens};
 use crate::tokenizer::{Counted, EngineError, MessageParts, PromptParts, Tokenizer};
 
@@ -21,7 +20,7 @@ pub(super) struct Observer<'a> {
     decoder: Decoder,
     counter: Counter<'a>,
     labelled: bool,
-    watched: Option<Watched>,
+    watched: Option<Heartbeat>,
 }
 
 /// What is done with texts.
@@ -59,7 +58,7 @@ impl<'a> Observer<'a> {
 
     /// The same, for work that must not go on for ever.
     pub(super) fn watched(self) -> Self {
-        let watched = Watched::new(|offset| format!("counting the line at byte {offset}"));
+        let watched = Heartbeat::new(|offset| format!("counting the line at byte {offset}"));
         let counter = Counter {
             fault_point: "count.text",
             ..self.counter
@@ -199,7 +198,7 @@ impl Counter<'_> {
     /// A text is about to be counted.
     fn reached(&self) {
         if !matches!(self.means, Means::Later) {
-            let _ = failpoint::point(self.fault_point);
+            let _ = failpoint::hit(self.fault_point);
         }
     }
 

@@ -1,15 +1,13 @@
 //! The files of a run that its report depends on: its configuration and its summary.
 
-use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::FileTypeExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
 use serde_json::Value;
 
 use super::PlanError;
 use super::config::RunConfig;
+use crate::files;
 
 /// The largest configuration or summary, in bytes: a larger file is something else.
 pub(super) const MAX_SMALL_FILE_BYTES: u64 = 64 << 20;
@@ -99,26 +97,11 @@ fn read_config(dir: Option<&Path>, warnings: &mut Vec<String>) -> Result<RunConf
 
 /// Reads a small file, or a pipe that has a writer.
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, PlanError> {
-    let read = || -> io::Result<Vec<u8>> {
-        // Opening a pipe without a writer would block forever; opened non-blocking, such a pipe is empty. The kernel's
-        // own files can look regular and block, too.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
-        let kind = file.metadata()?.file_type();
-        if kind.is_fifo() {
-            rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
-        } else if !kind.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
+    files::read_bounded(path, MAX_SMALL_FILE_BYTES).map_err(|source| {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::FileTooLarge => PlanError::TooLarge { path },
+            _ => PlanError::Read { path, source },
         }
-        let mut bytes = Vec::new();
-        file.take(MAX_SMALL_FILE_BYTES + 1)
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let path = path.to_owned();
-    match read() {
-        Err(source) => Err(PlanError::Read { path, source }),
-        Ok(bytes) if bytes.len() as u64 > MAX_SMALL_FILE_BYTES => Err(PlanError::TooLarge { path }),
-        Ok(bytes) => Ok(bytes),
-    }
+    })
 }

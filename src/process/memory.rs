@@ -1,4 +1,4 @@
-//! Memory that the process has, and what happens when there is none.
+//! How much memory the process has, and its end where it cannot have more.
 
 use std::fs;
 use std::io::{Write, stderr};
@@ -6,21 +6,20 @@ use std::thread;
 
 use crate::process::exit;
 
-/// As much as the first thread of a process commonly has.
+/// The usual limit on the stack of a process's first thread.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Ends the process with a line and an exit code where memory cannot be had, without asking for any. Nothing is half
-/// written, so it may end anywhere.
+/// Ends the process with a message and an exit code, without allocating. Nothing is half written, so it may end anywhere.
 #[cold]
-pub fn exit_without() -> ! {
+pub fn exit_out_of_memory() -> ! {
     let line = b"error: the system has no more memory for this; raise its limit, or use fewer --threads or --max-memory\n";
     let _ = stderr().write_all(line);
     signal_hook::low_level::exit(exit::FAILED.into())
 }
 
-/// Runs a command on a thread whose stack is there as a whole, and returns its exit code. The stack of a process's first
+/// Runs a command on a thread whose whole stack is allocated, and returns its exit code. The stack of a process's first
 /// thread grows when it is touched, and where the system has no memory for that, it ends the process with a signal.
-pub fn on_whole_stack(command: impl FnOnce() -> u8 + Send + 'static) -> u8 {
+pub fn run_on_full_stack(command: impl FnOnce() -> u8 + Send + 'static) -> u8 {
     let thread = thread::Builder::new()
         .name("main".into())
         .stack_size(STACK_BYTES)
@@ -36,16 +35,16 @@ pub fn on_whole_stack(command: impl FnOnce() -> u8 + Send + 'static) -> u8 {
 
 /// The process's own memory, without pages of files, which the kernel may take back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
-    /// Now.
+pub(crate) struct Usage {
+    /// In use now.
     pub now_bytes: u64,
-    /// At most, so far; the pages of files that are there now are left out.
+    /// The most so far, less the pages of files that are in memory now.
     pub peak_bytes: u64,
 }
 
 impl Usage {
-    /// As the kernel says it; `None` where it does not.
-    pub fn read() -> Option<Self> {
+    /// Asks the kernel; `None` where it does not say.
+    pub(crate) fn read() -> Option<Self> {
         Self::parse(&fs::read_to_string("/proc/self/status").ok()?)
     }
 
@@ -69,8 +68,8 @@ mod tests {
 
     #[test]
     fn a_command_gives_its_code_and_a_panic_is_a_failure() {
-        assert_eq!(on_whole_stack(|| 3), 3);
-        assert_eq!(on_whole_stack(|| panic!("of a test")), exit::FAILED);
+        assert_eq!(run_on_full_stack(|| 3), 3);
+        assert_eq!(run_on_full_stack(|| panic!("of a test")), exit::FAILED);
     }
 
     #[test]

@@ -1,124 +1,127 @@
-//! Work that may never end: a tokenizer brings its own regular expressions and normalizers, and a hostile one keeps a thread
-//! busy for years on a short text. No such thread can be stopped from outside, so the program ends with a message; at that
-//! point nothing has been written.
+//! The watchdog: ends the process when work does not end.
 //!
-//! Whoever does such work says so in a [`Watched`]. Nothing is watched until [`end_with`] is called: a library does not
-//! end its process.
+//! A tokenizer brings its own regular expressions and normalizers, and a malicious one keeps a thread busy for years on
+//! a short text. Such a thread cannot be stopped from outside, so the process ends with a message; at that point nothing
+//! has been written.
+//!
+//! Threads report their work to a [`Heartbeat`]. Nothing is watched until [`start`] is called: a library does not end
+//! its process.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-/// Any tokenizer is loaded and any text is counted in less, also on a busy machine; twice as much is less than a minute.
-const PATIENCE_SECONDS: u64 = 25;
-/// So much more of a text is given a second more.
-const BYTES_A_SECOND: u64 = 1 << 20;
+/// Any tokenizer loads and any text is counted in less, on a busy machine too; twice as much is less than a minute.
+const TIMEOUT_SECONDS: u64 = 25;
+/// A text gets one second more for each of these.
+const BYTES_PER_SECOND: u64 = 1 << 20;
 
-static WATCHED: Mutex<Vec<Weak<Work>>> = Mutex::new(Vec::new());
+static HEARTBEATS: Mutex<Vec<Weak<Work>>> = Mutex::new(Vec::new());
 
-/// One thread's work at hand.
+/// One thread's current work.
 #[derive(Debug)]
 struct Work {
-    name: fn(u64) -> String,
-    /// How many pieces of work were begun; odd while one is going on.
-    begun: AtomicU64,
-    place: AtomicU64,
+    describe: fn(u64) -> String,
+    /// Changes with every begin and end; odd while work is going on.
+    beats: AtomicU64,
+    offset: AtomicU64,
     bytes: AtomicU64,
-    /// What the watching thread saw last, and how many seconds ago.
+    /// The watchdog's last view of `beats`, and for how many seconds it has not changed.
     seen: AtomicU64,
     seconds: AtomicU64,
 }
 
-/// The means of a thread to say what it is doing.
+/// A thread's reports of its work to the watchdog.
 #[derive(Debug)]
-pub struct Watched(Arc<Work>);
+pub(crate) struct Heartbeat(Arc<Work>);
 
-impl Watched {
-    /// `name` is the work for a message, given its place.
-    pub fn new(name: fn(u64) -> String) -> Self {
+impl Heartbeat {
+    /// `describe` names the work in a message, given its offset.
+    pub(crate) fn new(describe: fn(u64) -> String) -> Self {
         let work = Arc::new(Work {
-            name,
-            begun: AtomicU64::new(0),
-            place: AtomicU64::new(0),
+            describe,
+            beats: AtomicU64::new(0),
+            offset: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             seen: AtomicU64::new(0),
             seconds: AtomicU64::new(0),
         });
-        lock().push(Arc::downgrade(&work));
+        heartbeats().push(Arc::downgrade(&work));
         Self(work)
     }
 
-    /// Begins a piece of work on so many bytes, and ends the one before.
-    pub fn begin(&self, place: u64, bytes: usize) {
-        self.0.place.store(place, Relaxed);
+    /// Begins work on so many bytes, and ends the work before.
+    pub(crate) fn begin(&self, offset: u64, bytes: usize) {
+        self.0.offset.store(offset, Relaxed);
         self.0.bytes.store(bytes as u64, Relaxed);
-        self.0
-            .begun
-            .store((self.0.begun.load(Relaxed) + 1) | 1, Relaxed);
+        self.beat(|beats| (beats + 1) | 1);
     }
 
-    /// Ends it.
-    pub fn end(&self) {
-        self.0
-            .begun
-            .store((self.0.begun.load(Relaxed) + 1) & !1, Relaxed);
+    /// Ends the work.
+    pub(crate) fn end(&self) {
+        self.beat(|beats| (beats + 1) & !1);
+    }
+
+    fn beat(&self, next: impl Fn(u64) -> u64) {
+        let beats = self.0.beats.load(Relaxed);
+        self.0.beats.store(next(beats), Relaxed);
     }
 }
 
 impl Work {
-    /// A second has passed; whether the work takes too long.
-    fn tick(&self, patience_seconds: u64) -> bool {
-        let begun = self.begun.load(Relaxed);
-        if begun.is_multiple_of(2) || self.seen.swap(begun, Relaxed) != begun {
+    /// Called once a second; returns whether the work takes too long.
+    fn tick(&self, timeout_seconds: u64) -> bool {
+        let beats = self.beats.load(Relaxed);
+        if beats.is_multiple_of(2) || self.seen.swap(beats, Relaxed) != beats {
             self.seconds.store(0, Relaxed);
             return false;
         }
         let seconds = self.seconds.fetch_add(1, Relaxed) + 1;
-        seconds >= patience_seconds + self.bytes.load(Relaxed) / BYTES_A_SECOND
+        seconds >= timeout_seconds + self.bytes.load(Relaxed) / BYTES_PER_SECOND
     }
 }
 
-/// Watches from now on; `end` is called with the reason and should end the process.
-pub fn end_with(end: impl Fn(String) + Send + 'static) {
-    let patience_seconds = patience_seconds();
+/// Starts the watchdog. It calls `on_timeout` with a message; that should end the process.
+pub(crate) fn start(on_timeout: impl Fn(String) + Send + 'static) {
+    let timeout_seconds = timeout_seconds();
     let watch = move || {
         loop {
             std::thread::sleep(Duration::from_secs(1));
-            let late = lock()
+            let late = heartbeats()
                 .iter()
                 .filter_map(Weak::upgrade)
-                .find(|work| work.tick(patience_seconds));
+                .find(|work| work.tick(timeout_seconds));
             if let Some(work) = late {
-                let name = (work.name)(work.place.load(Relaxed));
-                end(format!(
+                let name = (work.describe)(work.offset.load(Relaxed));
+                on_timeout(format!(
                     "{name} does not end: a regular expression or a normalizer of the tokenizer may go on for ever"
                 ));
             }
-            lock().retain(|work| work.strong_count() > 0);
+            heartbeats().retain(|work| work.strong_count() > 0);
         }
     };
-    // Where the system refuses the thread there is no watch, as before.
+    // Where the system refuses the thread, work goes on without a watchdog.
     let _ = std::thread::Builder::new()
-        .name("watch".into())
+        .name("watchdog".into())
         .spawn(watch);
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Vec<Weak<Work>>> {
-    WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
+fn heartbeats() -> std::sync::MutexGuard<'static, Vec<Weak<Work>>> {
+    HEARTBEATS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tests have less of it.
+/// Tests shorten it.
 #[cfg(debug_assertions)]
-fn patience_seconds() -> u64 {
-    let given = std::env::var("TOK_RECOMPUTE_PATIENCE").ok();
+fn timeout_seconds() -> u64 {
+    let given = std::env::var("TOK_RECOMPUTE_TIMEOUT").ok();
     given
         .and_then(|text| text.parse().ok())
-        .unwrap_or(PATIENCE_SECONDS)
+        .unwrap_or(TIMEOUT_SECONDS)
 }
 
 #[cfg(not(debug_assertions))]
-fn patience_seconds() -> u64 {
-    PATIENCE_SECONDS
+fn timeout_seconds() -> u64 {
+    TIMEOUT_SECONDS
 }
 
 #[cfg(test)]
@@ -126,21 +129,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_piece_of_work_that_goes_on_and_on_is_late() {
-        let watched = Watched::new(|place| format!("work {place}"));
-        let ticks = |n: usize| (0..n).map(|_| watched.0.tick(3)).collect::<Vec<_>>();
+    fn work_that_goes_on_for_too_long_is_late() {
+        let heartbeat = Heartbeat::new(|offset| format!("work at {offset}"));
+        let ticks = |n: usize| (0..n).map(|_| heartbeat.0.tick(3)).collect::<Vec<_>>();
         assert_eq!(ticks(5), [false; 5]);
-        watched.begin(1, 0);
+        heartbeat.begin(1, 0);
         assert_eq!(ticks(5), [false, false, false, true, true]);
-        watched.begin(2, 0);
+        heartbeat.begin(2, 0);
         assert_eq!(ticks(4), [false, false, false, true]);
-        watched.end();
+        heartbeat.end();
         assert_eq!(ticks(5), [false; 5]);
-        for place in 0..9 {
-            watched.begin(place, 0);
+        for offset in 0..9 {
+            heartbeat.begin(offset, 0);
             assert_eq!(ticks(3), [false; 3]);
         }
-        watched.begin(3, 4 << 20);
+        heartbeat.begin(3, 4 << 20);
         assert_eq!(ticks(8), [[false; 7].as_slice(), &[true]].concat());
     }
 }

@@ -336,7 +336,7 @@ fn a_rewritten_log_is_read_from_its_start() {
         followed.wait_for("live");
         // The log may be longer than before when the reader looks at it again.
         fs::write(run.path(LOG), first_lines(&log, 120)).unwrap();
-        followed.wait_for("was cut or written anew");
+        followed.wait_for("was truncated or overwritten");
         Writer::new(run.path(LOG)).write(&log[first_lines(&log, 120).len()..], 10_000);
         check_report(&run, "run_expected", &followed.finish());
     }
@@ -455,7 +455,7 @@ mod hanging {
         followed.wait_for_stop();
         run.write(LOG, &log[..10_000]);
         followed.signal(Signal::CONT);
-        followed.wait_for("was cut or written anew");
+        followed.wait_for("was truncated or overwritten");
         Writer::new(run.path(LOG)).write(&log[10_000..], 20_000);
         check_report(&run, "run_expected", &followed.finish());
     }

@@ -1,6 +1,7 @@
 //! Every integration test in one binary: linking once is faster than linking each.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::disallowed_methods, reason = "tests write their own files")]
 
 mod check;
 mod cli;

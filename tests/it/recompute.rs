@@ -307,7 +307,7 @@ fn a_cut_compressed_log_is_incomplete() {
     run.write("events.jsonl.zst", &packed[..packed.len() - 8]);
     let outcome = run.recompute(&[]);
     assert_eq!(outcome.code, 3, "{outcome:?}");
-    assert!(outcome.stderr.contains("it was cut"), "{outcome:?}");
+    assert!(outcome.stderr.contains("it was truncated"), "{outcome:?}");
 }
 
 /// What cannot be done: exit 2, a message with `said`, nothing changed.

@@ -27,7 +27,7 @@ use super::{Session, caught, show};
 use crate::cpu::Pools;
 use crate::html::{Page, PageStats};
 use crate::plan::{CheckPlan, Format, RunPlan, Unresolved, Verbosity};
-use crate::process::exit;
+use crate::process::{error_chain, exit};
 use crate::report::check::{Comparison, Fields, Kind, Tolerances, compare};
 
 struct Check<'a> {
@@ -85,7 +85,7 @@ impl Check<'_> {
 
     fn failed(&mut self, run: &str, error: &(dyn Error + 'static)) -> Checked {
         self.session.messages.error(error);
-        let why = count::chain(error);
+        let why = error_chain(error);
         self.pages.list_failed(run, why.clone());
         Checked::failed(run.to_owned(), why)
     }
@@ -102,7 +102,7 @@ impl Check<'_> {
         let counted = self.counter.count(plan, sinks.sink())?;
         let rows = sinks.finish()?;
         if let Some(samples) = rows.samples {
-            samples.put()?.sync()?;
+            samples.rename()?.sync()?;
         }
         let verdict = Verdict::of(&counted.finished);
         for line in &verdict.damaged_lines {
@@ -162,7 +162,7 @@ impl Check<'_> {
             ..page(plan, &provenance, &summary, stats, side)?
         };
         if let Some(prepared) = Pages::prepare(target, &page)? {
-            prepared.put()?.sync()?;
+            prepared.rename()?.sync()?;
         }
         self.pages.list(target, page, text::verdict(checked));
         Ok(())

@@ -6,10 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Follow;
-use crate::command::count::chain;
 use crate::cpu::Pools;
 use crate::log::{BatchSizes, LogError};
 use crate::pipeline::PipelineError;
+use crate::process::error_chain;
 
 /// The longest time of one call that counts.
 const TIME_SLICE: Duration = Duration::from_millis(100);
@@ -41,7 +41,7 @@ pub(super) fn run(follow: &Follow, pools: &Pools) {
             Err(PipelineError::Log(LogError::Rewritten { .. })) => thread::sleep(IDLE_PAUSE),
             Err(error) => {
                 // The drain counts the same text and reports the error.
-                let why = chain(&error);
+                let why = error_chain(&error);
                 let text = format!("counting waits for the end of the run: {why}");
                 return follow.messages.detail(text);
             }

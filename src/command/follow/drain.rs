@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::super::budget::Resources;
-use super::super::count::chain;
 use super::Follow;
 use crate::cpu::Pools;
 use crate::log::BatchSizes;
 use crate::pipeline::PipelineError;
 use crate::plan::RunPlan;
+use crate::process::error_chain;
 
 impl Follow<'_> {
     /// Counts the rest of the texts. Returns the plan that they were counted by, or `None` if the follow was stopped.
@@ -26,7 +26,7 @@ impl Follow<'_> {
                     self.following.read(job, true, &|| self.stopped())
                 })?;
             } else if self.following.is_counted() {
-                self.following.log().extent()?;
+                self.following.log().length()?;
                 return Ok(Some(plan));
             }
             if !self.count_rest(&pools)? {
@@ -65,7 +65,7 @@ impl Follow<'_> {
         let loaded = self.counting().loaded.clone();
         let counted = match (count(), loaded) {
             (Err(error @ PipelineError::Count { .. }), Some(fast)) if !fast.is_referee() => {
-                let why = chain(&error);
+                let why = error_chain(&error);
                 self.messages
                     .warn(format!("recounting everything with the referee: {why}"));
                 let referee = self.tokenizers().referee(&fast)?;

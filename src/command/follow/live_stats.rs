@@ -78,7 +78,7 @@ struct RateWindow(VecDeque<(u64, f64)>);
 impl Collector {
     /// Collects the statistics of this moment.
     pub fn collect(&mut self, following: &Following, phase: State) -> LiveStats {
-        let (read_bytes, log_bytes) = (following.read_bytes(), following.log().bytes());
+        let (read_bytes, log_bytes) = (following.read_bytes(), following.log().len_bytes());
         let mut stats = following.look(|seen, counted| {
             let series = seen.series();
             self.ttft_ns.catch_up(series.ttft_ns);

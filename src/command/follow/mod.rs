@@ -130,7 +130,7 @@ impl<'a> Follow<'a> {
         let log = live.log().display();
         for path in plan.outputs.report_files() {
             // An output that cannot be written is an error now, not after hours.
-            atomic::try_out(path)?;
+            atomic::check_writable(path)?;
         }
         if live.found {
             messages.note(format!("following {log}, the newest log of a live run"));
@@ -232,8 +232,8 @@ impl<'a> Follow<'a> {
         self.stop_background.store(true, SeqCst);
         let deadline = Instant::now() + LAST_READ_TIMEOUT;
         let is_behind = || {
-            let extent = self.following.log().extent();
-            extent.is_ok_and(|extent| self.following.read_bytes() < extent.whole_bytes())
+            let length = self.following.log().length();
+            length.is_ok_and(|length| self.following.read_bytes() < length.whole_bytes)
         };
         while is_behind() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));

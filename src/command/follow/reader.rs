@@ -8,7 +8,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::{Event, Follow};
 use crate::cpu::Pools;
-use crate::log::{BatchSizes, Growing, LogError, Name};
+use crate::log::{BatchSizes, LogError, PathState, TailedFile};
 use crate::pipeline::PipelineError;
 
 /// The log has ended when it has not grown for this long after `session.ended`. The client writes nothing more then, but
@@ -96,10 +96,10 @@ impl Reader<'_> {
     fn read(&self, all: bool) -> Result<u64, PipelineError> {
         let sizes = BatchSizes::new(self.pools.threads());
         let stop = || self.follow.stopped();
-        let extent = self.follow.with_job(&self.pools, sizes, false, |job| {
+        let length = self.follow.with_job(&self.pools, sizes, false, |job| {
             self.follow.following.read(job, all, &stop)
         })?;
-        Ok(extent.bytes())
+        Ok(length.bytes)
     }
 
     /// Returns the way in which the log ended, if it has ended.
@@ -109,7 +109,7 @@ impl Reader<'_> {
         if let Some(ended) = growth.ended {
             let settled = idle >= SETTLE_TIME
                 || ended.elapsed() >= MAX_SETTLE_TIME
-                || following.log().name() == Name::Gone;
+                || following.log().path_state() == PathState::Removed;
             return Ok(settled.then_some(LogEnd::SessionEnded));
         }
         let timeout = self.follow.options.idle_timeout;
@@ -119,7 +119,7 @@ impl Reader<'_> {
         if idle < REMOVED_TIMEOUT || !following.log().is_unlinked() {
             return Ok(None);
         }
-        if following.log().name() == Name::Other {
+        if following.log().path_state() == PathState::Replaced {
             let path = following.log().path().display();
             anyhow::bail!(
                 "{path} was replaced by another file before its session.ended, so nothing is written; follow it again"
@@ -157,7 +157,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(log: &Growing) -> Self {
+    fn new(log: &TailedFile) -> Self {
         let (tx, rx) = sync_channel(1);
         let on_event = move |_| {
             // A full channel already wakes the reader.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::Follow;
 use super::display::Display;
 use super::live_stats::{Collector, LiveStats};
-use crate::command::count::chain;
 use crate::files::atomic;
+use crate::process::error_chain;
 use crate::report::{Snapshot, State};
 use crate::terminal::Messages;
 
@@ -105,7 +105,7 @@ impl<'a> LiveSnapshot<'a> {
         if let Err(error) = atomic::replace(path, &snapshot.render()) {
             // The report is worth more than this file.
             self.path = None;
-            let why = chain(&error);
+            let why = error_chain(&error);
             self.messages
                 .warn(format!("--live-snapshot is not updated any more: {why}"));
         }

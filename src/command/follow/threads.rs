@@ -48,7 +48,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         let plan = CorePlan::background(&Machine::here(), cpus, counting)?;
         let reader = Reader {
             follow,
-            pools: Pools::new(&plan.clone().in_front(1))?,
+            pools: Pools::new(&plan.clone().foreground(1))?,
             tx: self.tx.clone(),
         };
         self.handles.push(self.scope.spawn(|| reader.run()));

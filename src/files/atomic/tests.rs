@@ -1,10 +1,20 @@
-//! What is written is whole, and nothing else is left.
+//! Written files are whole, and nothing else is left.
 
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use tempfile::{TempDir, tempdir};
 
+use super::temporary::TEMPORARIES;
 use super::*;
+
+/// Copies a file to its backup, all steps in one; returns whether it did.
+fn keep_original(path: &Path, backup: &Path) -> Result<bool, WriteError> {
+    match stage_backup(path, backup)? {
+        Some(staged) => staged.rename()?.sync().map(|()| true),
+        None => Ok(false),
+    }
+}
 
 fn names(folder: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(folder.path()).unwrap();
@@ -30,7 +40,7 @@ fn replacing_keeps_the_mode_and_leaves_nothing_else() {
 }
 
 #[test]
-fn what_is_appended_leaves_what_was_there() {
+fn appending_keeps_the_old_bytes() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("summary.md");
     append(&path, b"one\n").unwrap();
@@ -53,7 +63,7 @@ fn equal_bytes_are_not_written() {
 }
 
 #[test]
-fn links_stay_and_what_they_point_at_is_replaced() {
+fn links_stay_and_their_targets_are_replaced() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("data")).unwrap();
@@ -74,65 +84,65 @@ fn links_stay_and_what_they_point_at_is_replaced() {
 }
 
 #[test]
-fn one_missing_folder_is_made_but_not_two() {
+fn one_missing_folder_is_created_but_not_two() {
     let folder = tempdir().unwrap();
     let (one, two) = (folder.path().join("a/b"), folder.path().join("c/d/e"));
-    assert!(try_out(&one).is_ok() && try_out(&two).is_err());
+    assert!(check_writable(&one).is_ok() && check_writable(&two).is_err());
     assert_eq!(names(&folder), [""; 0]);
     assert!(replace(&one, b"x").unwrap());
     assert!(replace(&two, b"x").is_err());
-    assert!(try_out(&one).is_ok() && try_out(&folder.path().join("a")).is_err());
+    assert!(check_writable(&one).is_ok() && check_writable(&folder.path().join("a")).is_err());
     assert_eq!(names(&folder), ["a"]);
 }
 
 #[test]
-fn what_is_prepared_and_not_put_leaves_nothing() {
+fn files_that_are_staged_and_dropped_leave_nothing() {
     let folder = tempdir().unwrap();
     let (path, backup) = (folder.path().join("a"), folder.path().join("a.orig"));
     fs::write(&path, "old").unwrap();
-    let prepared = prepare(&path, b"new").unwrap().unwrap();
-    let inside = prepare(&folder.path().join("made/b"), b"new").unwrap();
-    let original = prepare_original(&path, &backup).unwrap().unwrap();
+    let staged = stage(&path, b"new").unwrap().unwrap();
+    let inside = stage(&folder.path().join("made/b"), b"new").unwrap();
+    let original = stage_backup(&path, &backup).unwrap().unwrap();
     assert_eq!(names(&folder).len(), 4);
-    drop((prepared, inside, original));
+    drop((staged, inside, original));
     assert_eq!(names(&folder), ["a"]);
     assert_eq!(fs::read(&path).unwrap(), b"old");
 }
 
 #[test]
-fn a_draft_has_no_name_until_it_is_put() {
+fn a_spooled_file_has_no_name_until_it_is_staged() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("rows.csv");
     fs::write(&path, "old").unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-    let draft = |content: &[u8]| {
-        let mut draft = Draft::begin(&path).unwrap();
-        draft.write_all(content).unwrap();
-        draft
+    let spool = |content: &[u8]| {
+        let mut spooled = SpooledFile::create(&path).unwrap();
+        spooled.write_all(content).unwrap();
+        spooled
     };
-    drop(draft(b"new"));
-    let begun = draft(&b"new\n".repeat(100_000));
+    drop(spool(b"new"));
+    let spooled = spool(&b"new\n".repeat(100_000));
     assert_eq!(names(&folder), ["rows.csv"]);
-    let prepared = begun.finish().unwrap();
+    let staged = spooled.stage().unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"old");
-    prepared.put().unwrap().sync().unwrap();
+    staged.rename().unwrap().sync().unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"new\n".repeat(100_000));
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
     assert_eq!(names(&folder), ["rows.csv"]);
-    assert!(Draft::begin(folder.path()).is_err());
+    assert!(SpooledFile::create(folder.path()).is_err());
 }
 
 #[test]
-fn a_backup_that_somebody_made_meanwhile_is_kept() {
+fn a_backup_that_appears_meanwhile_is_kept() {
     let folder = tempdir().unwrap();
     let (path, backup) = (folder.path().join("a"), folder.path().join("a.orig"));
     fs::write(&path, "second").unwrap();
-    let original = prepare_original(&path, &backup).unwrap().unwrap();
+    let original = stage_backup(&path, &backup).unwrap().unwrap();
     fs::write(&backup, "first").unwrap();
-    original.put().unwrap().sync().unwrap();
+    original.rename().unwrap().sync().unwrap();
     assert_eq!(fs::read(&backup).unwrap(), b"first");
     assert_eq!(names(&folder), ["a", "a.orig"]);
-    // What is no file keeps nothing.
+    // A folder in its place is an error.
     fs::remove_file(&backup).unwrap();
     fs::create_dir(&backup).unwrap();
     let error = keep_original(&path, &backup).unwrap_err();
@@ -140,7 +150,7 @@ fn a_backup_that_somebody_made_meanwhile_is_kept() {
 }
 
 #[test]
-fn what_is_no_file_is_left_alone() {
+fn only_regular_files_are_replaced() {
     let folder = tempdir().unwrap();
     let error = replace(folder.path(), b"x").unwrap_err();
     assert_eq!(
@@ -177,19 +187,19 @@ fn the_first_original_is_kept() {
 }
 
 #[test]
-fn temporary_files_go_on_request() {
+fn temporary_files_are_known() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a");
-    let prepared = prepare(&path, b"new").unwrap().unwrap();
-    prepare(&folder.path().join("b"), b"new")
+    let staged = stage(&path, b"new").unwrap().unwrap();
+    stage(&folder.path().join("b"), b"new")
         .unwrap()
         .unwrap()
-        .put()
+        .rename()
         .unwrap()
         .sync()
         .unwrap();
     assert_eq!(names(&folder).len(), 2);
-    // Only this test's: others make theirs at the same time.
+    // Only this test's: other tests run at the same time.
     let mine: Vec<_> = TEMPORARIES
         .lock()
         .unwrap()
@@ -197,11 +207,11 @@ fn temporary_files_go_on_request() {
         .filter(|path| path.starts_with(folder.path()) && path.exists())
         .cloned()
         .collect();
-    assert_eq!(mine, [prepared.temporary.path()]);
+    assert_eq!(mine, [staged.temporary.path()]);
 }
 
 #[test]
-fn only_unlocked_leftovers_of_the_same_file_are_removed() {
+fn only_unlocked_temporaries_of_the_same_file_are_stale() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.json");
     let make = |name: &str| File::create(folder.path().join(name)).unwrap();
@@ -211,7 +221,7 @@ fn only_unlocked_leftovers_of_the_same_file_are_removed() {
     make(".b.json.tok-recompute-4.tmp");
     make("a.json");
     fs::create_dir(folder.path().join(".a.json.tok-recompute-5.tmp")).unwrap();
-    assert_eq!(remove_leftovers(&path), 1);
+    assert_eq!(remove_stale_temporaries(&path), 1);
     assert_eq!(
         names(&folder),
         [
@@ -222,7 +232,7 @@ fn only_unlocked_leftovers_of_the_same_file_are_removed() {
         ]
     );
     drop(locked);
-    assert_eq!(remove_leftovers(&path), 1);
+    assert_eq!(remove_stale_temporaries(&path), 1);
 }
 
 #[test]
@@ -232,7 +242,7 @@ fn a_name_shows_what_a_temporary_file_is_for() {
     assert!(replace(&long, b"x").unwrap());
     assert!(replace(&long, b"y").unwrap());
     assert_eq!(fs::read(&long).unwrap(), b"y");
-    let temporary = write_temporary(&folder.path().join("a.json"), |_| Ok(()), None).unwrap();
+    let temporary = temporary::write(&folder.path().join("a.json"), |_| Ok(()), None).unwrap();
     let name = temporary.path().file_name().unwrap().to_str().unwrap();
     assert!(name.starts_with(".a.json.tok-recompute-"), "{name}");
     assert!(

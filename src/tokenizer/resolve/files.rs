@@ -1,14 +1,13 @@
 //! Reading the small files that decide a count, within bounds.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{HomeError, TokenizerHome};
+use crate::files;
 
 /// The largest `tokenizer.json` that is read, in bytes; the largest in use have about 35 MB.
 const TOKENIZER_JSON_LIMIT_BYTES: u64 = 512 << 20;
@@ -103,10 +102,8 @@ fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> 
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     // Some of the kernel's own files look regular, and are waited for.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    rustix::fs::open(path, flags, Mode::empty())
-        .map_err(Into::into)
-        .and_then(|file| File::from(file).take(limit + 1).read_to_end(&mut bytes))
+    files::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
         .map_err(read)?;
     if bytes.len() as u64 > limit {
         return Err(too_large(bytes.len() as u64));

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
-use tok_recompute::log::{BatchSizes, Log, LogError, Piece};
+use tok_recompute::log::{BatchSizes, Log, LogError, LogItem};
 
 /// Where a line starts, and its bytes or, when it is too long, their number.
 type Seen = (u64, Result<Vec<u8>, u64>);
@@ -75,7 +75,7 @@ fn read(log: Log, sizes: BatchSizes) -> Vec<Seen> {
     let mut seen = Vec::new();
     for piece in log.batches(sizes) {
         match piece {
-            Ok(Piece::Lines(batch)) => {
+            Ok(LogItem::Lines(batch)) => {
                 assert!(!batch.bytes().is_empty());
                 seen.extend(
                     batch
@@ -83,7 +83,7 @@ fn read(log: Log, sizes: BatchSizes) -> Vec<Seen> {
                         .map(|line| (line.offset, Ok(line.bytes.to_vec()))),
                 );
             }
-            Ok(Piece::TooLong { offset, len_bytes }) => seen.push((offset, Err(len_bytes))),
+            Ok(LogItem::TooLong { offset, len_bytes }) => seen.push((offset, Err(len_bytes))),
             Err(LogError::Truncated { .. } | LogError::Read { .. }) => break,
             Err(error) => panic!("{error}"),
         }

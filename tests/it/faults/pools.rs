@@ -109,7 +109,7 @@ fn threads_that_cannot_be_had_are_done_without() {
     let check = |threads: &str, nth: usize, code: i32, said: &str| {
         let run = Run::text();
         let trial = trial(&run, &["--threads", threads, "--block-size", "1", "-v"]);
-        let outcome = trial.fault("cores.start", nth, "11").finish();
+        let outcome = trial.fault("cpu.spawn", nth, "11").finish();
         assert_eq!(outcome.code, Some(code), "{outcome:?}");
         assert!(outcome.stderr.contains(said), "{said:?} in {outcome:?}");
         row(

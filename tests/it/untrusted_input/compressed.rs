@@ -41,7 +41,7 @@ fn zstd(byte: u8, mebibytes: usize, window_log: u32) -> Vec<u8> {
 
 #[test]
 fn bombs_end_soon() {
-    let bomb = "it unpacks to more than 500 times its size";
+    let bomb = "it decompresses to more than 500 times its size";
     check(
         "a gzip bomb: one line",
         "events.jsonl.gz",
@@ -94,7 +94,7 @@ fn bombs_of_lines_end_soon() {
         run.write(file, bytes);
         let args = ["run", "--tokenizer", &CHAT];
         let name = format!("a bomb of empty lines: {file}");
-        let bomb = "it unpacks to more than 500 times its size";
+        let bomb = "it decompresses to more than 500 times its size";
         super::check_within(longest, &name, &run, &args, 2, bomb);
     }
 }
@@ -127,14 +127,14 @@ fn broken_streams_are_refused_or_incomplete() {
         "events.jsonl.gz",
         gz[..gz.len() - 9].to_vec(),
         3,
-        "it was cut",
+        "it was truncated",
     );
     check(
         "a gzip of nothing but its header",
         "events.jsonl.gz",
         gz[..10].to_vec(),
         2,
-        "it was cut",
+        "it was truncated",
     );
     check(
         "a zstd that is broken",
@@ -148,7 +148,7 @@ fn broken_streams_are_refused_or_incomplete() {
         "events.jsonl.zst",
         zst[..zst.len() - 3].to_vec(),
         2,
-        "it was cut",
+        "it was truncated",
     );
     check(
         "a zstd with a dictionary",
@@ -169,7 +169,7 @@ fn broken_streams_are_refused_or_incomplete() {
         "events.jsonl.zst",
         b"\x50\x2a\x4d\x18\xff\xff\xff\xffx".to_vec(),
         2,
-        "it was cut",
+        "it was truncated",
     );
     check(
         "a plain log named gz",

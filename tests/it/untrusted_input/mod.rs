@@ -22,7 +22,7 @@ use crate::process::{LONGEST, Trial};
 use crate::support::{Run, fixture};
 
 /// Seconds until a build with debug assertions gives up on work that does not end, where it does not.
-const PATIENCE: &str = "1";
+const TIMEOUT: &str = "1";
 /// What it says then.
 const ENDLESS: &str = "does not end";
 
@@ -84,7 +84,7 @@ fn check_within(
     let before = run.files();
     let mut trial = Trial::shell(run, "", args).env("RUST_BACKTRACE", "1");
     if says.contains(ENDLESS) {
-        trial = trial.env("TOK_RECOMPUTE_PATIENCE", PATIENCE);
+        trial = trial.env("TOK_RECOMPUTE_TIMEOUT", TIMEOUT);
     }
     let outcome = trial.start().finish_within(longest);
     let stderr = &outcome.stderr;
