@@ -6,7 +6,7 @@ use csv::Writer;
 
 use super::Table;
 use super::columns::{COLUMNS, Value};
-use crate::python::double;
+use crate::python::float;
 use crate::sample::Row;
 
 pub(super) struct CsvTable<W: Write> {
@@ -27,7 +27,7 @@ impl<W: Write + Send> Table<W> for CsvTable<W> {
             match column.value(row) {
                 Value::Null => self.writer.write_field("")?,
                 Value::Integer(value) => self.writer.write_field(value.to_string())?,
-                Value::Double(value) => self.writer.write_field(double::msgspec(value))?,
+                Value::Double(value) => self.writer.write_field(float::msgspec(value))?,
                 Value::Text(value) => self.writer.write_field(value.as_bytes())?,
             }
         }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, Value};
+use serde_json::Value as Json;
 
+use super::exception::{exception, type_error, unsupported};
 use super::limits::fits_items;
-use super::objects::{BoundMethod, DictView, Generator, Group, Range};
-use super::{exception, type_error, unsupported};
+use super::objects::{BoundMethod, DictView, Generator, Range};
 
 /// A Python dict: what `minijinja` itself makes of a map.
-pub type Dict = IndexMap<Value, Value>;
+pub(crate) type Dict = IndexMap<Value, Value>;
 
 /// What a value is in Python.
 #[derive(Debug)]
-pub enum Py<'a> {
+pub(crate) enum Py<'a> {
     /// Jinja2's `Undefined`.
     Undefined,
     /// `None`
@@ -49,7 +50,7 @@ pub enum Py<'a> {
 }
 
 /// What `value` is in Python.
-pub fn py(value: &Value) -> Py<'_> {
+pub(crate) fn py(value: &Value) -> Py<'_> {
     match value.kind() {
         ValueKind::Undefined => Py::Undefined,
         ValueKind::None => Py::None,
@@ -70,8 +71,6 @@ fn object(value: &Value) -> Py<'_> {
         Py::Dict(dict)
     } else if let Some(tuple) = value.downcast_object_ref::<Tuple>() {
         Py::Tuple(tuple)
-    } else if let Some(group) = value.downcast_object_ref::<Group>() {
-        Py::Tuple(group.parts())
     } else if let Some(view) = value.downcast_object_ref::<DictView>() {
         Py::View(view)
     } else if let Some(range) = value.downcast_object_ref::<Range>() {
@@ -91,7 +90,7 @@ fn object(value: &Value) -> Py<'_> {
 }
 
 /// The name of a value's type, for messages.
-pub fn type_name(value: &Value) -> &'static str {
+pub(crate) fn type_name(value: &Value) -> &'static str {
     match py(value) {
         Py::Undefined => "Undefined",
         Py::None => "NoneType",
@@ -112,7 +111,7 @@ pub fn type_name(value: &Value) -> &'static str {
 }
 
 /// Jinja2's error for every operation on an undefined value.
-pub fn undefined_error() -> Error {
+pub(crate) fn undefined_error() -> Error {
     exception("UndefinedError", "a value is undefined")
 }
 
@@ -120,7 +119,7 @@ pub fn undefined_error() -> Error {
 ///
 /// # Errors
 /// `TypeError` for what cannot be iterated over; whatever a generator raises.
-pub fn iter(value: &Value) -> Result<Vec<Value>, Error> {
+pub(crate) fn iter(value: &Value) -> Result<Vec<Value>, Error> {
     Ok(match py(value) {
         Py::Undefined => Vec::new(),
         Py::List(items) | Py::Tuple(items) => items.to_vec(),
@@ -147,7 +146,7 @@ pub fn iter(value: &Value) -> Result<Vec<Value>, Error> {
 ///
 /// # Errors
 /// `TypeError` for what has none.
-pub fn len(value: &Value) -> Result<usize, Error> {
+pub(crate) fn len(value: &Value) -> Result<usize, Error> {
     Ok(match py(value) {
         Py::Undefined => 0,
         Py::List(items) | Py::Tuple(items) => items.len(),
@@ -169,7 +168,7 @@ pub fn len(value: &Value) -> Result<usize, Error> {
 ///
 /// # Errors
 /// `TypeError` for lists and dicts, also inside tuples.
-pub fn hashable(value: &Value) -> Result<(), Error> {
+pub(crate) fn hashable(value: &Value) -> Result<(), Error> {
     match py(value) {
         Py::List(_) | Py::Dict(_) => Err(type_error(format!(
             "unhashable type: '{}'",
@@ -181,17 +180,17 @@ pub fn hashable(value: &Value) -> Result<(), Error> {
 }
 
 /// A list of `items`.
-pub fn list(items: Vec<Value>) -> Value {
+pub(crate) fn list(items: Vec<Value>) -> Value {
     Value::from_object(items)
 }
 
 /// A tuple of `items`.
-pub fn tuple(items: Vec<Value>) -> Value {
+pub(crate) fn tuple(items: Vec<Value>) -> Value {
     Value::from(Tuple::new(items))
 }
 
 /// A dict.
-pub fn dict(entries: Dict) -> Value {
+pub(crate) fn dict(entries: Dict) -> Value {
     Value::from_object(entries)
 }
 
@@ -199,25 +198,37 @@ pub fn dict(entries: Dict) -> Value {
 ///
 /// Numbers without fraction or exponent are `int` where they fit 64 bits. `serde_json` keeps larger ones as doubles, so
 /// an integer beyond 64 bits in an event's messages prints as a float where Python prints its digits.
-pub fn from_json(json: &serde_json::Value) -> Value {
+pub fn from_json(json: &Json) -> Value {
     match json {
-        serde_json::Value::Null => Value::from(()),
-        serde_json::Value::Bool(b) => Value::from(*b),
-        serde_json::Value::Number(n) => match (n.as_i64(), n.as_u64()) {
+        Json::Null => Value::from(()),
+        Json::Bool(b) => Value::from(*b),
+        Json::Number(n) => match (n.as_i64(), n.as_u64()) {
             (Some(i), _) => Value::from(i),
             (None, Some(u)) => Value::from(u),
             _ => Value::from(n.as_f64().unwrap_or(f64::NAN)),
         },
-        serde_json::Value::String(s) => string(s),
-        serde_json::Value::Array(items) => list(items.iter().map(from_json).collect()),
-        serde_json::Value::Object(map) => {
+        Json::String(s) => string(s),
+        Json::Array(items) => list(items.iter().map(from_json).collect()),
+        Json::Object(map) => {
             dict(map.iter().map(|(k, v)| (string(k), from_json(v))).collect())
         }
     }
 }
 
+/// `bool(json.loads(text))` of the text that `json` was read from.
+pub(crate) fn is_true_json(json: &Json) -> bool {
+    match json {
+        Json::Null => false,
+        Json::Bool(b) => *b,
+        Json::Number(n) => n.as_f64() != Some(0.0),
+        Json::String(s) => !s.is_empty(),
+        Json::Array(items) => !items.is_empty(),
+        Json::Object(map) => !map.is_empty(),
+    }
+}
+
 /// A string, shared rather than copied again when the template hands it around.
-pub fn string(text: &str) -> Value {
+pub(crate) fn string(text: &str) -> Value {
     Value::from(Arc::<str>::from(text))
 }
 
@@ -225,7 +236,7 @@ pub fn string(text: &str) -> Value {
 ///
 /// # Errors
 /// `TypeError` when it is no integer.
-pub fn index(value: &Value) -> Result<i64, Error> {
+pub(crate) fn index(value: &Value) -> Result<i64, Error> {
     match py(value) {
         Py::Int(i) => Ok(i64::try_from(i).unwrap_or(if i < 0 { i64::MIN } else { i64::MAX })),
         Py::Bool(b) => Ok(i64::from(b)),
@@ -243,7 +254,7 @@ pub fn index(value: &Value) -> Result<i64, Error> {
 ///
 /// # Errors
 /// `TypeError` when it is none.
-pub fn text(value: &Value) -> Result<&str, Error> {
+pub(crate) fn text(value: &Value) -> Result<&str, Error> {
     value
         .as_str()
         .ok_or_else(|| type_error(format!("expected str, not {}", type_name(value))))

@@ -9,12 +9,14 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::chat_template::{
-    Effect, LIMIT, Limits, Message, Prompt, Raised, TemplateSource, Templates, fallback_message,
+    CountAdjustment, Limits, Message, Prompt, TemplateSource, Templates, fallback_message,
     fallback_prompt, merge_tool_calls, normalize_messages, normalize_tool_calls,
 };
 use super::engine::{Choice, Engine, EngineError, EngineReport};
 use super::resolve::TokenizerFiles;
 use super::transformers::{self, Replaced, Rules, RulesError};
+use crate::jinja::limits::LIMIT;
+use crate::python::exception::Exception;
 
 /// The template function that shows the date.
 const CLOCK: &str = "strftime_now";
@@ -93,7 +95,7 @@ pub struct Tokenizer {
     /// Tokens around a message's own: those of the user message before it and of an empty answer.
     frame: u64,
     /// Why no message is rendered: the template used up its fuel on an empty one.
-    endless: Option<Raised>,
+    endless: Option<Exception>,
     clock: Clock,
     reasons: Mutex<IndexSet<String>>,
     class: String,
@@ -112,7 +114,7 @@ struct Clock {
 /// A message or prompt as text, through the template or as its fallback.
 struct Rendering {
     text: String,
-    effect: Effect,
+    adjustment: CountAdjustment,
     /// What a message's count is less by.
     frame: u64,
     fallback: Option<u16>,
@@ -214,7 +216,7 @@ impl Tokenizer {
         }
     }
 
-    fn render_message(&self, parts: &MessageParts) -> Result<Rendering, Raised> {
+    fn render_message(&self, parts: &MessageParts) -> Result<Rendering, Exception> {
         self.endless.clone().map_or(Ok(()), Err)?;
         let chunks = parts
             .tool_calls
@@ -239,7 +241,7 @@ impl Tokenizer {
         let frame = if fallback.is_some() { 0 } else { self.frame };
         Ok(Rendering {
             text,
-            effect: Effect::default(),
+            adjustment: CountAdjustment::default(),
             frame,
             fallback,
         })
@@ -253,7 +255,7 @@ impl Tokenizer {
         }
     }
 
-    fn render_prompt(&self, parts: &PromptParts) -> Result<Rendering, Raised> {
+    fn render_prompt(&self, parts: &PromptParts) -> Result<Rendering, Exception> {
         let array = |value: Option<&Value>| value.and_then(Value::as_array).cloned();
         let messages = normalize_messages(&array(Some(&parts.messages)).unwrap_or_default())?;
         let tools = array(parts.tools.as_ref());
@@ -275,9 +277,9 @@ impl Tokenizer {
         };
         let mut text = String::new();
         match self.templates.render_prompt(&prompt, &mut text) {
-            Ok(effect) => Ok(Rendering {
+            Ok(adjustment) => Ok(Rendering {
                 text,
-                effect,
+                adjustment,
                 frame: 0,
                 fallback: None,
             }),
@@ -286,7 +288,7 @@ impl Tokenizer {
                 let text = fallback_prompt(&messages, tools.as_deref());
                 Ok(Rendering {
                     text,
-                    effect: Effect::default(),
+                    adjustment: CountAdjustment::default(),
                     frame: 0,
                     fallback,
                 })
@@ -295,20 +297,20 @@ impl Tokenizer {
     }
 
     /// The number of the reason for a fallback, if the reference falls back too.
-    fn fallback(&self, raised: Raised) -> Result<u16, Raised> {
-        if raised.as_reference {
-            Ok(self.reason(&raised))
-        } else {
+    fn fallback(&self, raised: Exception) -> Result<u16, Exception> {
+        if raised.unsupported {
             Err(raised)
+        } else {
+            Ok(self.reason(&raised))
         }
     }
 
-    fn failed(&self, raised: &Raised) -> Counted {
+    fn failed(&self, raised: &Exception) -> Counted {
         Counted::Failed(self.reason(raised))
     }
 
     /// The number that stands for an error; errors beyond what numbers there are share the last.
-    fn reason(&self, raised: &Raised) -> u16 {
+    fn reason(&self, raised: &Exception) -> u16 {
         let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
         let at = if reasons.len() < MAX_REASONS {
             reasons.insert_full(raised.to_string()).0
@@ -363,7 +365,7 @@ impl Tokenizer {
 
 impl Rendering {
     fn count(&self, tokens: usize) -> Counted {
-        let tokens = self.effect.apply(tokens as u64).saturating_sub(self.frame);
+        let tokens = self.adjustment.apply(tokens as u64).saturating_sub(self.frame);
         Counted::Tokens {
             tokens,
             fallback: self.fallback,

@@ -7,9 +7,10 @@ use jiff::civil::DateTime;
 use minijinja::Value;
 use serde_json::Value as Json;
 
-use super::tool_calls::is_true;
-use crate::jinja::runtime::{Limits, Raised, Template};
-use crate::python::value::{Dict, dict, from_json, list, string};
+use crate::jinja::limits::Limits;
+use crate::jinja::runtime::Template;
+use crate::python::exception::Exception;
+use crate::python::value::{Dict, dict, from_json, is_true_json, list, string};
 
 /// Per-event templates kept compiled, and the length of one that is kept.
 const KEPT_TEMPLATES: usize = 64;
@@ -62,7 +63,7 @@ pub struct Prompt<'a> {
 /// What `chat_template_kwargs` does to the count of the rendered text: at most `truncate_to`, then at least `pad_to`;
 /// `fixed` replaces it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Effect {
+pub struct CountAdjustment {
     /// Tokens at most.
     pub truncate_to: Option<u64>,
     /// Tokens at least.
@@ -71,7 +72,7 @@ pub struct Effect {
     pub fixed: Option<u64>,
 }
 
-impl Effect {
+impl CountAdjustment {
     /// The count that the reference records for a text of `tokens`.
     pub fn apply(self, tokens: u64) -> u64 {
         let cut = tokens.min(self.truncate_to.unwrap_or(u64::MAX));
@@ -79,7 +80,7 @@ impl Effect {
     }
 }
 
-type Compiled = Arc<Result<Template, Raised>>;
+type Compiled = Arc<Result<Template, Exception>>;
 
 /// The templates of one tokenizer, each compiled once, used from any thread.
 #[derive(Debug)]
@@ -155,7 +156,7 @@ impl Templates {
     ///
     /// # Errors
     /// What the template raises; the reference then takes both baselines as 0.
-    pub fn render_user_only(&self, out: &mut String) -> Result<(), Raised> {
+    pub fn render_user_only(&self, out: &mut String) -> Result<(), Exception> {
         self.render_messages(vec![self.user.clone()], out)
     }
 
@@ -163,7 +164,7 @@ impl Templates {
     ///
     /// # Errors
     /// As [`Self::render_user_only`].
-    pub fn render_empty_assistant(&self, out: &mut String) -> Result<(), Raised> {
+    pub fn render_empty_assistant(&self, out: &mut String) -> Result<(), Exception> {
         self.render_message(&Message::default(), out)
     }
 
@@ -171,8 +172,8 @@ impl Templates {
     ///
     /// # Errors
     /// What the template raises: the reference then counts [`super::fallback_message`], if
-    /// [`Raised::as_reference`] says that it raised too.
-    pub fn render_message(&self, message: &Message<'_>, out: &mut String) -> Result<(), Raised> {
+    /// it raised too, so not for [`Exception::unsupported`].
+    pub fn render_message(&self, message: &Message<'_>, out: &mut String) -> Result<(), Exception> {
         let mut assistant = Dict::with_capacity(4);
         assistant.insert(Value::from("role"), Value::from("assistant"));
         assistant.insert(Value::from("content"), string(message.content));
@@ -185,7 +186,7 @@ impl Templates {
         self.render_messages(vec![self.user.clone(), dict(assistant)], out)
     }
 
-    fn render_messages(&self, messages: Vec<Value>, out: &mut String) -> Result<(), Raised> {
+    fn render_messages(&self, messages: Vec<Value>, out: &mut String) -> Result<(), Exception> {
         let mut variables = self.base.clone();
         variables.insert(Value::from("messages"), list(messages));
         variables.insert(Value::from("add_generation_prompt"), Value::from(false));
@@ -197,22 +198,22 @@ impl Templates {
     ///
     /// # Errors
     /// What transformers or the template raise: the reference then counts [`super::fallback_prompt`], if
-    /// [`Raised::as_reference`] says that it raised too.
-    pub fn render_prompt(&self, prompt: &Prompt<'_>, out: &mut String) -> Result<Effect, Raised> {
+    /// it raised too, so not for [`Exception::unsupported`].
+    pub fn render_prompt(&self, prompt: &Prompt<'_>, out: &mut String) -> Result<CountAdjustment, Exception> {
         let empty = serde_json::Map::new();
         let kwargs = prompt.chat_template_kwargs.unwrap_or(&empty);
         let get = |name: &str| kwargs.get(name).filter(|value| !value.is_null());
         for taken in ["self", "conversation", "conversations", "messages"] {
             if kwargs.contains_key(taken) {
-                return Err(Raised::new(
+                return Err(Exception::new(
                     "TypeError",
                     format!("got multiple values for argument '{taken}'"),
                 ));
             }
         }
         for refused in ["return_assistant_tokens_mask", "continue_final_message"] {
-            if get(refused).is_some_and(is_true) {
-                return Err(Raised::new(
+            if get(refused).is_some_and(is_true_json) {
+                return Err(Exception::new(
                     "ValueError",
                     if refused == "continue_final_message" {
                         "continue_final_message and add_generation_prompt are not compatible"
@@ -232,12 +233,12 @@ impl Templates {
             (None, None) => None,
             (None, Some(Json::String(text))) => Some(text.as_str()),
             (None, Some(_)) => {
-                return Err(Raised::new("TypeError", "Can't compile non template nodes"));
+                return Err(Exception::new("TypeError", "Can't compile non template nodes"));
             }
         };
         let template = self.choose(template, tools.is_some())?;
         if prompt.messages.is_empty() {
-            return Err(Raised::new("IndexError", "list index out of range"));
+            return Err(Exception::new("IndexError", "list index out of range"));
         }
         let effect = self.effect(kwargs);
 
@@ -267,7 +268,7 @@ impl Templates {
     }
 
     /// `get_chat_template`: the template to use.
-    fn choose(&self, asked: Option<&str>, with_tools: bool) -> Result<Compiled, Raised> {
+    fn choose(&self, asked: Option<&str>, with_tools: bool) -> Result<Compiled, Exception> {
         match (&self.own, asked) {
             (Own::Named(named), Some(name)) => Ok(named
                 .get(name)
@@ -280,13 +281,13 @@ impl Templates {
                     .filter(|_| with_tools)
                     .or_else(|| named.get("default"));
                 chosen.map(Arc::clone).ok_or_else(|| {
-                    Raised::new(
+                    Exception::new(
                         "ValueError",
                         "This model has multiple chat templates with no default specified!",
                     )
                 })
             }
-            (Own::None, None) => Err(Raised::new(
+            (Own::None, None) => Err(Exception::new(
                 "ValueError",
                 "tokenizer.chat_template is not set",
             )),
@@ -316,8 +317,8 @@ impl Templates {
     }
 
     /// What the parameters of tokenizing do (`tokenization_utils_base.py`, found by experiment with 5.5.0).
-    fn effect(&self, kwargs: &serde_json::Map<String, Json>) -> Result<Effect, Raised> {
-        let invalid = |name: &str| Err(Raised::new("ValueError", format!("not a valid {name}")));
+    fn effect(&self, kwargs: &serde_json::Map<String, Json>) -> Result<CountAdjustment, Exception> {
+        let invalid = |name: &str| Err(Exception::new("ValueError", format!("not a valid {name}")));
         let max_length = kwargs.get("max_length").filter(|value| !value.is_null());
         let truncate = match kwargs.get("truncation").unwrap_or(&Json::Bool(false)) {
             Json::Null => {
@@ -332,8 +333,8 @@ impl Templates {
                 "longest_first" | "only_first" => true,
                 "only_second" if max_length.is_none() => false,
                 "only_second" => {
-                    return Err(Raised::unsupported(
-                        "truncating only the second text is not supported",
+                    return Err(Exception::unsupported(
+                        "truncating only the second text",
                     ));
                 }
                 _ => return invalid("TruncationStrategy"),
@@ -355,7 +356,7 @@ impl Templates {
             _ => return invalid("PaddingStrategy"),
         };
         if pads && !self.has_pad_token {
-            return Err(Raised::new(
+            return Err(Exception::new(
                 "ValueError",
                 "the tokenizer does not have a padding token",
             ));
@@ -366,22 +367,22 @@ impl Templates {
             Some(Json::Bool(on)) => Some(u64::from(*on)),
             Some(Json::Number(n)) if n.is_u64() => n.as_u64(),
             Some(Json::Number(n)) if n.is_i64() => {
-                return Err(Raised::new("OverflowError", "max_length is negative"));
+                return Err(Exception::new("OverflowError", "max_length is negative"));
             }
-            Some(_) => return Err(Raised::new("TypeError", "max_length is no integer")),
+            Some(_) => return Err(Exception::new("TypeError", "max_length is no integer")),
         };
         let fixed = match kwargs.get("return_tensors").unwrap_or(&Json::Null) {
             Json::Null => None,
             Json::String(kind) if kind == "np" => Some(1),
             Json::String(kind) if kind == "pt" || kind == "mlx" => {
-                return Err(Raised::unsupported(
+                return Err(Exception::unsupported(
                     "return_tensors of a package that may not have been there",
                 ));
             }
             _ => return invalid("TensorType"),
         };
         check_tokenizer_kwargs(kwargs.get("tokenizer_kwargs").unwrap_or(&Json::Null))?;
-        Ok(Effect {
+        Ok(CountAdjustment {
             truncate_to: limit.filter(|_| truncate),
             pad_to: limit.filter(|_| pad),
             fixed,
@@ -406,7 +407,7 @@ const PARAMETERS: [&str; 13] = [
     "tokenizer_kwargs",
 ];
 
-fn render(template: &Compiled, variables: Dict, out: &mut String) -> Result<(), Raised> {
+fn render(template: &Compiled, variables: Dict, out: &mut String) -> Result<(), Exception> {
     match template.as_ref() {
         Ok(template) => template.render(dict(variables), out),
         Err(raised) => Err(raised.clone()),
@@ -454,23 +455,23 @@ fn own_templates(source: TemplateSource) -> Own<String> {
 }
 
 /// `tools` of `chat_template_kwargs`: anything iterable, of dicts.
-fn tool_list(tools: &Json) -> Result<Value, Raised> {
+fn tool_list(tools: &Json) -> Result<Value, Exception> {
     match tools {
         Json::Array(items) if items.iter().all(Json::is_object) => {
             Ok(list(items.iter().map(from_json).collect()))
         }
         Json::String(text) if text.is_empty() => Ok(list(Vec::new())),
         Json::Object(map) if map.is_empty() => Ok(list(Vec::new())),
-        Json::Array(_) | Json::String(_) | Json::Object(_) => Err(Raised::new(
+        Json::Array(_) | Json::String(_) | Json::Object(_) => Err(Exception::new(
             "ValueError",
             "Tools should either be a JSON schema, or a callable function",
         )),
-        _ => Err(Raised::new("TypeError", "tools is not iterable")),
+        _ => Err(Exception::new("TypeError", "tools is not iterable")),
     }
 }
 
 /// `documents`: anything iterable, of dicts, handed on as it is.
-fn document_list(documents: &Json) -> Result<Value, Raised> {
+fn document_list(documents: &Json) -> Result<Value, Exception> {
     let fits = match documents {
         Json::Array(items) => items.iter().all(Json::is_object),
         Json::String(text) => text.is_empty(),
@@ -480,7 +481,7 @@ fn document_list(documents: &Json) -> Result<Value, Raised> {
     if fits {
         Ok(from_json(documents))
     } else {
-        Err(Raised::new(
+        Err(Exception::new(
             "TypeError",
             "Documents should be a list of dicts",
         ))
@@ -488,12 +489,12 @@ fn document_list(documents: &Json) -> Result<Value, Raised> {
 }
 
 /// `tokenizer_kwargs`: refused where transformers refuses, let through where it changes no count.
-fn check_tokenizer_kwargs(kwargs: &Json) -> Result<(), Raised> {
+fn check_tokenizer_kwargs(kwargs: &Json) -> Result<(), Exception> {
     let map = match kwargs {
         Json::Null => return Ok(()),
         Json::Object(map) => map,
         _ => {
-            return Err(Raised::new(
+            return Err(Exception::new(
                 "TypeError",
                 "argument after ** must be a mapping",
             ));
@@ -503,7 +504,7 @@ fn check_tokenizer_kwargs(kwargs: &Json) -> Result<(), Raised> {
         match name.as_str() {
             "self" | "text" | "padding" | "truncation" | "max_length" | "add_special_tokens"
             | "return_tensors" => {
-                return Err(Raised::new(
+                return Err(Exception::new(
                     "TypeError",
                     format!("got multiple values for keyword argument '{name}'"),
                 ));
@@ -515,9 +516,7 @@ fn check_tokenizer_kwargs(kwargs: &Json) -> Result<(), Raised> {
             | "return_offsets_mapping"
             | "return_special_tokens_mask" => {}
             _ => {
-                return Err(Raised::unsupported(format!(
-                    "the tokenizer argument '{name}' is not supported"
-                )));
+                return Err(Exception::unsupported(format!("the tokenizer argument '{name}'")));
             }
         }
     }

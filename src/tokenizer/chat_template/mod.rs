@@ -16,11 +16,13 @@ pub mod apply;
 pub mod fallback;
 pub mod tool_calls;
 
-pub use crate::jinja::runtime::{LIMIT, Limits, Raised};
-pub use apply::{Effect, Message, Prompt, TemplateSource, Templates};
+pub use crate::jinja::limits::Limits;
+pub use apply::{CountAdjustment, Message, Prompt, TemplateSource, Templates};
 pub use fallback::{fallback_message, fallback_prompt};
 pub use tool_calls::{merge_tool_calls, normalize_messages, normalize_tool_calls};
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod features;
 #[cfg(test)]

@@ -9,13 +9,13 @@ use std::cmp::Ordering;
 use minijinja::Value;
 use serde_json::{Map, Value as Json, json};
 
-use crate::jinja::runtime::Raised;
+use crate::python::exception::Exception;
 use crate::python::loads::{LoadsError, loads};
-use crate::python::value::{Dict, Py, dict, from_json, list, py, string};
+use crate::python::value::{Dict, Py, dict, from_json, is_true_json, list, py, string};
 
-type Result<T> = std::result::Result<T, Raised>;
+type Result<T> = std::result::Result<T, Exception>;
 
-fn no_get(value: &Json) -> Raised {
+fn no_get(value: &Json) -> Exception {
     let name = match value {
         Json::Null => "NoneType",
         Json::Bool(_) => "bool",
@@ -25,26 +25,14 @@ fn no_get(value: &Json) -> Raised {
         Json::Array(_) => "list",
         Json::Object(_) => "dict",
     };
-    Raised::new(
+    Exception::new(
         "AttributeError",
         format!("'{name}' object has no attribute 'get'"),
     )
 }
 
-/// Python's truth of a JSON value.
-pub fn is_true(value: &Json) -> bool {
-    match value {
-        Json::Null => false,
-        Json::Bool(b) => *b,
-        Json::Number(n) => n.as_f64() != Some(0.0),
-        Json::String(s) => !s.is_empty(),
-        Json::Array(items) => !items.is_empty(),
-        Json::Object(map) => !map.is_empty(),
-    }
-}
-
 fn given<'v>(map: &'v Map<String, Json>, key: &str) -> Option<&'v Json> {
-    map.get(key).filter(|value| is_true(value))
+    map.get(key).filter(|value| is_true_json(value))
 }
 
 /// `x.get("function") or {}`.
@@ -80,7 +68,7 @@ pub fn merge_tool_calls(tool_calls: &[Json]) -> Result<Option<Cow<'_, [Json]>>> 
             Json::Object(map) if map.is_empty() => {}
             Json::String(text) if text.is_empty() => {}
             Json::Object(_) | Json::String(_) => return Err(no_get(&json!(""))),
-            _ => return Err(Raised::new("TypeError", "chunk object is not iterable")),
+            _ => return Err(Exception::new("TypeError", "chunk object is not iterable")),
         }
     }
     let mut unordered = false;
@@ -91,7 +79,7 @@ pub fn merge_tool_calls(tool_calls: &[Json]) -> Result<Option<Cow<'_, [Json]>>> 
         })
     });
     if unordered {
-        return Err(Raised::new(
+        return Err(Exception::new(
             "TypeError",
             "'<' not supported between these indices",
         ));
@@ -110,7 +98,7 @@ fn merge_partial(merged: &mut Vec<(Json, Map<String, Json>)>, partial: &Json) ->
     };
     let index = partial.get("index").cloned().unwrap_or_else(|| json!(0));
     if matches!(index, Json::Array(_) | Json::Object(_)) {
-        return Err(Raised::new("TypeError", "unhashable index"));
+        return Err(Exception::new("TypeError", "unhashable index"));
     }
     let known = merged
         .iter()
@@ -140,7 +128,7 @@ fn merge_partial(merged: &mut Vec<(Json, Map<String, Json>)>, partial: &Json) ->
     if let Some(more) = given(delta, "arguments") {
         match (function.get_mut("arguments"), more) {
             (Some(Json::String(arguments)), Json::String(more)) => arguments.push_str(more),
-            _ => return Err(Raised::new("TypeError", "can only concatenate str to str")),
+            _ => return Err(Exception::new("TypeError", "can only concatenate str to str")),
         }
     }
     Ok(())
@@ -220,8 +208,8 @@ fn parse_object(text: &str) -> Result<Option<Value>> {
     match loads(text) {
         Ok(value) if matches!(py(&value), Py::Dict(_)) => Ok(Some(value)),
         Ok(_) | Err(LoadsError::Decode) => Ok(None),
-        Err(LoadsError::Unsupported(what)) => Err(Raised::unsupported(format!(
-            "{what} in a tool call's arguments is not supported"
+        Err(LoadsError::Unsupported(what)) => Err(Exception::unsupported(format!(
+            "{what} in the arguments of a tool call"
         ))),
     }
 }

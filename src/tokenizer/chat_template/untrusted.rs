@@ -1,7 +1,9 @@
 //! Templates written to use up time or memory: each is refused by a limit on its work, so that the answer does not
 //! depend on how fast the machine is.
 
-use crate::jinja::runtime::{LIMIT, Limits, Raised, Template};
+use crate::jinja::limits::{LIMIT, Limits};
+use crate::jinja::runtime::Template;
+use crate::python::exception::Exception;
 use crate::python::value::from_json;
 
 /// A hundredth of what a template may use: who is refused here is refused there, later.
@@ -10,7 +12,7 @@ const LITTLE: Limits = Limits {
     output_bytes: 1 << 20,
 };
 
-fn render(template: &str, limits: Limits) -> Result<usize, Raised> {
+fn render(template: &str, limits: Limits) -> Result<usize, Exception> {
     let now = jiff::civil::date(2026, 8, 21).at(9, 5, 3, 0);
     let template = Template::new(template, now, limits)?;
     let mut out = String::new();
