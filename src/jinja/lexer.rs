@@ -264,9 +264,7 @@ fn balance(open: &mut Vec<&'static str>, op: &'static str) -> Result<()> {
 fn literal(rest: &str, after_dot: bool) -> Result<(Token, usize)> {
     if let Some(length) = float_length(rest).filter(|_| !after_dot) {
         let digits = rest[..length].replace('_', "");
-        let value = digits
-            .parse()
-            .map_err(|_| syntax_error("invalid number"))?;
+        let value = digits.parse().map_err(|_| syntax_error("invalid number"))?;
         return Ok((Token::Float(value), length));
     }
     if let Some((digits, length)) = integer(rest)? {
@@ -348,10 +346,8 @@ fn integer(rest: &str) -> Result<Option<(String, usize)>> {
         };
         let length = digits_length(body, digit);
         if length > 0 {
-            let value =
-                u128::from_str_radix(&body[..length].replace('_', ""), radix).map_err(|_| {
-                    Exception::unsupported("an integer literal of more than 128 bits")
-                })?;
+            let value = u128::from_str_radix(&body[..length].replace('_', ""), radix)
+                .map_err(|_| Exception::unsupported("an integer literal of more than 128 bits"))?;
             return Ok(Some((value.to_string(), rest.len() - body.len() + length)));
         }
     }

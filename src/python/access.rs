@@ -90,12 +90,7 @@ fn own_attribute(value: &Value, name: &str) -> Result<Value, Error> {
 ///
 /// # Errors
 /// `TypeError` for bounds that are not integers, `ValueError` for a step of 0.
-fn slice_positions(
-    len: usize,
-    start: &Value,
-    stop: &Value,
-    step: &Value,
-) -> Result<Range, Error> {
+fn slice_positions(len: usize, start: &Value, stop: &Value, step: &Value) -> Result<Range, Error> {
     let bound = |value: &Value| {
         if value.is_none() {
             Ok(None)
@@ -125,8 +120,13 @@ fn slice_positions(
 /// `value[start:stop:step]`.
 ///
 /// # Errors
-/// `TypeError` for what cannot be sliced.
-pub(crate) fn slice(value: &Value, start: &Value, stop: &Value, step: &Value) -> Result<Value, Error> {
+/// `TypeError` for a value that cannot be sliced.
+pub(crate) fn slice(
+    value: &Value,
+    start: &Value,
+    stop: &Value,
+    step: &Value,
+) -> Result<Value, Error> {
     let pick = |items: &[Value]| -> Result<Vec<Value>, Error> {
         let positions = slice_positions(items.len(), start, stop, step)?;
         Ok(positions

@@ -8,7 +8,7 @@ use super::exception::type_error;
 /// All arguments of a filter, a test or a function; keywords, if any, are the last value.
 pub(crate) type Arguments = Rest<ValueOrKwargs>;
 
-/// Splits what `minijinja` passes into positional and keyword arguments.
+/// Splits the arguments that `minijinja` passes into positional and keyword arguments.
 pub(crate) fn split(args: &[Value]) -> (&[Value], Option<Kwargs>) {
     match args.split_last() {
         Some((last, rest)) if last.is_kwargs() => (rest, Kwargs::try_from(last.clone()).ok()),

@@ -8,7 +8,7 @@ use super::arithmetic::{Number, number};
 use super::exception::{type_error, unsupported};
 use super::value::{Py, hashable, iter, py, type_name, undefined_error};
 
-/// Values that one comparison looks at; shared parts count as often as they are met.
+/// The number of values that one comparison looks at; a shared part counts each time.
 const MAX_COMPARED: usize = 10_000_000;
 
 /// `a == b`, within bounds: parts that a value has twice are compared twice.
@@ -47,7 +47,7 @@ fn equal_within(a: &Value, b: &Value, left: &mut usize) -> Result<bool, Error> {
     }
 }
 
-/// How `a` and `b` order, `None` when a NaN is among them.
+/// The order of `a` and `b`, `None` if one of them is NaN.
 ///
 /// # Errors
 /// `TypeError` where Python does not order the two types, `UndefinedError` for undefined values.
@@ -94,7 +94,7 @@ fn compare_mixed(int: i128, float: f64) -> Option<Ordering> {
 /// Python's stable `list.sort` of items with their keys.
 ///
 /// # Errors
-/// Where [`compare`] raises; keys that do not order, as NaN does not, are not supported.
+/// As [`compare`]; keys that do not order, such as NaN, are not supported.
 pub(crate) fn sort<T>(mut items: Vec<(Value, T)>, reverse: bool) -> Result<Vec<(Value, T)>, Error> {
     if items.len() < 2 {
         return Ok(items);
@@ -121,7 +121,7 @@ pub(crate) fn sort<T>(mut items: Vec<(Value, T)>, reverse: bool) -> Result<Vec<(
     Ok(merged)
 }
 
-/// Whether one of `items` is `value`.
+/// Checks whether one of `items` equals `value`.
 fn any_equal(items: &[Value], value: &Value) -> Result<bool, Error> {
     for item in items {
         if equal(item, value)? {

@@ -1,5 +1,4 @@
-//! Integer arithmetic that rounds once, where Python's would: sums of squares and true division.
-//! Series and samples both divide exact integers.
+//! Integer arithmetic that rounds once, as Python's does: sums of squares and true division.
 
 use num_bigint::{BigInt, BigUint};
 use num_traits::ToPrimitive;

@@ -4,14 +4,14 @@ use minijinja::Error;
 
 use super::exception::unsupported;
 
-/// No string that a template makes is longer.
+/// The longest string that a template makes.
 const MAX_BYTES: usize = 64 << 20;
-/// No list that a template makes has more items.
+/// The longest list that a template makes.
 const MAX_ITEMS: usize = 8 << 20;
 /// Refuses a string of more than `bytes` bytes.
 ///
 /// # Errors
-/// Not supported; Python would go on.
+/// Larger strings are not supported; Python continues.
 pub fn fits(bytes: usize) -> Result<(), Error> {
     if bytes <= MAX_BYTES {
         Ok(())

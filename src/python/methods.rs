@@ -72,8 +72,8 @@ pub(crate) fn is_mutating(value: &Value, name: &str) -> bool {
 /// `receiver.name(args)`.
 ///
 /// # Errors
-/// `UndefinedError` for a method that is not there, `SecurityError` for one that the sandbox refuses, and what the
-/// method raises.
+/// `UndefinedError` for a method that does not exist, `SecurityError` for one that the sandbox refuses, and the
+/// exceptions of the method.
 pub(crate) fn call(
     state: &mut State<'_, '_>,
     receiver: &Value,
@@ -276,7 +276,7 @@ fn string_method_with_args(s: &str, name: &str, args: &[Value]) -> Result<Value,
 /// `str.strip` and its sides, also the filter `trim`: of `s`, the text of `value`.
 ///
 /// # Errors
-/// `TypeError` for characters that are no string.
+/// `TypeError` for characters that are not a string.
 pub(crate) fn strip(value: &Value, s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
     let [chars] = bind(name, args, ["-chars"], 0)?;
     let set = chars.filter(|c| !c.is_none());
@@ -307,7 +307,9 @@ fn split(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
     let parts = match (sep, name) {
         (Some(sep), "rsplit") => strings::rsplit(s, sep, count)?,
         (None, "rsplit") if count != usize::MAX => {
-            return Err(unsupported("str.rsplit() with a count and without a separator"));
+            return Err(unsupported(
+                "str.rsplit() with a count and without a separator",
+            ));
         }
         _ => strings::split(s, sep, count)?,
     };

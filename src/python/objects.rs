@@ -12,16 +12,16 @@ use super::value::{Py, py, tuple};
 /// A Python `range`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Range {
-    /// First number.
+    /// The first number.
     pub(crate) start: i64,
-    /// First number not in it.
+    /// The end, which is excluded.
     pub(crate) stop: i64,
-    /// Never 0.
+    /// The step, which is not 0.
     pub(crate) step: i64,
 }
 
 impl Range {
-    /// How many numbers.
+    /// The number of items.
     pub(crate) fn len(&self) -> usize {
         let (low, high) = if self.step > 0 {
             (self.start, self.stop)
@@ -54,7 +54,7 @@ impl Object for Range {
     }
 }
 
-/// Which part of a dict a view shows.
+/// The part of a dict that a view shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ViewKind {
     /// `dict.keys()`
@@ -68,14 +68,14 @@ pub(crate) enum ViewKind {
 /// `dict.keys()`, `dict.values()` or `dict.items()`.
 #[derive(Debug)]
 pub(crate) struct DictView {
-    /// Which part is shown.
+    /// The part that is shown.
     pub(crate) kind: ViewKind,
     /// The dict.
     pub(crate) dict: Value,
 }
 
 impl DictView {
-    /// What is shown, in order.
+    /// The items that are shown, in order.
     pub(crate) fn items(&self) -> Vec<Value> {
         let Py::Dict(dict) = py(&self.dict) else {
             return Vec::new();
@@ -101,7 +101,7 @@ impl Object for DictView {
     }
 }
 
-/// A generator. It is made at once and gives, or raises, when it is first used.
+/// A generator. Its items are computed at once; it returns them, or raises, when it is first used.
 pub(crate) struct Generator(Mutex<Option<Result<Vec<Value>, Error>>>);
 
 impl Generator {
@@ -110,10 +110,10 @@ impl Generator {
         Value::from_object(Self(Mutex::new(Some(items))))
     }
 
-    /// What is left: everything the first time, nothing after.
+    /// The remaining items: all of them the first time, none afterwards.
     ///
     /// # Errors
-    /// What the generator raises.
+    /// The exception of the generator.
     pub(crate) fn take(&self) -> Result<Vec<Value>, Error> {
         self.0
             .lock()
@@ -122,10 +122,10 @@ impl Generator {
             .unwrap_or(Ok(Vec::new()))
     }
 
-    /// The next item, the others stay.
+    /// The next item; the others remain.
     ///
     /// # Errors
-    /// What the generator raises.
+    /// The exception of the generator.
     pub(crate) fn next(&self) -> Result<Option<Value>, Error> {
         let mut items = self.take()?.into_iter();
         let first = items.next();
@@ -154,12 +154,12 @@ impl Object for Generator {
     }
 }
 
-/// A method of a value that was looked up and not called.
+/// A method of a value that was looked up, but not called.
 #[derive(Debug)]
 pub(crate) struct BoundMethod {
-    /// Whose method.
+    /// The value that has the method.
     pub(crate) receiver: Value,
-    /// Which.
+    /// The name of the method.
     pub(crate) name: String,
 }
 

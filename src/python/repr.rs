@@ -99,7 +99,7 @@ pub(crate) fn repr(value: &Value, out: &mut String, depth: usize) -> Result<(), 
             repr(&value::dict(pairs), out, depth + 1)?;
             out.push('>');
         }
-        Py::Generator(_) | Py::Method(_) | Py::Other => {
+        Py::Generator(_) | Py::Method | Py::Other => {
             return Err(unsupported("printing an object's address"));
         }
     }

@@ -11,10 +11,10 @@ use super::exception::{exception, type_error, unsupported};
 use super::limits::fits_items;
 use super::objects::{BoundMethod, DictView, Generator, Range};
 
-/// A Python dict: what `minijinja` itself makes of a map.
+/// A Python dict, of the type that `minijinja` uses for maps.
 pub(crate) type Dict = IndexMap<Value, Value>;
 
-/// What a value is in Python.
+/// A value, seen as the type that it has in Python.
 #[derive(Debug)]
 pub(crate) enum Py<'a> {
     /// Jinja2's `Undefined`.
@@ -35,21 +35,21 @@ pub(crate) enum Py<'a> {
     Tuple(&'a [Value]),
     /// `dict`
     Dict(&'a Dict),
-    /// What `dict.keys()`, `.values()` and `.items()` return.
+    /// The result of `dict.keys()`, `.values()` or `.items()`.
     View(&'a DictView),
     /// `range`
     Range(&'a Range),
     /// A generator: true, without a length, empty after its first use.
     Generator(&'a Generator),
     /// A method of a value, not called.
-    Method(&'a BoundMethod),
+    Method,
     /// A `namespace`.
     Namespace,
     /// Anything else: functions, macros, `loop`.
     Other,
 }
 
-/// What `value` is in Python.
+/// The Python type of `value`.
 pub(crate) fn py(value: &Value) -> Py<'_> {
     match value.kind() {
         ValueKind::Undefined => Py::Undefined,
@@ -77,8 +77,8 @@ fn object(value: &Value) -> Py<'_> {
         Py::Range(range)
     } else if let Some(generator) = value.downcast_object_ref::<Generator>() {
         Py::Generator(generator)
-    } else if let Some(method) = value.downcast_object_ref::<BoundMethod>() {
-        Py::Method(method)
+    } else if value.downcast_object_ref::<BoundMethod>().is_some() {
+        Py::Method
     } else if value
         .as_object()
         .is_some_and(|o| o.type_name().ends_with("::Namespace"))
@@ -104,7 +104,7 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
         Py::View(_) => "dict view",
         Py::Range(_) => "range",
         Py::Generator(_) => "generator",
-        Py::Method(_) => "method",
+        Py::Method => "method",
         Py::Namespace => "Namespace",
         Py::Other => "object",
     }
@@ -118,7 +118,7 @@ pub(crate) fn undefined_error() -> Error {
 /// The items of an iterable.
 ///
 /// # Errors
-/// `TypeError` for what cannot be iterated over; whatever a generator raises.
+/// `TypeError` for a value that is not iterable; the exception of a generator.
 pub(crate) fn iter(value: &Value) -> Result<Vec<Value>, Error> {
     Ok(match py(value) {
         Py::Undefined => Vec::new(),
@@ -145,7 +145,7 @@ pub(crate) fn iter(value: &Value) -> Result<Vec<Value>, Error> {
 /// `len(value)`.
 ///
 /// # Errors
-/// `TypeError` for what has none.
+/// `TypeError` for a value without a length.
 pub(crate) fn len(value: &Value) -> Result<usize, Error> {
     Ok(match py(value) {
         Py::Undefined => 0,
@@ -164,7 +164,7 @@ pub(crate) fn len(value: &Value) -> Result<usize, Error> {
     })
 }
 
-/// Refuses what Python cannot hash.
+/// Refuses values that Python cannot hash.
 ///
 /// # Errors
 /// `TypeError` for lists and dicts, also inside tuples.
@@ -209,9 +209,7 @@ pub fn from_json(json: &Json) -> Value {
         },
         Json::String(s) => string(s),
         Json::Array(items) => list(items.iter().map(from_json).collect()),
-        Json::Object(map) => {
-            dict(map.iter().map(|(k, v)| (string(k), from_json(v))).collect())
-        }
+        Json::Object(map) => dict(map.iter().map(|(k, v)| (string(k), from_json(v))).collect()),
     }
 }
 
@@ -235,7 +233,7 @@ pub(crate) fn string(text: &str) -> Value {
 /// An integer that a Python index or count may be.
 ///
 /// # Errors
-/// `TypeError` when it is no integer.
+/// `TypeError` for a value that is not an integer.
 pub(crate) fn index(value: &Value) -> Result<i64, Error> {
     match py(value) {
         Py::Int(i) => Ok(i64::try_from(i).unwrap_or(if i < 0 { i64::MIN } else { i64::MAX })),
@@ -253,7 +251,7 @@ pub(crate) fn index(value: &Value) -> Result<i64, Error> {
 /// A string argument.
 ///
 /// # Errors
-/// `TypeError` when it is none.
+/// `TypeError` for a value that is not a string.
 pub(crate) fn text(value: &Value) -> Result<&str, Error> {
     value
         .as_str()

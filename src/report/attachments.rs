@@ -37,17 +37,12 @@ impl Text {
                 .iter()
                 .filter_map(|entry| entry["osl_tokenize_s"].as_f64())
                 .sum();
-            self.line(&format!(
-                "  OSL tokenization: {}s",
-                general(seconds, 3)
-            ));
+            self.line(&format!("  OSL tokenization: {}s", general(seconds, 3)));
         }
     }
 
     fn accuracy_entry(&mut self, entry: &Value) {
-        let name = entry
-            .get("dataset_name")
-            .map_or("?".to_owned(), json_str);
+        let name = entry.get("dataset_name").map_or("?".to_owned(), json_str);
         let score = match &entry["score"] {
             Value::Null => "N/A".to_owned(),
             Value::Number(score) => general(score.as_f64().unwrap_or(f64::NAN), 4),

@@ -76,7 +76,9 @@ fn filter(name: &str, args: &[Value]) -> Result<Value, Error> {
             if value.is_safe() {
                 return Ok(value);
             }
-            Ok(Value::from_safe_string(strings::escape(&repr::str(&value)?)))
+            Ok(Value::from_safe_string(strings::escape(&repr::str(
+                &value,
+            )?)))
         }
         "safe" => Ok(Value::from_safe_string(repr::str(&one()?)?)),
         "int" => int(args),

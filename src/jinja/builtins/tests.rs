@@ -94,7 +94,7 @@ fn unary(name: &str, value: &Value) -> Result<bool, Error> {
             Py::Str(_) | Py::List(_) | Py::Tuple(_) | Py::Dict(_) | Py::Range(_) | Py::Undefined
         ),
         "iterable" => match seen {
-            Py::None | Py::Bool(_) | Py::Int(_) | Py::Float(_) | Py::Method(_) | Py::Namespace => {
+            Py::None | Py::Bool(_) | Py::Int(_) | Py::Float(_) | Py::Method | Py::Namespace => {
                 false
             }
             Py::Other => !is_callable(value) && value.try_iter().is_ok(),
@@ -108,7 +108,7 @@ fn unary(name: &str, value: &Value) -> Result<bool, Error> {
 /// `callable(value)`: functions, macros, methods, and undefined values, whose call raises.
 fn is_callable(value: &Value) -> bool {
     match py(value) {
-        Py::Undefined | Py::Method(_) => true,
+        Py::Undefined | Py::Method => true,
         Py::Other => {
             value.kind() == ValueKind::Plain
                 || value

@@ -82,11 +82,7 @@ impl Translator {
     }
 
     /// `next (word next)*`, kept flat.
-    fn words(
-        &mut self,
-        word: &str,
-        next: fn(&mut Self) -> Result<Code>,
-    ) -> Result<Code> {
+    fn words(&mut self, word: &str, next: fn(&mut Self) -> Result<Code>) -> Result<Code> {
         let first = next(self)?;
         if !self.is_name(word) {
             return Ok(first);
@@ -328,7 +324,7 @@ impl Translator {
         }))
     }
 
-    /// What follows a value whose first token is at `start`.
+    /// Reads attributes, subscripts and calls after a value whose first token is at `start`.
     fn postfix(&mut self, mut value: Code, start: usize) -> Result<Code> {
         loop {
             if self.skip_op(".") {
@@ -413,7 +409,7 @@ impl Translator {
         Ok(format!("({}|{filter}({}))", value.text, parts.join(", ")))
     }
 
-    /// Whether the tokens from `start` on name no variable: Jinja2 may then have computed their value beforehand.
+    /// Checks that the tokens from `start` on do not name a variable: Jinja2 may then have folded their value.
     fn is_constant(&self, start: usize) -> bool {
         let mut before = &Token::Eof;
         self.tokens[start..self.at].iter().all(|token| {
@@ -573,7 +569,7 @@ impl Translator {
 /// Names that are constants.
 const CONSTANTS: [&str; 6] = ["true", "True", "false", "False", "none", "None"];
 
-/// Whether `minijinja` reads the name as a variable, and it is none of ours.
+/// Checks whether `minijinja` reads the name as a variable, and it is not one that the translation adds.
 pub(super) fn is_plain(name: &str) -> bool {
     let keyword = matches!(name, "not" | "and" | "or" | "if" | "else" | "in" | "is");
     name.is_ascii() && !name.starts_with("__") && !keyword

@@ -1,7 +1,7 @@
 //! Jinja2 source → `minijinja` source, in one pass.
 //!
-//! A recursive descent over Jinja2's grammar (`jinja2/parser.py`) that writes what it reads. An operation that means
-//! something else in `minijinja` becomes a filter whose name starts with two underscores: filters are found once per
+//! A recursive descent over Jinja2's grammar (`jinja2/parser.py`) that writes the template again. An operation that
+//! differs in `minijinja` becomes a filter whose name starts with two underscores: filters are found once per
 //! template, and no variable can hide them. Text and tags are written between delimiters of control characters, with
 //! white space control already applied.
 
@@ -14,7 +14,7 @@ use super::lexer::{Token, tokenize};
 use super::syntax_error;
 use crate::python::exception::Exception;
 
-/// How tags are written, and what `minijinja` must be told to read: block, variable and comment delimiters.
+/// The block, variable and comment delimiters that the translation writes and `minijinja` reads.
 pub(super) const DELIMITERS: [(&str, &str); 3] =
     [("\x02%", "%\x03"), ("\x02{", "}\x03"), ("\x02#", "#\x03")];
 
@@ -23,7 +23,7 @@ type Result<T> = std::result::Result<T, Exception>;
 /// Writes a Jinja2 template as a `minijinja` one.
 ///
 /// # Errors
-/// Where Jinja2 refuses to compile the template, and where it uses what is not supported here.
+/// Where Jinja2 refuses to compile the template, and where it uses a feature that is not supported.
 pub(super) fn translate(source: &str) -> Result<String> {
     let mut t = Translator {
         tokens: tokenize(source)?,
@@ -36,7 +36,7 @@ pub(super) fn translate(source: &str) -> Result<String> {
     }
 }
 
-/// A written expression, and what of its shape matters to what follows.
+/// A translated expression, and the shape that decides how the next part is written.
 struct Code {
     text: String,
     shape: Shape,
@@ -70,9 +70,9 @@ struct Translator {
     out: String,
     /// Nesting of expressions and statements, bounded so that a hostile template cannot exhaust the stack.
     depth: usize,
-    /// Whether `break` is inside a loop of the Python function that Jinja2 would make.
+    /// `break` is inside a loop of the Python function that Jinja2 would make.
     in_loop: bool,
-    /// Whether the body of the innermost loop can be left before its end.
+    /// A `break` or `continue` can leave the body of the innermost loop.
     jumps: bool,
     /// Unknown filters and tests where Jinja2 refuses them when it compiles.
     unknown: Vec<String>,
@@ -294,13 +294,11 @@ impl Translator {
                 Ok(())
             }
             "include" | "import" | "extends" | "from" => self.no_loader(&tag),
-            _ => Err(syntax_error(format!(
-                "Encountered unknown tag '{tag}'."
-            ))),
+            _ => Err(syntax_error(format!("Encountered unknown tag '{tag}'."))),
         }
     }
 
-    /// Templates of other files: there is no loader, so Jinja2 raises when it gets there.
+    /// Translates a tag that loads another template: there is no loader, so Jinja2 raises when it runs the tag.
     fn no_loader(&mut self, tag: &str) -> Result<()> {
         let name = self.expression()?;
         while *self.peek() != Token::BlockEnd && *self.peek() != Token::Eof {
@@ -438,7 +436,7 @@ impl Translator {
         Ok(())
     }
 
-    /// `(a, b=1)`: the signature as written, and what fills in defaults that are not constants.
+    /// Reads `(a, b=1)`. Returns the signature, and the code that computes defaults that are not constants.
     fn signature(&mut self) -> Result<(String, String)> {
         let (mut names, mut text, mut fill) = (Vec::new(), String::new(), String::new());
         let mut has_default = false;
@@ -558,7 +556,7 @@ impl Translator {
         Ok(name)
     }
 
-    /// What a `for` or a `set` assigns to, and whether it takes a value apart.
+    /// The target of a `for` or a `set`, and whether it unpacks a value.
     fn target(&mut self, namespaces: bool) -> Result<(String, bool)> {
         self.nested(|t| t.target_list(namespaces))
     }

@@ -1,4 +1,4 @@
-//! The text that the reference counts when a template raises.
+//! The text that the client counts when a template raises.
 
 use minijinja::Value;
 use serde::ser::{Error as _, Serialize, SerializeMap};
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::python::msgspec::{FloatStyle, compact};
 use crate::python::value::{Py, py};
 
-/// The parts of a message that are not empty, a line each: content, reasoning, and its original tool calls as JSON.
+/// The non-empty parts of a message, one a line: content, reasoning, and the original tool calls as JSON.
 pub fn fallback_message(
     content: &str,
     reasoning: Option<&str>,
