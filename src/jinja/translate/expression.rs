@@ -224,7 +224,7 @@ impl Translator {
                     "true" | "True" => "true",
                     "false" | "False" => "false",
                     "none" | "None" => "none",
-                    "self" if !self.is_op(".") => {
+                    "self" if !self.is_block_call() => {
                         return Err(Exception::unsupported("self as a value"));
                     }
                     _ => {
@@ -279,6 +279,12 @@ impl Translator {
                 Err(self.expected("an expression"))
             }
         }
+    }
+
+    /// Checks that `.name(` follows, which after `self` prints a block.
+    fn is_block_call(&self) -> bool {
+        let call = self.tokens.get(self.at + 2);
+        self.is_op(".") && matches!(call, Some(Token::Op("(")))
     }
 
     fn list(&mut self, end: &'static str) -> Result<Vec<String>> {
