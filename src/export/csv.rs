@@ -6,7 +6,7 @@ use csv::Writer;
 
 use super::TableWriter;
 use super::columns::{COLUMNS, CellValue};
-use crate::python::double;
+use crate::python::float;
 use crate::sample::Row;
 
 pub(super) struct CsvWriter<W: Write> {
@@ -27,7 +27,7 @@ impl<W: Write + Send> TableWriter<W> for CsvWriter<W> {
             match column.value(row) {
                 CellValue::Null => self.writer.write_field("")?,
                 CellValue::Integer(value) => self.writer.write_field(value.to_string())?,
-                CellValue::Double(value) => self.writer.write_field(double::msgspec(value))?,
+                CellValue::Double(value) => self.writer.write_field(float::msgspec(value))?,
                 CellValue::Text(value) => self.writer.write_field(value.as_bytes())?,
             }
         }

@@ -1,14 +1,15 @@
 //! Template source → tokens, as Jinja2 3.1 cuts it with `trim_blocks` and `lstrip_blocks` on.
 //!
-//! The rules are those of `jinja2/lexer.py`: `\r\n` and `\r` are newlines, the last newline of the template goes, a `-`
-//! at a tag eats all white space on its side, a `+` keeps what trimming would take.
+//! The rules are those of `jinja2/lexer.py`: `\r\n` and `\r` are newlines, the last newline of the template is dropped,
+//! a `-` at a tag removes all white space on its side, a `+` turns trimming off.
 
-use super::translate::SyntaxError;
+use super::syntax_error;
+use crate::python::exception::Exception;
 use crate::python::text::is_space;
 
 /// One token inside or between tags.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Token {
+pub(super) enum Token {
     /// Text outside tags.
     Data(String),
     /// `{%`
@@ -38,14 +39,14 @@ const OPERATORS: [&str; 26] = [
     ">", "<", "=", ".", ":", "|", ",", ";",
 ];
 
-type Result<T> = std::result::Result<T, SyntaxError>;
+type Result<T> = std::result::Result<T, Exception>;
 
-/// All tokens of `source`, ended by [`Token::Eof`].
+/// The tokens of `source`, ended by [`Token::Eof`].
 ///
 /// # Errors
 /// Where Jinja2 raises `TemplateSyntaxError` while it reads: an unclosed comment or raw block, a stray character, an
 /// unbalanced bracket, a bad escape.
-pub fn tokenize(source: &str) -> Result<Vec<Token>> {
+pub(super) fn tokenize(source: &str) -> Result<Vec<Token>> {
     let mut source = source.replace("\r\n", "\n").replace('\r', "\n");
     if source.ends_with('\n') {
         source.pop();
@@ -65,7 +66,7 @@ struct Lexer<'a> {
     source: &'a str,
     at: usize,
     tokens: Vec<Token>,
-    /// Whether what was matched last ended with a newline: what decides if a tag at `at` stands at a line's start.
+    /// The last match ended with a newline, so a tag at `at` stands at the start of a line.
     line_starting: bool,
 }
 
@@ -74,7 +75,7 @@ impl<'a> Lexer<'a> {
         &self.source[self.at..]
     }
 
-    /// Text up to the next tag, then that tag. False at the end.
+    /// Reads text up to the next tag, then that tag. Returns false at the end.
     fn root(&mut self) -> Result<bool> {
         let rest = self.rest();
         let Some(open) = find_tag(rest) else {
@@ -109,7 +110,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// `lstrip_blocks`: white space between a line's start and a tag goes.
+    /// `lstrip_blocks`: drops white space between the start of a line and a tag.
     fn without_indent<'t>(&self, text: &'t str) -> &'t str {
         let line = text.rfind('\n').map_or(0, |at| at + 1);
         let indent = &text[line..];
@@ -120,7 +121,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Takes `rest`'s first `length` bytes, then the white space or the newline that belongs to a tag's end.
+    /// Skips `length` bytes, then the white space or the newline that belongs to the end of a tag.
     fn close(&mut self, length: usize, dash: bool, trim: bool) {
         let start = self.at;
         self.at += length;
@@ -136,7 +137,7 @@ impl<'a> Lexer<'a> {
     fn comment(&mut self) -> Result<()> {
         let rest = self.rest();
         let Some(end) = rest.find("#}") else {
-            return Err(SyntaxError::new("Missing end of comment tag"));
+            return Err(syntax_error("Missing end of comment tag"));
         };
         let sign = rest[..end].bytes().last();
         self.close(end + 2, sign == Some(b'-'), sign != Some(b'+'));
@@ -173,10 +174,10 @@ impl<'a> Lexer<'a> {
             self.close(0, end_sign == Some(b'-'), end_sign != Some(b'+'));
             return Ok(());
         }
-        Err(SyntaxError::new("Missing end of raw directive"))
+        Err(syntax_error("Missing end of raw directive"))
     }
 
-    /// The tokens of one `{% … %}` or `{{ … }}`, its end included. Ends inside brackets are operators.
+    /// Reads one `{% … %}` or `{{ … }}` with its end. Inside brackets the characters of an end are operators.
     fn tag(&mut self, begin: Token) -> Result<()> {
         let block = begin == Token::BlockBegin;
         let end = if block { "%}" } else { "}}" };
@@ -218,14 +219,14 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Where the next `{{`, `{%` or `{#` is.
+/// The position of the next `{{`, `{%` or `{#`.
 fn find_tag(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     memchr::memchr_iter(b'{', bytes)
         .find(|&at| matches!(bytes.get(at + 1), Some(b'{' | b'%' | b'#')))
 }
 
-/// The length of `raw %}` and what belongs to it, when a `{%` begins a raw block. (`after` follows the `{%`.)
+/// The length of `raw %}` and its white space, if `after`, the text after a `{%`, begins a raw block.
 fn raw_tag(after: &str) -> Option<usize> {
     let name = after
         .strip_prefix(['-', '+'])
@@ -246,9 +247,9 @@ fn balance(open: &mut Vec<&'static str>, op: &'static str) -> Result<()> {
         "(" => open.push(")"),
         "[" => open.push("]"),
         "}" | ")" | "]" => match open.pop() {
-            None => return Err(SyntaxError::new(format!("unexpected '{op}'"))),
+            None => return Err(syntax_error(format!("unexpected '{op}'"))),
             Some(expected) if expected != op => {
-                return Err(SyntaxError::new(format!(
+                return Err(syntax_error(format!(
                     "unexpected '{op}', expected '{expected}'"
                 )));
             }
@@ -263,9 +264,7 @@ fn balance(open: &mut Vec<&'static str>, op: &'static str) -> Result<()> {
 fn literal(rest: &str, after_dot: bool) -> Result<(Token, usize)> {
     if let Some(length) = float_length(rest).filter(|_| !after_dot) {
         let digits = rest[..length].replace('_', "");
-        let value = digits
-            .parse()
-            .map_err(|_| SyntaxError::new("invalid number"))?;
+        let value = digits.parse().map_err(|_| syntax_error("invalid number"))?;
         return Ok((Token::Float(value), length));
     }
     if let Some((digits, length)) = integer(rest)? {
@@ -285,7 +284,7 @@ fn literal(rest: &str, after_dot: bool) -> Result<(Token, usize)> {
     }
     match OPERATORS.into_iter().find(|op| rest.starts_with(op)) {
         Some(op) => Ok((Token::Op(op), op.len())),
-        None => Err(SyntaxError::new(format!("unexpected char {first:?}"))),
+        None => Err(syntax_error(format!("unexpected char {first:?}"))),
     }
 }
 
@@ -347,10 +346,8 @@ fn integer(rest: &str) -> Result<Option<(String, usize)>> {
         };
         let length = digits_length(body, digit);
         if length > 0 {
-            let value =
-                u128::from_str_radix(&body[..length].replace('_', ""), radix).map_err(|_| {
-                    SyntaxError::unsupported("an integer literal of more than 128 bits")
-                })?;
+            let value = u128::from_str_radix(&body[..length].replace('_', ""), radix)
+                .map_err(|_| Exception::unsupported("an integer literal of more than 128 bits"))?;
             return Ok(Some((value.to_string(), rest.len() - body.len() + length)));
         }
     }
@@ -372,7 +369,7 @@ fn string_length(rest: &str, quote: char) -> Option<usize> {
     None
 }
 
-/// Python's `unicode-escape`, which Jinja2 reads string literals with.
+/// Decodes Python's `unicode-escape`, with which Jinja2 reads string literals.
 fn unescape(text: &str) -> Result<String> {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -398,10 +395,10 @@ fn unescape(text: &str) -> Result<String> {
                     .filter(|d| d.len() == length && d.bytes().all(|b| b.is_ascii_hexdigit()))
                     .and_then(|d| u32::from_str_radix(d, 16).ok())
                     .filter(|&code| code <= 0x0010_ffff)
-                    .ok_or_else(|| SyntaxError::new("truncated or illegal escape"))?;
+                    .ok_or_else(|| syntax_error("truncated or illegal escape"))?;
                 out.push(
                     char::from_u32(code)
-                        .ok_or_else(|| SyntaxError::unsupported("a lone surrogate"))?,
+                        .ok_or_else(|| Exception::unsupported("a lone surrogate"))?,
                 );
             }
             Some(first @ '0'..='7') => {
@@ -416,12 +413,12 @@ fn unescape(text: &str) -> Result<String> {
                 }
                 out.extend(char::from_u32(code));
             }
-            Some('N') => return Err(SyntaxError::unsupported("a named character escape")),
+            Some('N') => return Err(Exception::unsupported("a named character escape")),
             Some(c) => {
                 out.push('\\');
                 out.push(c);
             }
-            None => return Err(SyntaxError::new("\\ at end of string")),
+            None => return Err(syntax_error("\\ at end of string")),
         }
     }
     Ok(out)

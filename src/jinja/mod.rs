@@ -1,9 +1,22 @@
-//! Jinja2's syntax, read exactly, and written again for `minijinja`.
+//! Jinja2 3.1 as transformers 5.5.0 runs it (`utils/chat_template_utils.py`).
 //!
 //! `minijinja` runs the templates, but its operators, its white space rules and the templates it takes are not quite
-//! Jinja2's, and operators have no hook. So a template is first translated: [`lexer`] reads it as Jinja2 3.1 does,
-//! [`translate`] writes it with every operation whose meaning differs as a call of a function of [`crate::python`].
+//! Jinja2's, and operators have no hook. So a template is first translated: [`lexer`] reads it as Jinja2 does,
+//! [`translate`] writes each operation that differs as a call of a filter of [`builtins`], which computes what Python
+//! does.
+//!
+//! Features that no known chat template uses raise [`Exception::unsupported`]. Their names are known all the same, so
+//! that an unknown filter still raises when the template is compiled, as in Jinja2.
 
-pub mod lexer;
+mod builtins;
+mod lexer;
+pub(crate) mod limits;
 pub mod runtime;
-pub mod translate;
+mod translate;
+
+use crate::python::exception::Exception;
+
+/// A `TemplateSyntaxError`.
+fn syntax_error(message: impl Into<String>) -> Exception {
+    Exception::new("TemplateSyntaxError", message)
+}

@@ -1,19 +1,18 @@
-//! Integer arithmetic that rounds once, where Python's would: sums of squares and true division.
-//! Series and samples both divide exact integers.
+//! Integer arithmetic that rounds once, as Python's does: sums of squares and true division.
 
 use num_bigint::{BigInt, BigUint};
 use num_traits::ToPrimitive;
 
 /// An exact sum of squares of `i64`, 192 bits wide: more than 2^64 values of any size fit.
 #[derive(Default)]
-pub struct SquareSum {
+pub(crate) struct SquareSum {
     low: u128,
     carries: u64,
 }
 
 impl SquareSum {
     /// Adds `value` squared.
-    pub fn add(&mut self, value: i64) {
+    pub(crate) fn add(&mut self, value: i64) {
         let magnitude = u128::from(value.unsigned_abs());
         let (low, carried) = self.low.overflowing_add(magnitude * magnitude);
         self.low = low;
@@ -21,13 +20,13 @@ impl SquareSum {
     }
 
     /// The sum as the nearest double, as Python's `float(int)` gives.
-    pub fn to_f64(&self) -> f64 {
+    pub(crate) fn to_f64(&self) -> f64 {
         to_f64(&((BigUint::from(self.carries) << 128) + self.low))
     }
 }
 
 /// `numerator / denominator` as the nearest double, as Python divides two integers.
-pub fn ratio(numerator: &BigInt, denominator: u64) -> f64 {
+pub(crate) fn ratio(numerator: &BigInt, denominator: u64) -> f64 {
     let magnitude = numerator.magnitude();
     let denominator = BigUint::from(denominator);
     // Scaled so that the quotient has more bits than a double; a remainder then only breaks ties.
@@ -45,7 +44,7 @@ pub fn ratio(numerator: &BigInt, denominator: u64) -> f64 {
 }
 
 /// `numerator / denominator` as the nearest double, as Python divides two integers.
-pub fn divide(numerator: i128, denominator: u64) -> f64 {
+pub(crate) fn divide(numerator: i128, denominator: u64) -> f64 {
     const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
     if numerator.unsigned_abs() <= EXACT && u128::from(denominator) <= EXACT {
         // Both are doubles already, and IEEE 754 division rounds once.

@@ -1,33 +1,35 @@
-//! `json.dumps`, which transformers puts in the place of Jinja2's `tojson`.
+//! `json.dumps`, with which transformers replaces Jinja2's `tojson`.
 
 use std::fmt::Write as _;
 
 use minijinja::{Error, Value};
 
-use super::args::bind;
+use super::arguments::bind;
+use super::compare::sort;
+use super::exception::{exception, type_error, unsupported};
+use super::float;
 use super::limits::fits;
-use super::repr::{self, MAX_DEPTH};
+use super::repr::MAX_DEPTH;
 use super::value::{Py, iter, py, text, type_name};
-use super::{ops, type_error, unsupported};
 
-/// No indent of one level is wider, in bytes.
+/// The widest indent of one level, in bytes.
 const MAX_INDENT: usize = 1000;
 
 struct Style {
     ascii: bool,
-    sort: bool,
+    sort_keys: bool,
     indent: Option<String>,
     item: String,
     key: String,
 }
 
-/// `value|tojson(ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
+/// `json.dumps(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
 ///
 /// # Errors
-/// `TypeError` for what has no JSON form: undefined values, generators, views.
-pub fn tojson(args: &[Value]) -> Result<Value, Error> {
+/// `TypeError` for values without a JSON form: undefined values, generators, views.
+pub(crate) fn dumps(args: &[Value]) -> Result<Value, Error> {
     let names = ["x", "ensure_ascii", "indent", "separators", "sort_keys"];
-    let [value, ascii, indent, separators, sort] = bind("tojson", args, names, 1)?;
+    let [value, ascii, indent, separators, sort_keys] = bind("tojson", args, names, 1)?;
     let indent = match indent.as_ref().map(py) {
         None | Some(Py::None) => None,
         Some(Py::Str(s)) if s.len() > MAX_INDENT => return Err(unsupported("an indent this wide")),
@@ -46,13 +48,13 @@ pub fn tojson(args: &[Value]) -> Result<Value, Error> {
         ),
         Some(pair) => match &iter(&pair)?[..] {
             [item, key] => (text(item)?.to_owned(), text(key)?.to_owned()),
-            _ => return Err(super::exception("ValueError", "separators must be a pair")),
+            _ => return Err(exception("ValueError", "separators must be a pair")),
         },
     };
     let is_true = |value: Option<Value>| value.is_some_and(|v| v.is_true());
     let style = Style {
         ascii: is_true(ascii),
-        sort: is_true(sort),
+        sort_keys: is_true(sort_keys),
         indent,
         item,
         key,
@@ -83,8 +85,8 @@ impl Style {
             Py::Dict(dict) if dict.is_empty() => out.push_str("{}"),
             Py::Dict(dict) => {
                 let mut entries: Vec<_> = dict.iter().map(|(k, v)| (k.clone(), v)).collect();
-                if self.sort {
-                    entries = ops::sort(entries, false)?;
+                if self.sort_keys {
+                    entries = sort(entries, false)?;
                 }
                 out.push('{');
                 for (i, (key, item)) in entries.into_iter().enumerate() {
@@ -135,7 +137,7 @@ fn scalar(value: &Value) -> Option<String> {
         Py::Float(f) if f.is_infinite() => {
             if f > 0.0 { "Infinity" } else { "-Infinity" }.to_owned()
         }
-        Py::Float(f) => repr::float(f),
+        Py::Float(f) => float::repr(f),
         _ => return None,
     })
 }
@@ -152,8 +154,8 @@ fn name(key: &Value) -> Result<String, Error> {
     }
 }
 
-/// A JSON string as Python's encoder writes it: escaped are quotes, backslashes and control characters, and with
-/// `ascii` all that is not ASCII.
+/// Appends a JSON string as Python's encoder writes it. It escapes quotes, backslashes and control characters, and with
+/// `ascii` everything outside ASCII.
 fn quote(text: &str, ascii: bool, out: &mut String) {
     out.push('"');
     let mut plain = 0;

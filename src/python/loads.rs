@@ -1,26 +1,26 @@
-//! `json.loads`, which reads more than JSON: `NaN`, `Infinity`, and integers of any length.
+//! `json.loads`, which reads more than JSON: also `NaN`, `Infinity` and integers of any length.
 
 use minijinja::Value;
 
 use super::value::{Dict, dict, list};
 
-/// Why a text was not read.
+/// The reason why a text was not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LoadsError {
+pub(crate) enum LoadsError {
     /// Python raises `JSONDecodeError` too.
     Decode,
-    /// Python reads it, and a value here cannot hold it.
+    /// Python reads the text, but a value here cannot hold it.
     Unsupported(&'static str),
 }
 
-/// Nesting beyond which Python itself may run out of stack.
+/// The deepest nesting; beyond it Python itself may run out of stack.
 const MAX_DEPTH: usize = 900;
 
-/// The Python object that `text` is the JSON of (CPython 3.11, `json/decoder.py` and `json/scanner.py`, strict).
+/// Reads JSON text as Python does (CPython 3.11, `json/decoder.py` and `json/scanner.py`, strict).
 ///
 /// # Errors
 /// [`LoadsError`]; lone surrogates and integers beyond 128 bits are not supported.
-pub fn loads(text: &str) -> Result<Value, LoadsError> {
+pub(crate) fn loads(text: &str) -> Result<Value, LoadsError> {
     let mut reader = Reader { text, at: 0 };
     reader.space();
     let value = reader.value(0)?;
@@ -120,7 +120,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?` or one of Python's three words; what follows is the caller's concern.
+    /// `-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?` or one of Python's three words.
     fn number(&mut self) -> Result<Value, LoadsError> {
         for (word, value) in [
             ("NaN", f64::NAN),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_held_is_said() {
+    fn values_that_do_not_fit_are_unsupported() {
         for (text, why) in [
             ("\"\\ud83d\"", "a lone surrogate"),
             ("\"\\ud83d\\u0041\"", "a lone surrogate"),

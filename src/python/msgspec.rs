@@ -1,4 +1,4 @@
-//! Indented JSON whose doubles are written as the reference's writers write them.
+//! JSON with the floats of msgspec or of Python's `json`.
 
 use std::io;
 
@@ -6,32 +6,32 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
-use crate::python::double;
+use super::float;
 
-/// Who writes the doubles.
+/// The library whose floats are written.
 #[derive(Clone, Copy)]
-pub(crate) enum Doubles {
+pub(crate) enum FloatStyle {
     /// `msgspec`: shortest digits, plain from 0.00001 to below 1e16, else `1.5e16` and `1e-6`.
     Msgspec,
     /// Python: shortest digits, plain from 0.0001 to below 1e16, else `1.5e+16` and `1e-06`.
     Python,
 }
 
-impl Formatter for Doubles {
+impl Formatter for FloatStyle {
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         let text = match self {
-            Self::Msgspec => double::msgspec(value),
-            Self::Python => double::python(value),
+            Self::Msgspec => float::msgspec(value),
+            Self::Python => float::repr(value),
         };
         writer.write_all(text.as_bytes())
     }
 }
 
-/// `value` on one line, without spaces; doubles that are not finite become `null`.
-pub(crate) fn compact(value: &impl Serialize, doubles: Doubles) -> String {
+/// `value` on one line, without spaces; floats that are not finite become `null`.
+pub(crate) fn compact(value: &impl Serialize, floats: FloatStyle) -> String {
     let mut bytes = Vec::new();
     value
-        .serialize(&mut Serializer::with_formatter(&mut bytes, doubles))
+        .serialize(&mut Serializer::with_formatter(&mut bytes, floats))
         .expect("writing to memory, with strings for keys");
     String::from_utf8(bytes).expect("JSON is UTF-8")
 }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_are_written_as_their_writer_does() {
+    fn floats_are_written_as_their_library_does() {
         for (value, msgspec, python) in [
             (0.0, "0.0", "0.0"),
             (-0.0, "-0.0", "-0.0"),
@@ -134,8 +134,8 @@ mod tests {
             (f64::INFINITY, "null", "null"),
             (f64::NAN, "null", "null"),
         ] {
-            assert_eq!(compact(&value, Doubles::Msgspec), msgspec);
-            assert_eq!(compact(&value, Doubles::Python), python);
+            assert_eq!(compact(&value, FloatStyle::Msgspec), msgspec);
+            assert_eq!(compact(&value, FloatStyle::Python), python);
         }
     }
 
@@ -162,11 +162,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn doubles_parse_back(bits in any::<u64>()) {
+        fn floats_parse_back(bits in any::<u64>()) {
             let value = f64::from_bits(bits);
             prop_assume!(value.is_finite());
-            for doubles in [Doubles::Msgspec, Doubles::Python] {
-                prop_assert_eq!(compact(&value, doubles).parse::<f64>().unwrap().to_bits(), bits);
+            for floats in [FloatStyle::Msgspec, FloatStyle::Python] {
+                prop_assert_eq!(compact(&value, floats).parse::<f64>().unwrap().to_bits(), bits);
             }
         }
     }

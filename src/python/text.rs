@@ -1,16 +1,16 @@
-//! What `str` methods mean where Rust's differ.
+//! Methods of `str` that differ from Rust's.
 
 use minijinja::Error;
 
 use super::limits::{fits, fits_items};
 
 /// `str.isspace()` of one character: Unicode's white space and the four information separators.
-pub fn is_space(c: char) -> bool {
+pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 
 /// `markupsafe.escape`.
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -26,7 +26,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// `str.splitlines()`.
-pub fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
+pub(crate) fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
     let is_end = |c: char| {
         matches!(
             c,
@@ -51,7 +51,7 @@ pub fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
     lines
 }
 
-/// Python's title-case form of one character: the same as upper case, but for the digraphs that have their own.
+/// The title case of one character: its upper case, except for digraphs, which have their own form.
 fn title_char(c: char) -> String {
     match c {
         'Ǆ' | 'ǅ' | 'ǆ' => "ǅ".to_owned(),
@@ -72,8 +72,8 @@ fn title_char(c: char) -> String {
     }
 }
 
-/// `str.title()`: a letter after anything that is no letter is made a title letter.
-pub fn title(text: &str) -> String {
+/// `str.title()`: a letter that does not follow a letter gets its title case.
+pub(crate) fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut inside = false;
     for c in text.chars() {
@@ -89,7 +89,7 @@ pub fn title(text: &str) -> String {
 }
 
 /// `str.capitalize()`.
-pub fn capitalize(text: &str) -> String {
+pub(crate) fn capitalize(text: &str) -> String {
     let mut chars = text.chars();
     let Some(first) = chars.next() else {
         return String::new();
@@ -97,25 +97,22 @@ pub fn capitalize(text: &str) -> String {
     title_char(first) + &chars.as_str().to_lowercase()
 }
 
-/// `str.swapcase()`.
-pub fn swapcase(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_uppercase() {
-                c.to_lowercase().collect::<Vec<_>>()
-            } else {
-                c.to_uppercase().collect()
-            }
-        })
-        .collect()
+/// `str.islower()`.
+pub(crate) fn is_lower(text: &str) -> bool {
+    text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase)
+}
+
+/// `str.isupper()`.
+pub(crate) fn is_upper(text: &str) -> bool {
+    text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase)
 }
 
 /// `str.split(sep, count)`: `sep` of `None` splits at runs of white space.
 ///
 /// # Errors
 /// Too many parts.
-pub fn split(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>, Error> {
-    fits_items(parts_at_most(text, sep).min(count))?;
+pub(crate) fn split(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>, Error> {
+    fits_items(max_parts(text, sep).min(count))?;
     Ok(if let Some(sep) = sep {
         text.splitn(count.saturating_add(1), sep)
             .map(str::to_owned)
@@ -135,8 +132,8 @@ pub fn split(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>,
     })
 }
 
-/// A bound for the number of parts of a split, exact where it is cheap.
-fn parts_at_most(text: &str, sep: Option<&str>) -> usize {
+/// An upper bound of the number of parts of a split, exact with a separator.
+fn max_parts(text: &str, sep: Option<&str>) -> usize {
     match sep {
         Some(sep) => memchr::memmem::find_iter(text.as_bytes(), sep).count() + 1,
         None => text.len() / 2 + 1,
@@ -147,28 +144,10 @@ fn parts_at_most(text: &str, sep: Option<&str>) -> usize {
 ///
 /// # Errors
 /// Too many parts.
-pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>, Error> {
-    fits_items(parts_at_most(text, sep).min(count))?;
-    let mut parts: Vec<String> = if let Some(sep) = sep {
-        text.rsplitn(count.saturating_add(1), sep)
-            .map(str::to_owned)
-            .collect()
-    } else {
-        let (mut parts, mut rest) = (Vec::new(), text.trim_end_matches(is_space));
-        while !rest.is_empty() {
-            if parts.len() == count {
-                parts.push(rest.to_owned());
-                break;
-            }
-            let start = rest
-                .char_indices()
-                .rfind(|(_, c)| is_space(*c))
-                .map_or(0, |(i, c)| i + c.len_utf8());
-            parts.push(rest[start..].to_owned());
-            rest = rest[..start].trim_end_matches(is_space);
-        }
-        parts
-    };
+pub(crate) fn rsplit(text: &str, sep: &str, count: usize) -> Result<Vec<String>, Error> {
+    fits_items(max_parts(text, Some(sep)).min(count))?;
+    let parts = text.rsplitn(count.saturating_add(1), sep);
+    let mut parts: Vec<String> = parts.map(str::to_owned).collect();
     parts.reverse();
     Ok(parts)
 }
@@ -177,7 +156,7 @@ pub fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>
 ///
 /// # Errors
 /// A result of too great a size.
-pub fn replace(text: &str, old: &str, new: &str, count: i64) -> Result<String, Error> {
+pub(crate) fn replace(text: &str, old: &str, new: &str, count: i64) -> Result<String, Error> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     if new.len() > old.len() {
         let found = text.matches(old).take(count).count();
@@ -188,27 +167,4 @@ pub fn replace(text: &str, old: &str, new: &str, count: i64) -> Result<String, E
         )?;
     }
     Ok(text.replacen(old, new, count))
-}
-
-/// `str.expandtabs(size)`.
-pub fn expand_tabs(text: &str, size: usize) -> String {
-    let (mut out, mut column) = (String::with_capacity(text.len()), 0);
-    for c in text.chars() {
-        match c {
-            '\t' => {
-                let width = if size == 0 { 0 } else { size - column % size };
-                out.extend(std::iter::repeat_n(' ', width));
-                column += width;
-            }
-            '\n' | '\r' => {
-                out.push(c);
-                column = 0;
-            }
-            c => {
-                out.push(c);
-                column += 1;
-            }
-        }
-    }
-    out
 }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, Value};
+use serde_json::Value as Json;
 
+use super::exception::{exception, type_error, unsupported};
 use super::limits::fits_items;
-use super::objects::{BoundMethod, DictView, Generator, Group, Range};
-use super::{exception, type_error, unsupported};
+use super::objects::{BoundMethod, DictView, Generator, Range};
 
-/// A Python dict: what `minijinja` itself makes of a map.
-pub type Dict = IndexMap<Value, Value>;
+/// A Python dict, of the type that `minijinja` uses for maps.
+pub(crate) type Dict = IndexMap<Value, Value>;
 
-/// What a value is in Python.
+/// A value, seen as the type that it has in Python.
 #[derive(Debug)]
-pub enum Py<'a> {
+pub(crate) enum Py<'a> {
     /// Jinja2's `Undefined`.
     Undefined,
     /// `None`
@@ -34,22 +35,22 @@ pub enum Py<'a> {
     Tuple(&'a [Value]),
     /// `dict`
     Dict(&'a Dict),
-    /// What `dict.keys()`, `.values()` and `.items()` return.
+    /// The result of `dict.keys()`, `.values()` or `.items()`.
     View(&'a DictView),
     /// `range`
     Range(&'a Range),
     /// A generator: true, without a length, empty after its first use.
     Generator(&'a Generator),
     /// A method of a value, not called.
-    Method(&'a BoundMethod),
+    Method,
     /// A `namespace`.
     Namespace,
     /// Anything else: functions, macros, `loop`.
     Other,
 }
 
-/// What `value` is in Python.
-pub fn py(value: &Value) -> Py<'_> {
+/// The Python type of `value`.
+pub(crate) fn py(value: &Value) -> Py<'_> {
     match value.kind() {
         ValueKind::Undefined => Py::Undefined,
         ValueKind::None => Py::None,
@@ -70,16 +71,14 @@ fn object(value: &Value) -> Py<'_> {
         Py::Dict(dict)
     } else if let Some(tuple) = value.downcast_object_ref::<Tuple>() {
         Py::Tuple(tuple)
-    } else if let Some(group) = value.downcast_object_ref::<Group>() {
-        Py::Tuple(group.parts())
     } else if let Some(view) = value.downcast_object_ref::<DictView>() {
         Py::View(view)
     } else if let Some(range) = value.downcast_object_ref::<Range>() {
         Py::Range(range)
     } else if let Some(generator) = value.downcast_object_ref::<Generator>() {
         Py::Generator(generator)
-    } else if let Some(method) = value.downcast_object_ref::<BoundMethod>() {
-        Py::Method(method)
+    } else if value.downcast_object_ref::<BoundMethod>().is_some() {
+        Py::Method
     } else if value
         .as_object()
         .is_some_and(|o| o.type_name().ends_with("::Namespace"))
@@ -91,7 +90,7 @@ fn object(value: &Value) -> Py<'_> {
 }
 
 /// The name of a value's type, for messages.
-pub fn type_name(value: &Value) -> &'static str {
+pub(crate) fn type_name(value: &Value) -> &'static str {
     match py(value) {
         Py::Undefined => "Undefined",
         Py::None => "NoneType",
@@ -105,22 +104,22 @@ pub fn type_name(value: &Value) -> &'static str {
         Py::View(_) => "dict view",
         Py::Range(_) => "range",
         Py::Generator(_) => "generator",
-        Py::Method(_) => "method",
+        Py::Method => "method",
         Py::Namespace => "Namespace",
         Py::Other => "object",
     }
 }
 
 /// Jinja2's error for every operation on an undefined value.
-pub fn undefined_error() -> Error {
+pub(crate) fn undefined_error() -> Error {
     exception("UndefinedError", "a value is undefined")
 }
 
 /// The items of an iterable.
 ///
 /// # Errors
-/// `TypeError` for what cannot be iterated over; whatever a generator raises.
-pub fn iter(value: &Value) -> Result<Vec<Value>, Error> {
+/// `TypeError` for a value that is not iterable; the exception of a generator.
+pub(crate) fn iter(value: &Value) -> Result<Vec<Value>, Error> {
     Ok(match py(value) {
         Py::Undefined => Vec::new(),
         Py::List(items) | Py::Tuple(items) => items.to_vec(),
@@ -146,8 +145,8 @@ pub fn iter(value: &Value) -> Result<Vec<Value>, Error> {
 /// `len(value)`.
 ///
 /// # Errors
-/// `TypeError` for what has none.
-pub fn len(value: &Value) -> Result<usize, Error> {
+/// `TypeError` for a value without a length.
+pub(crate) fn len(value: &Value) -> Result<usize, Error> {
     Ok(match py(value) {
         Py::Undefined => 0,
         Py::List(items) | Py::Tuple(items) => items.len(),
@@ -165,11 +164,11 @@ pub fn len(value: &Value) -> Result<usize, Error> {
     })
 }
 
-/// Refuses what Python cannot hash.
+/// Refuses values that Python cannot hash.
 ///
 /// # Errors
 /// `TypeError` for lists and dicts, also inside tuples.
-pub fn hashable(value: &Value) -> Result<(), Error> {
+pub(crate) fn hashable(value: &Value) -> Result<(), Error> {
     match py(value) {
         Py::List(_) | Py::Dict(_) => Err(type_error(format!(
             "unhashable type: '{}'",
@@ -181,17 +180,17 @@ pub fn hashable(value: &Value) -> Result<(), Error> {
 }
 
 /// A list of `items`.
-pub fn list(items: Vec<Value>) -> Value {
+pub(crate) fn list(items: Vec<Value>) -> Value {
     Value::from_object(items)
 }
 
 /// A tuple of `items`.
-pub fn tuple(items: Vec<Value>) -> Value {
+pub(crate) fn tuple(items: Vec<Value>) -> Value {
     Value::from(Tuple::new(items))
 }
 
 /// A dict.
-pub fn dict(entries: Dict) -> Value {
+pub(crate) fn dict(entries: Dict) -> Value {
     Value::from_object(entries)
 }
 
@@ -199,33 +198,43 @@ pub fn dict(entries: Dict) -> Value {
 ///
 /// Numbers without fraction or exponent are `int` where they fit 64 bits. `serde_json` keeps larger ones as doubles, so
 /// an integer beyond 64 bits in an event's messages prints as a float where Python prints its digits.
-pub fn from_json(json: &serde_json::Value) -> Value {
+pub fn from_json(json: &Json) -> Value {
     match json {
-        serde_json::Value::Null => Value::from(()),
-        serde_json::Value::Bool(b) => Value::from(*b),
-        serde_json::Value::Number(n) => match (n.as_i64(), n.as_u64()) {
+        Json::Null => Value::from(()),
+        Json::Bool(b) => Value::from(*b),
+        Json::Number(n) => match (n.as_i64(), n.as_u64()) {
             (Some(i), _) => Value::from(i),
             (None, Some(u)) => Value::from(u),
             _ => Value::from(n.as_f64().unwrap_or(f64::NAN)),
         },
-        serde_json::Value::String(s) => string(s),
-        serde_json::Value::Array(items) => list(items.iter().map(from_json).collect()),
-        serde_json::Value::Object(map) => {
-            dict(map.iter().map(|(k, v)| (string(k), from_json(v))).collect())
-        }
+        Json::String(s) => string(s),
+        Json::Array(items) => list(items.iter().map(from_json).collect()),
+        Json::Object(map) => dict(map.iter().map(|(k, v)| (string(k), from_json(v))).collect()),
+    }
+}
+
+/// `bool(json.loads(text))` of the text that `json` was read from.
+pub(crate) fn is_true_json(json: &Json) -> bool {
+    match json {
+        Json::Null => false,
+        Json::Bool(b) => *b,
+        Json::Number(n) => n.as_f64() != Some(0.0),
+        Json::String(s) => !s.is_empty(),
+        Json::Array(items) => !items.is_empty(),
+        Json::Object(map) => !map.is_empty(),
     }
 }
 
 /// A string, shared rather than copied again when the template hands it around.
-pub fn string(text: &str) -> Value {
+pub(crate) fn string(text: &str) -> Value {
     Value::from(Arc::<str>::from(text))
 }
 
 /// An integer that a Python index or count may be.
 ///
 /// # Errors
-/// `TypeError` when it is no integer.
-pub fn index(value: &Value) -> Result<i64, Error> {
+/// `TypeError` for a value that is not an integer.
+pub(crate) fn index(value: &Value) -> Result<i64, Error> {
     match py(value) {
         Py::Int(i) => Ok(i64::try_from(i).unwrap_or(if i < 0 { i64::MIN } else { i64::MAX })),
         Py::Bool(b) => Ok(i64::from(b)),
@@ -242,8 +251,8 @@ pub fn index(value: &Value) -> Result<i64, Error> {
 /// A string argument.
 ///
 /// # Errors
-/// `TypeError` when it is none.
-pub fn text(value: &Value) -> Result<&str, Error> {
+/// `TypeError` for a value that is not a string.
+pub(crate) fn text(value: &Value) -> Result<&str, Error> {
     value
         .as_str()
         .ok_or_else(|| type_error(format!("expected str, not {}", type_name(value))))

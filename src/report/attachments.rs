@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::text::{Text, is_true};
-use crate::python::json_repr;
+use crate::python::float::general;
+use crate::python::repr::json_str;
 
 impl Text {
     /// The scores in `results`. Source: `metrics/report.py`, `Report.display`.
@@ -26,7 +27,7 @@ impl Text {
             .collect();
         if !scores.is_empty() {
             let average = scores.iter().sum::<f64>() / scores.len() as f64;
-            self.line(&format!("  Average: {}", json_repr::general(average, 4)));
+            self.line(&format!("  Average: {}", general(average, 4)));
         }
         if entries
             .iter()
@@ -36,24 +37,19 @@ impl Text {
                 .iter()
                 .filter_map(|entry| entry["osl_tokenize_s"].as_f64())
                 .sum();
-            self.line(&format!(
-                "  OSL tokenization: {}s",
-                json_repr::general(seconds, 3)
-            ));
+            self.line(&format!("  OSL tokenization: {}s", general(seconds, 3)));
         }
     }
 
     fn accuracy_entry(&mut self, entry: &Value) {
-        let name = entry
-            .get("dataset_name")
-            .map_or("?".to_owned(), json_repr::str);
+        let name = entry.get("dataset_name").map_or("?".to_owned(), json_str);
         let score = match &entry["score"] {
             Value::Null => "N/A".to_owned(),
-            Value::Number(score) => json_repr::general(score.as_f64().unwrap_or(f64::NAN), 4),
-            other => json_repr::str(other),
+            Value::Number(score) => general(score.as_f64().unwrap_or(f64::NAN), 4),
+            other => json_str(other),
         };
         let [unit, repeats, total] =
-            ["unit_samples", "num_repeats", "total_samples"].map(|key| json_repr::str(&entry[key]));
+            ["unit_samples", "num_repeats", "total_samples"].map(|key| json_str(&entry[key]));
         let duration = entry["duration_s"]
             .as_f64()
             .map_or(String::new(), |s| format!(", duration={s:.2}s"));
@@ -62,7 +58,7 @@ impl Text {
         ));
         if let Value::Object(responses) = &entry["response_counts"] {
             let [scored, issued, empty, missing] = ["scored", "issued", "empty", "missing"]
-                .map(|key| responses.get(key).map_or("0".to_owned(), json_repr::str));
+                .map(|key| responses.get(key).map_or("0".to_owned(), json_str));
             self.line(&format!(
                 "    responses: {scored}/{issued} scored ({empty} empty, {missing} missing)"
             ));
@@ -70,7 +66,7 @@ impl Text {
         if let Value::Object(osl) = &entry["output_sequence_lengths"] {
             let avg = osl.get("avg").and_then(Value::as_f64).unwrap_or(0.0);
             let [min, max] =
-                ["min", "max"].map(|key| json_repr::str(osl.get(key).unwrap_or(&Value::Null)));
+                ["min", "max"].map(|key| json_str(osl.get(key).unwrap_or(&Value::Null)));
             self.line(&format!(
                 "    output tokens (avg/min/max): {avg:.1}/{min}/{max}"
             ));
@@ -94,7 +90,7 @@ impl Text {
         let (starts, stops) = (records("starts"), records("stops"));
         let engine = profiling
             .get("engine")
-            .map_or("unknown".to_owned(), json_repr::str);
+            .map_or("unknown".to_owned(), json_str);
         self.line(&format!(
             "\n------------------- Profiling -------------------\nEngine: {engine}\nStart:"
         ));
@@ -139,11 +135,11 @@ impl Text {
             (Some(404), _) => {
                 "404 (profiling not enabled on server — pass --profiler-config.profiler=... to server)".to_owned()
             }
-            (_, error) if is_true(error) => json_repr::str(error),
+            (_, error) if is_true(error) => json_str(error),
             (Some(status), _) => status.to_string(),
             (None, _) => "ERROR".to_owned(),
         };
-        let [url, sent_at] = ["url", "sent_at_iso"].map(|key| json_repr::str(&record[key]));
+        let [url, sent_at] = ["url", "sent_at_iso"].map(|key| json_str(&record[key]));
         self.line(&format!("  POST {url} @ {sent_at} → {outcome}{suffix}"));
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::summary::SummaryError;
-use crate::python::msgspec::{Doubles, compact};
+use crate::python::msgspec::{FloatStyle, compact};
 
 /// A JSON object being rewritten. Keys are set in the writer's order: one that is missing goes after the one before.
 #[derive(Default, Serialize)]
@@ -46,7 +46,7 @@ impl<'a> Object<'a> {
     /// Gives `key` a value, in its old place if it has one.
     pub(super) fn set(&mut self, key: &str, value: impl Serialize) {
         let raw =
-            RawValue::from_string(compact(&value, Doubles::Msgspec)).expect("written as JSON");
+            RawValue::from_string(compact(&value, FloatStyle::Msgspec)).expect("written as JSON");
         if let Some((index, _, old)) = self.fields.get_full_mut(key) {
             *old = Cow::Owned(raw);
             self.next = index + 1;

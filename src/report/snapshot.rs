@@ -3,7 +3,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::python::msgspec::{Doubles, compact, indented};
+use crate::python::msgspec::{FloatStyle, compact, indented};
 use crate::stats::{Bucket, Number, PERCENTILES, Stat};
 
 /// How far the run came. Source: `metrics_aggregator/snapshot.py`, `SessionState`.
@@ -166,7 +166,7 @@ impl Snapshot {
             n_pending_tasks: *n_pending_tasks,
             metrics,
         };
-        indented(&compact(&file, Doubles::Python))
+        indented(&compact(&file, FloatStyle::Python))
     }
 }
 

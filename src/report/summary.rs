@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::object::Object;
 use super::snapshot::{Grid, Snapshot};
-use crate::python::msgspec::{Doubles, compact, indented};
+use crate::python::msgspec::{FloatStyle, compact, indented};
 use crate::stats::Stat;
 
 /// What the run's own files say about it, for what a snapshot does not hold.
@@ -86,7 +86,7 @@ pub fn render(
         reasons.set("other", counters.tracked_finish_reason_other);
     });
     summary.set_default("run_config", &run.run_config);
-    Ok(indented(&compact(&summary, Doubles::Msgspec)))
+    Ok(indented(&compact(&summary, FloatStyle::Msgspec)))
 }
 
 /// Durations and what is divided by them; both rates use the same window.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::summary::SummaryError;
-use crate::python::json_repr;
+use crate::python::repr::json_str;
 
 /// What the text shows besides the summary, as the run's own files hold it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,19 +117,20 @@ impl Text {
                 "WARNING: report is incomplete (drain timed out or no final snapshot received) — some async metrics may be missing.",
             );
         }
-        self.line(&format!("Version: {}", json_repr::str(&summary.version)));
+        self.line(&format!("Version: {}", json_str(&summary.version)));
         if is_true(&summary.git_sha) {
-            self.line(&format!("Git SHA: {}", json_repr::str(&summary.git_sha)));
+            self.line(&format!("Git SHA: {}", json_str(&summary.git_sha)));
         }
         if let Some(run_config) = summary.run_config.as_ref().filter(|map| !map.is_empty()) {
             self.line("Run config:");
             for (section, value) in run_config {
                 let value = match value {
-                    Value::Object(keys) => json_repr::join(
-                        keys.iter()
-                            .map(|(key, value)| format!("{key}={}", json_repr::str(value))),
-                    ),
-                    value => json_repr::str(value),
+                    Value::Object(keys) => keys
+                        .iter()
+                        .map(|(key, value)| format!("{key}={}", json_str(value)))
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                    value => json_str(value),
                 };
                 self.line(&format!("  {section}: {value}"));
             }

@@ -1,4 +1,4 @@
-//! One tokenizer: what counts plain text, and what renders messages and prompts to text first.
+//! One tokenizer: it counts plain text, and renders messages and prompts to text before it counts them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,32 +9,34 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::chat_template::{
-    Effect, LIMIT, Limits, Message, Prompt, Raised, TemplateSource, Templates, fallback_message,
+    CountAdjustment, Limits, Message, Prompt, TemplateSource, Templates, fallback_message,
     fallback_prompt, merge_tool_calls, normalize_messages, normalize_tool_calls,
 };
 use super::engine::{Choice, Engine, EngineError, EngineReport};
 use super::resolve::TokenizerFiles;
 use super::transformers::{self, Replaced, Rules, RulesError};
+use crate::jinja::limits::LIMIT;
+use crate::python::exception::Exception;
 
 /// The template function that shows the date.
 const CLOCK: &str = "strftime_now";
-/// Different errors that are told apart; a hostile log could make up any number of them.
+/// The number of different errors that are kept; a hostile log could cause any number of them.
 const MAX_REASONS: usize = 1000;
 
-/// How a tokenizer is to be loaded.
+/// The options of loading a tokenizer.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadOptions {
-    /// Whose reading of tokenizer.json.
+    /// The version of transformers whose reading of tokenizer.json applies.
     pub rules: Rules,
-    /// Which engine.
+    /// The engine.
     pub choice: Choice,
-    /// About how much text there is to count, in bytes.
+    /// The approximate size of the text to count, in bytes.
     pub text_bytes: u64,
-    /// What templates take for now.
+    /// The time that templates see.
     pub now: DateTime,
 }
 
-/// Why a tokenizer could not be loaded.
+/// The reason why a tokenizer cannot be loaded.
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
 pub enum LoadError {
@@ -47,14 +49,14 @@ pub enum LoadError {
 /// The outcome of counting one input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
-    /// So many tokens.
+    /// The input has a count.
     Tokens {
-        /// How many.
+        /// The number of tokens.
         tokens: u64,
-        /// Which of [`Tokenizer::reasons`] kept the template from rendering, if one did.
+        /// The position in [`Tokenizer::reasons`] of the error that kept the template from rendering.
         fallback: Option<u16>,
     },
-    /// It has no count, for one of [`Tokenizer::reasons`].
+    /// The input has no count, for the error at this position in [`Tokenizer::reasons`].
     Failed(u16),
 }
 
@@ -63,7 +65,7 @@ pub enum Counted {
 pub struct MessageParts<'a> {
     /// The visible text.
     pub content: &'a str,
-    /// The reasoning; `""` for none.
+    /// The reasoning, may be empty.
     pub reasoning: &'a str,
     /// Merged tool calls (objects), or streamed ones (arrays of partial objects).
     pub tool_calls: Option<&'a Value>,
@@ -86,14 +88,14 @@ pub struct PromptParts<'a> {
     pub tool_choice: Option<Value>,
 }
 
-/// A loaded tokenizer, shared by all threads.
+/// A loaded tokenizer, which all threads share.
 pub struct Tokenizer {
     engine: Engine,
     templates: Templates,
-    /// Tokens around a message's own: those of the user message before it and of an empty answer.
+    /// The tokens around a message: those of the user message before it and of an empty answer.
     frame: u64,
-    /// Why no message is rendered: the template used up its fuel on an empty one.
-    endless: Option<Raised>,
+    /// The exception of every message, if the template uses up its fuel on an empty one.
+    endless: Option<Exception>,
     clock: Clock,
     reasons: Mutex<IndexSet<String>>,
     class: String,
@@ -102,18 +104,18 @@ pub struct Tokenizer {
     unknown_rules: Option<String>,
 }
 
-/// Whether any template asked for the date.
+/// Records whether a template asks for the date.
 #[derive(Debug, Default)]
 struct Clock {
     in_own_template: bool,
-    in_a_prompt_s: AtomicBool,
+    in_prompt_template: AtomicBool,
 }
 
 /// A message or prompt as text, through the template or as its fallback.
 struct Rendering {
     text: String,
-    effect: Effect,
-    /// What a message's count is less by.
+    adjustment: CountAdjustment,
+    /// The tokens that are subtracted from the count of a message.
     frame: u64,
     fallback: Option<u16>,
 }
@@ -149,8 +151,8 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// What the reference subtracts from every message: the user message's tokens and those that an
-    /// empty answer adds, which is the count of both together; 0 if either does not render.
+    /// The tokens that the client subtracts from every message: those of the user message and those that an empty
+    /// answer adds, which is the count of both together; 0 if either does not render.
     fn measure_frame(&mut self) -> Result<u64, EngineError> {
         let (mut user, mut both) = (String::new(), String::new());
         let rendered = self.templates.render_user_only(&mut user);
@@ -163,12 +165,12 @@ impl Tokenizer {
         }
     }
 
-    /// Tokens of a text.
+    /// Counts a text.
     pub fn text(&self, text: &str) -> Result<Counted, EngineError> {
         Ok(tokens(self.engine.count(text)?))
     }
 
-    /// Tokens of a text and of what follows byte `cut` of it.
+    /// Counts a text, and its part after byte `cut`.
     pub fn text_with_tail(
         &self,
         text: &str,
@@ -178,7 +180,7 @@ impl Tokenizer {
         Ok((tokens(whole), tokens(tail)))
     }
 
-    /// Tokens of a prompt's text; `conversation` is 0, or what the prompts of one conversation share.
+    /// Counts the text of a prompt; prompts of one conversation share a `conversation` that is not 0.
     pub fn conversation_text(&self, conversation: u64, text: &str) -> Result<Counted, EngineError> {
         Ok(tokens(self.count_in(conversation, text)?))
     }
@@ -190,7 +192,7 @@ impl Tokenizer {
         }
     }
 
-    /// Tokens of one output, through the template (`token_metrics.py`, `_token_count_message`).
+    /// Counts one output through the template (`token_metrics.py`, `_token_count_message`).
     pub fn message(&self, parts: &MessageParts) -> Result<Counted, EngineError> {
         match self.render_message(parts) {
             Ok(rendering) => Ok(rendering.count(self.engine.count(&rendering.text)?)),
@@ -198,8 +200,8 @@ impl Tokenizer {
         }
     }
 
-    /// Tokens of one output and of its part after the first chunk, through the template; text that
-    /// both renderings share is counted once.
+    /// Counts one output, and its part after the first chunk, through the template. Text that both renderings share is
+    /// counted once.
     pub fn message_pair(
         &self,
         whole: &MessageParts,
@@ -214,7 +216,7 @@ impl Tokenizer {
         }
     }
 
-    fn render_message(&self, parts: &MessageParts) -> Result<Rendering, Raised> {
+    fn render_message(&self, parts: &MessageParts) -> Result<Rendering, Exception> {
         self.endless.clone().map_or(Ok(()), Err)?;
         let chunks = parts
             .tool_calls
@@ -239,13 +241,13 @@ impl Tokenizer {
         let frame = if fallback.is_some() { 0 } else { self.frame };
         Ok(Rendering {
             text,
-            effect: Effect::default(),
+            adjustment: CountAdjustment::default(),
             frame,
             fallback,
         })
     }
 
-    /// Tokens of a chat prompt, through the template (`token_metrics.py`, `_token_count_prompt`).
+    /// Counts a chat prompt through the template (`token_metrics.py`, `_token_count_prompt`).
     pub fn prompt(&self, conversation: u64, parts: &PromptParts) -> Result<Counted, EngineError> {
         match self.render_prompt(parts) {
             Ok(rendering) => Ok(rendering.count(self.count_in(conversation, &rendering.text)?)),
@@ -253,7 +255,7 @@ impl Tokenizer {
         }
     }
 
-    fn render_prompt(&self, parts: &PromptParts) -> Result<Rendering, Raised> {
+    fn render_prompt(&self, parts: &PromptParts) -> Result<Rendering, Exception> {
         let array = |value: Option<&Value>| value.and_then(Value::as_array).cloned();
         let messages = normalize_messages(&array(Some(&parts.messages)).unwrap_or_default())?;
         let tools = array(parts.tools.as_ref());
@@ -261,7 +263,7 @@ impl Tokenizer {
             return Err(raised.clone());
         }
         if parts.chat_template.is_some_and(|text| text.contains(CLOCK)) {
-            self.clock.in_a_prompt_s.store(true, Ordering::Relaxed);
+            self.clock.in_prompt_template.store(true, Ordering::Relaxed);
         }
         let prompt = Prompt {
             messages: &messages,
@@ -275,9 +277,9 @@ impl Tokenizer {
         };
         let mut text = String::new();
         match self.templates.render_prompt(&prompt, &mut text) {
-            Ok(effect) => Ok(Rendering {
+            Ok(adjustment) => Ok(Rendering {
                 text,
-                effect,
+                adjustment,
                 frame: 0,
                 fallback: None,
             }),
@@ -286,7 +288,7 @@ impl Tokenizer {
                 let text = fallback_prompt(&messages, tools.as_deref());
                 Ok(Rendering {
                     text,
-                    effect: Effect::default(),
+                    adjustment: CountAdjustment::default(),
                     frame: 0,
                     fallback,
                 })
@@ -294,21 +296,21 @@ impl Tokenizer {
         }
     }
 
-    /// The number of the reason for a fallback, if the reference falls back too.
-    fn fallback(&self, raised: Raised) -> Result<u16, Raised> {
-        if raised.as_reference {
-            Ok(self.reason(&raised))
-        } else {
+    /// The number of the reason for a fallback, if the client falls back too.
+    fn fallback(&self, raised: Exception) -> Result<u16, Exception> {
+        if raised.unsupported {
             Err(raised)
+        } else {
+            Ok(self.reason(&raised))
         }
     }
 
-    fn failed(&self, raised: &Raised) -> Counted {
+    fn failed(&self, raised: &Exception) -> Counted {
         Counted::Failed(self.reason(raised))
     }
 
-    /// The number that stands for an error; errors beyond what numbers there are share the last.
-    fn reason(&self, raised: &Raised) -> u16 {
+    /// The number of an error; errors beyond [`MAX_REASONS`] share the last number.
+    fn reason(&self, raised: &Exception) -> u16 {
         let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
         let at = if reasons.len() < MAX_REASONS {
             reasons.insert_full(raised.to_string()).0
@@ -320,7 +322,7 @@ impl Tokenizer {
         u16::try_from(at).unwrap_or(u16::MAX)
     }
 
-    /// What the numbers in [`Counted`] stand for: the errors, as Python names them.
+    /// The errors, as Python names them, at the positions that [`Counted`] holds.
     pub fn reasons(&self) -> Vec<String> {
         self.reasons
             .lock()
@@ -330,9 +332,9 @@ impl Tokenizer {
             .collect()
     }
 
-    /// Whether a template that was used asks for the date.
+    /// Checks whether a template that was used asks for the date.
     pub fn date_matters(&self) -> bool {
-        self.clock.in_own_template || self.clock.in_a_prompt_s.load(Ordering::Relaxed)
+        self.clock.in_own_template || self.clock.in_prompt_template.load(Ordering::Relaxed)
     }
 
     /// The transformers class that the client loads this tokenizer with.
@@ -340,22 +342,22 @@ impl Tokenizer {
         &self.class
     }
 
-    /// What of tokenizer.json does not apply, and what stands in its place.
+    /// The parts of tokenizer.json that the loader overrides.
     pub fn replaced(&self) -> &[Replaced] {
         &self.replaced
     }
 
-    /// `truncation` and `padding`, where tokenizer.json has them: they do not change a count here.
+    /// `truncation` and `padding`, if tokenizer.json has them: they do not change a count here.
     pub fn switched_off(&self) -> &[&'static str] {
         &self.switched_off
     }
 
-    /// Why the client's rules are not known, if they are not.
+    /// The reason why the client's rules are not known, if so.
     pub fn unknown_rules(&self) -> Option<&str> {
         self.unknown_rules.as_deref()
     }
 
-    /// Which engine counts, and why.
+    /// The engine that counts, and the reason for it.
     pub fn engine(&self) -> EngineReport {
         self.engine.report()
     }
@@ -363,7 +365,10 @@ impl Tokenizer {
 
 impl Rendering {
     fn count(&self, tokens: usize) -> Counted {
-        let tokens = self.effect.apply(tokens as u64).saturating_sub(self.frame);
+        let tokens = self
+            .adjustment
+            .apply(tokens as u64)
+            .saturating_sub(self.frame);
         Counted::Tokens {
             tokens,
             fallback: self.fallback,

@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 
 use super::super::lexer::Token;
-use super::{ADD, Code, Result, Shape, SyntaxError, Translator};
-use crate::python;
+use super::{ADD, Code, Result, Shape, Translator};
+use crate::jinja::builtins::{FILTERS, TESTS};
+use crate::jinja::syntax_error;
+use crate::python::exception::Exception;
+use crate::python::methods::is_method_name;
 
 impl Translator {
     pub(super) fn expression(&mut self) -> Result<Code> {
@@ -20,7 +23,7 @@ impl Translator {
         self.nested(|t| t.tuple_items(false, false, Some(end)))
     }
 
-    pub(super) fn tuple_items(
+    fn tuple_items(
         &mut self,
         conditional: bool,
         explicit: bool,
@@ -62,7 +65,7 @@ impl Translator {
         Ok(Code::other(text + ")"))
     }
 
-    pub(super) fn conditional(&mut self) -> Result<Code> {
+    fn conditional(&mut self) -> Result<Code> {
         let known = self.unknown.len();
         let mut value = self.or()?;
         while self.skip_name("if") {
@@ -79,11 +82,7 @@ impl Translator {
     }
 
     /// `next (word next)*`, kept flat.
-    pub(super) fn words(
-        &mut self,
-        word: &str,
-        next: fn(&mut Self) -> Result<Code>,
-    ) -> Result<Code> {
+    fn words(&mut self, word: &str, next: fn(&mut Self) -> Result<Code>) -> Result<Code> {
         let first = next(self)?;
         if !self.is_name(word) {
             return Ok(first);
@@ -95,15 +94,15 @@ impl Translator {
         Ok(Code::other(text + ")"))
     }
 
-    pub(super) fn or(&mut self) -> Result<Code> {
+    fn or(&mut self) -> Result<Code> {
         self.words("or", Self::and)
     }
 
-    pub(super) fn and(&mut self) -> Result<Code> {
+    fn and(&mut self) -> Result<Code> {
         self.words("and", Self::not)
     }
 
-    pub(super) fn not(&mut self) -> Result<Code> {
+    fn not(&mut self) -> Result<Code> {
         if self.skip_name("not") {
             let value = self.nested(Self::not)?;
             return Ok(Code::other(format!("(not {})", value.text)));
@@ -111,7 +110,7 @@ impl Translator {
         self.compare()
     }
 
-    pub(super) fn compare(&mut self) -> Result<Code> {
+    fn compare(&mut self) -> Result<Code> {
         let first = self.sum()?;
         let mut parts: Vec<String> = Vec::new();
         let mut left = first.text.clone();
@@ -148,7 +147,7 @@ impl Translator {
     }
 
     /// Left-associative operators; a run of one operator becomes one call.
-    pub(super) fn operators(
+    fn operators(
         &mut self,
         ops: &[(&str, &str)],
         next: fn(&mut Self) -> Result<Code>,
@@ -173,15 +172,15 @@ impl Translator {
         Ok(value)
     }
 
-    pub(super) fn sum(&mut self) -> Result<Code> {
+    fn sum(&mut self) -> Result<Code> {
         self.operators(&[("+", ADD), ("-", "__sub")], Self::concat)
     }
 
-    pub(super) fn concat(&mut self) -> Result<Code> {
+    fn concat(&mut self) -> Result<Code> {
         self.operators(&[("~", "__concat")], Self::product)
     }
 
-    pub(super) fn product(&mut self) -> Result<Code> {
+    fn product(&mut self) -> Result<Code> {
         let ops = [
             ("*", "__mul"),
             ("/", "__div"),
@@ -191,11 +190,15 @@ impl Translator {
         self.operators(&ops, Self::power)
     }
 
-    pub(super) fn power(&mut self) -> Result<Code> {
-        self.operators(&[("**", "__pow")], |t| t.unary(true))
+    fn power(&mut self) -> Result<Code> {
+        let value = self.unary(true)?;
+        if self.is_op("**") {
+            return Err(Exception::unsupported("the operator **"));
+        }
+        Ok(value)
     }
 
-    pub(super) fn unary(&mut self, with_filter: bool) -> Result<Code> {
+    fn unary(&mut self, with_filter: bool) -> Result<Code> {
         let start = self.at;
         let value = if self.skip_op("-") {
             let value = self.nested(|t| t.unary(false))?;
@@ -214,19 +217,19 @@ impl Translator {
         }
     }
 
-    pub(super) fn primary(&mut self) -> Result<Code> {
+    fn primary(&mut self) -> Result<Code> {
         match self.next() {
             Token::Name(name) => {
                 let constant = match name.as_str() {
                     "true" | "True" => "true",
                     "false" | "False" => "false",
                     "none" | "None" => "none",
-                    "self" if !self.is_op(".") => {
-                        return Err(SyntaxError::unsupported("self as a value"));
+                    "self" if !self.is_block_call() => {
+                        return Err(Exception::unsupported("self as a value"));
                     }
                     _ => {
                         if matches!(name.as_str(), "varargs" | "kwargs") {
-                            return Err(SyntaxError::unsupported("varargs and kwargs in macros"));
+                            return Err(Exception::unsupported("varargs and kwargs in macros"));
                         }
                         if !is_plain(&name) {
                             return Ok(Code::other(format!("({}|__variable)", quote(&name))));
@@ -278,7 +281,13 @@ impl Translator {
         }
     }
 
-    pub(super) fn list(&mut self, end: &'static str) -> Result<Vec<String>> {
+    /// Checks that `.name(` follows, which after `self` prints a block.
+    fn is_block_call(&self) -> bool {
+        let call = self.tokens.get(self.at + 2);
+        self.is_op(".") && matches!(call, Some(Token::Op("(")))
+    }
+
+    fn list(&mut self, end: &'static str) -> Result<Vec<String>> {
         let mut items = Vec::new();
         while !self.is_op(end) {
             if !items.is_empty() {
@@ -293,7 +302,7 @@ impl Translator {
         Ok(items)
     }
 
-    pub(super) fn dict(&mut self) -> Result<Code> {
+    fn dict(&mut self) -> Result<Code> {
         let mut items: Vec<(Code, String)> = Vec::new();
         while !self.is_op("}") {
             if !items.is_empty() {
@@ -321,8 +330,8 @@ impl Translator {
         }))
     }
 
-    /// What follows a value whose first token is at `start`.
-    pub(super) fn postfix(&mut self, mut value: Code, start: usize) -> Result<Code> {
+    /// Reads attributes, subscripts and calls after a value whose first token is at `start`.
+    fn postfix(&mut self, mut value: Code, start: usize) -> Result<Code> {
         loop {
             if self.skip_op(".") {
                 value = self.attribute(&value)?;
@@ -336,19 +345,19 @@ impl Translator {
         }
     }
 
-    pub(super) fn attribute(&mut self, value: &Code) -> Result<Code> {
+    fn attribute(&mut self, value: &Code) -> Result<Code> {
         let name = match self.next() {
             Token::Name(name) => name,
             Token::Int(digits) => {
                 return Ok(Code::other(format!("({}|__item({digits}))", value.text)));
             }
-            _ => return Err(SyntaxError::new("expected name or number")),
+            _ => return Err(syntax_error("expected name or number")),
         };
         if !name.is_ascii() {
-            return Err(SyntaxError::unsupported("a name outside ASCII"));
+            return Err(Exception::unsupported("a name outside ASCII"));
         }
         let of_loop = value.shape == Shape::Name && value.text == "loop";
-        let special = !of_loop && (name.starts_with('_') || python::is_method_name(&name));
+        let special = !of_loop && (name.starts_with('_') || is_method_name(&name));
         if self.is_op("(") && !name.starts_with('_') {
             let args = self.arguments()?;
             let text = match special {
@@ -368,17 +377,17 @@ impl Translator {
         }))
     }
 
-    pub(super) fn subscript(&mut self, value: &Code, start: usize) -> Result<Code> {
+    fn subscript(&mut self, value: &Code, start: usize) -> Result<Code> {
         let index = self.subscribed(value, start)?;
         if self.is_op(",") {
-            return Err(SyntaxError::unsupported("a tuple as a subscript"));
+            return Err(Exception::unsupported("a tuple as a subscript"));
         }
         self.expect_op("]")?;
         Ok(Code::other(index))
     }
 
     /// `value[index]` or `value[start:stop:step]`.
-    pub(super) fn subscribed(&mut self, value: &Code, start: usize) -> Result<String> {
+    fn subscribed(&mut self, value: &Code, start: usize) -> Result<String> {
         let mut parts = Vec::new();
         if self.is_op(":") {
             parts.push("none".to_owned());
@@ -406,8 +415,8 @@ impl Translator {
         Ok(format!("({}|{filter}({}))", value.text, parts.join(", ")))
     }
 
-    /// Whether the tokens from `start` on name no variable: Jinja2 may then have computed their value beforehand.
-    pub(super) fn is_constant(&self, start: usize) -> bool {
+    /// Checks that the tokens from `start` on do not name a variable: Jinja2 may then have folded their value.
+    fn is_constant(&self, start: usize) -> bool {
         let mut before = &Token::Eof;
         self.tokens[start..self.at].iter().all(|token| {
             let named = matches!(before, Token::Op("|" | ".")) || matches!(before, Token::Name(n) if n == "is");
@@ -418,7 +427,7 @@ impl Translator {
         })
     }
 
-    pub(super) fn call(&mut self, callee: &Code) -> Result<Code> {
+    fn call(&mut self, callee: &Code) -> Result<Code> {
         let args = self.arguments()?;
         let text = match callee.shape {
             Shape::Name if callee.text == "loop" && !args.is_empty() => {
@@ -434,8 +443,8 @@ impl Translator {
     }
 
     /// Call arguments as written between parentheses.
-    pub(super) fn arguments(&mut self) -> Result<String> {
-        let invalid = || SyntaxError::new("invalid syntax for function call expression");
+    fn arguments(&mut self) -> Result<String> {
+        let invalid = || syntax_error("invalid syntax for function call expression");
         self.expect_op("(")?;
         let (mut text, mut first) = (String::new(), true);
         let (mut named, mut splat, mut double_splat) = (false, false, false);
@@ -479,7 +488,7 @@ impl Translator {
         Ok(text)
     }
 
-    pub(super) fn filter_expression(&mut self, mut value: Code) -> Result<Code> {
+    fn filter_expression(&mut self, mut value: Code) -> Result<Code> {
         loop {
             if self.skip_op("|") {
                 value = Code::other(format!("({}|{})", value.text, self.filter()?));
@@ -493,7 +502,7 @@ impl Translator {
         }
     }
 
-    pub(super) fn dotted_name(&mut self) -> Result<String> {
+    fn dotted_name(&mut self) -> Result<String> {
         let mut name = self.expect_name()?;
         while self.skip_op(".") {
             name = format!("{name}.{}", self.expect_name()?);
@@ -509,7 +518,7 @@ impl Translator {
         } else {
             String::new()
         };
-        if !python::FILTERS.contains(&name.as_str()) {
+        if !FILTERS.contains(&name.as_str()) {
             self.unknown.push(format!("No filter named '{name}'."));
             return Ok(format!("__unknown({})", quote(&name)));
         }
@@ -529,20 +538,20 @@ impl Translator {
         Ok(text)
     }
 
-    pub(super) fn test(&mut self, value: &Code) -> Result<Code> {
+    fn test(&mut self, value: &Code) -> Result<Code> {
         let negated = self.skip_name("not");
         let name = self.dotted_name()?;
         let mut args = String::new();
         if self.is_op("(") {
             args = self.arguments()?;
         } else if self.is_name("is") {
-            return Err(SyntaxError::new("You cannot chain multiple tests with is"));
+            return Err(syntax_error("You cannot chain multiple tests with is"));
         } else if self.starts_test_argument() {
             let start = self.at;
             let argument = self.primary()?;
             args = self.postfix(argument, start)?.text;
         }
-        let mut text = if python::TESTS.contains(&name.as_str()) {
+        let mut text = if TESTS.contains(&name.as_str()) {
             format!("({} is {name}({args}))", value.text)
         } else {
             self.unknown.push(format!("No test named '{name}'."));
@@ -554,7 +563,7 @@ impl Translator {
         Ok(Code::other(text))
     }
 
-    pub(super) fn starts_test_argument(&self) -> bool {
+    fn starts_test_argument(&self) -> bool {
         match self.peek() {
             Token::Name(name) => !matches!(name.as_str(), "else" | "or" | "and"),
             Token::Str(_) | Token::Int(_) | Token::Float(_) | Token::Op("[" | "{") => true,
@@ -566,7 +575,7 @@ impl Translator {
 /// Names that are constants.
 const CONSTANTS: [&str; 6] = ["true", "True", "false", "False", "none", "None"];
 
-/// Whether `minijinja` reads the name as a variable, and it is none of ours.
+/// Checks whether `minijinja` reads the name as a variable, and it is not one that the translation adds.
 pub(super) fn is_plain(name: &str) -> bool {
     let keyword = matches!(name, "not" | "and" | "or" | "if" | "else" | "in" | "is");
     name.is_ascii() && !name.starts_with("__") && !keyword

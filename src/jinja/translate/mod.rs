@@ -1,7 +1,7 @@
 //! Jinja2 source → `minijinja` source, in one pass.
 //!
-//! A recursive descent over Jinja2's grammar (`jinja2/parser.py`) that writes what it reads. An operation that means
-//! something else in `minijinja` becomes a filter whose name starts with two underscores: filters are found once per
+//! A recursive descent over Jinja2's grammar (`jinja2/parser.py`) that writes the template again. An operation that
+//! differs in `minijinja` becomes a filter whose name starts with two underscores: filters are found once per
 //! template, and no variable can hide them. Text and tags are written between delimiters of control characters, with
 //! white space control already applied.
 
@@ -11,69 +11,32 @@ use std::fmt::Write as _;
 
 use self::expression::is_plain;
 use super::lexer::{Token, tokenize};
+use super::syntax_error;
+use crate::python::exception::Exception;
 
-/// How tags are written, and what `minijinja` must be told to read: block, variable and comment delimiters.
-pub const DELIMITERS: [(&str, &str); 3] =
+/// The block, variable and comment delimiters that the translation writes and `minijinja` reads.
+pub(super) const DELIMITERS: [(&str, &str); 3] =
     [("\x02%", "%\x03"), ("\x02{", "}\x03"), ("\x02#", "#\x03")];
 
-/// A template that does not compile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SyntaxError {
-    /// The Python exception's type.
-    pub kind: &'static str,
-    /// What is wrong.
-    pub message: String,
-    /// Jinja2 would take this template; it is us who cannot.
-    pub unsupported: bool,
-}
-
-impl SyntaxError {
-    /// A `TemplateSyntaxError`.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            kind: "TemplateSyntaxError",
-            message: message.into(),
-            unsupported: false,
-        }
-    }
-
-    /// Something Jinja2 can do that is not done here.
-    pub fn unsupported(what: &str) -> Self {
-        Self {
-            kind: "Unsupported",
-            message: format!("{what} is not supported"),
-            unsupported: true,
-        }
-    }
-
-    fn kind(kind: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            unsupported: false,
-        }
-    }
-}
-
-type Result<T> = std::result::Result<T, SyntaxError>;
+type Result<T> = std::result::Result<T, Exception>;
 
 /// Writes a Jinja2 template as a `minijinja` one.
 ///
 /// # Errors
-/// Where Jinja2 refuses to compile the template, and where it uses what is not supported here.
-pub fn translate(source: &str) -> Result<String> {
+/// Where Jinja2 refuses to compile the template, and where it uses a feature that is not supported.
+pub(super) fn translate(source: &str) -> Result<String> {
     let mut t = Translator {
         tokens: tokenize(source)?,
         ..Translator::default()
     };
     t.statements(&[])?;
     match t.unknown.first() {
-        Some(name) => Err(SyntaxError::kind("TemplateAssertionError", name.clone())),
+        Some(name) => Err(Exception::new("TemplateAssertionError", name.clone())),
         None => Ok(t.out),
     }
 }
 
-/// A written expression, and what of its shape matters to what follows.
+/// A translated expression, and the shape that decides how the next part is written.
 struct Code {
     text: String,
     shape: Shape,
@@ -107,9 +70,9 @@ struct Translator {
     out: String,
     /// Nesting of expressions and statements, bounded so that a hostile template cannot exhaust the stack.
     depth: usize,
-    /// Whether `break` is inside a loop of the Python function that Jinja2 would make.
+    /// `break` is inside a loop of the Python function that Jinja2 would make.
     in_loop: bool,
-    /// Whether the body of the innermost loop can be left before its end.
+    /// A `break` or `continue` can leave the body of the innermost loop.
     jumps: bool,
     /// Unknown filters and tests where Jinja2 refuses them when it compiles.
     unknown: Vec<String>,
@@ -183,8 +146,8 @@ impl Translator {
         Err(self.expected(what))
     }
 
-    fn expected(&self, what: &str) -> SyntaxError {
-        SyntaxError::new(match self.peek() {
+    fn expected(&self, what: &str) -> Exception {
+        syntax_error(match self.peek() {
             Token::Eof => format!("unexpected end of template, expected '{what}'."),
             token => format!("expected token '{what}', got {token:?}"),
         })
@@ -193,7 +156,7 @@ impl Translator {
     fn nested<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(SyntaxError::unsupported("a template nested this deeply"));
+            return Err(Exception::unsupported("a template nested this deeply"));
         }
         let result = f(self);
         self.depth -= 1;
@@ -249,11 +212,11 @@ impl Translator {
                 Token::Eof if ends.is_empty() => return Ok(()),
                 Token::Eof => {
                     let ends = ends.join("' or '");
-                    return Err(SyntaxError::new(format!(
+                    return Err(syntax_error(format!(
                         "Unexpected end of template. Jinja was looking for '{ends}'."
                     )));
                 }
-                _ => return Err(SyntaxError::new("internal parsing error")),
+                _ => return Err(syntax_error("internal parsing error")),
             }
         }
     }
@@ -285,7 +248,7 @@ impl Translator {
 
     fn statement(&mut self) -> Result<()> {
         let Token::Name(tag) = self.next() else {
-            return Err(SyntaxError::new("tag name expected"));
+            return Err(syntax_error("tag name expected"));
         };
         match tag.as_str() {
             "for" => self.for_loop(),
@@ -318,7 +281,7 @@ impl Translator {
                 self.block(&tag);
                 Ok(())
             }
-            "break" | "continue" => Err(SyntaxError::kind(
+            "break" | "continue" => Err(Exception::new(
                 "SyntaxError",
                 format!("'{tag}' outside loop"),
             )),
@@ -331,13 +294,11 @@ impl Translator {
                 Ok(())
             }
             "include" | "import" | "extends" | "from" => self.no_loader(&tag),
-            _ => Err(SyntaxError::new(format!(
-                "Encountered unknown tag '{tag}'."
-            ))),
+            _ => Err(syntax_error(format!("Encountered unknown tag '{tag}'."))),
         }
     }
 
-    /// Templates of other files: there is no loader, so Jinja2 raises when it gets there.
+    /// Translates a tag that loads another template: there is no loader, so Jinja2 raises when it runs the tag.
     fn no_loader(&mut self, tag: &str) -> Result<()> {
         let name = self.expression()?;
         while *self.peek() != Token::BlockEnd && *self.peek() != Token::Eof {
@@ -350,7 +311,7 @@ impl Translator {
     fn for_loop(&mut self) -> Result<()> {
         let (target, is_tuple) = self.target(false)?;
         if target.split(", ").any(|name| name == "loop") {
-            return Err(SyntaxError::kind(
+            return Err(Exception::new(
                 "TemplateAssertionError",
                 "Can't assign to special loop variable in for-loop target",
             ));
@@ -381,7 +342,7 @@ impl Translator {
         self.in_loop = outer && !recursive;
         match self.skip_name("else") {
             true if jumps && recursive => {
-                return Err(SyntaxError::unsupported("this form of a recursive loop"));
+                return Err(Exception::unsupported("this form of a recursive loop"));
             }
             true if jumps => self.else_of_unfinished(start)?,
             true => {
@@ -458,7 +419,7 @@ impl Translator {
             }
             let (target, is_tuple) = self.target(false)?;
             if is_tuple {
-                return Err(SyntaxError::unsupported("a tuple in a with block"));
+                return Err(Exception::unsupported("a tuple in a with block"));
             }
             self.expect_op("=")?;
             values += &self.expression()?.text;
@@ -475,7 +436,7 @@ impl Translator {
         Ok(())
     }
 
-    /// `(a, b=1)`: the signature as written, and what fills in defaults that are not constants.
+    /// Reads `(a, b=1)`. Returns the signature, and the code that computes defaults that are not constants.
     fn signature(&mut self) -> Result<(String, String)> {
         let (mut names, mut text, mut fill) = (Vec::new(), String::new(), String::new());
         let mut has_default = false;
@@ -502,12 +463,12 @@ impl Translator {
                     );
                 }
             } else if has_default {
-                return Err(SyntaxError::new(
+                return Err(syntax_error(
                     "non-default argument follows default argument",
                 ));
             }
             if names.contains(&name) {
-                return Err(SyntaxError::kind(
+                return Err(Exception::new(
                     "SyntaxError",
                     format!("duplicate argument '{name}' in function definition"),
                 ));
@@ -537,8 +498,8 @@ impl Translator {
         let call = self.expression()?;
         match call.shape {
             Shape::Call => {}
-            Shape::Method => return Err(SyntaxError::unsupported("a call block of a method")),
-            _ => return Err(SyntaxError::new("expected call")),
+            Shape::Method => return Err(Exception::unsupported("a call block of a method")),
+            _ => return Err(syntax_error("expected call")),
         }
         self.block(&format!("call({signature}) {}", call.text));
         self.out += &fill;
@@ -559,14 +520,14 @@ impl Translator {
     fn named_block(&mut self) -> Result<()> {
         let name = self.expect_name()?;
         if self.blocks.contains(&name) {
-            return Err(SyntaxError::kind(
+            return Err(Exception::new(
                 "TemplateAssertionError",
                 format!("block '{name}' defined twice"),
             ));
         }
         self.blocks.push(name.clone());
         if self.skip_name("scoped") | self.skip_name("required") {
-            return Err(SyntaxError::unsupported("a scoped or required block"));
+            return Err(Exception::unsupported("a scoped or required block"));
         }
         self.block(&format!("block {name}"));
         let outer = std::mem::take(&mut self.in_loop);
@@ -587,15 +548,15 @@ impl Translator {
             name.as_str(),
             "true" | "false" | "none" | "True" | "False" | "None"
         ) {
-            return Err(SyntaxError::new("can't assign to 'const'"));
+            return Err(syntax_error("can't assign to 'const'"));
         }
         if !is_plain(&name) || matches!(name.as_str(), "varargs" | "kwargs") {
-            return Err(SyntaxError::unsupported("assigning to a name like this"));
+            return Err(Exception::unsupported("assigning to a name like this"));
         }
         Ok(name)
     }
 
-    /// What a `for` or a `set` assigns to, and whether it takes a value apart.
+    /// The target of a `for` or a `set`, and whether it unpacks a value.
     fn target(&mut self, namespaces: bool) -> Result<(String, bool)> {
         self.nested(|t| t.target_list(namespaces))
     }
@@ -623,7 +584,7 @@ impl Translator {
                 }
                 items.push(name);
             } else {
-                return Err(SyntaxError::new("can't assign to this"));
+                return Err(syntax_error("can't assign to this"));
             }
             if !self.is_op(",") {
                 break;
@@ -631,7 +592,7 @@ impl Translator {
             is_tuple = true;
         }
         match items.as_slice() {
-            [] => Err(SyntaxError::new("Expected an expression")),
+            [] => Err(syntax_error("Expected an expression")),
             [only] if is_tuple => Ok((format!("{only},"), true)),
             items => Ok((items.join(", "), is_tuple)),
         }

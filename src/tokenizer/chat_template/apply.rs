@@ -1,4 +1,4 @@
-//! `apply_chat_template`: which template, with which variables, and what its other parameters do to a count.
+//! `apply_chat_template`: the choice of the template, its variables, and the effect of other parameters on a count.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -7,14 +7,15 @@ use jiff::civil::DateTime;
 use minijinja::Value;
 use serde_json::Value as Json;
 
-use super::tool_calls::is_true;
-use crate::jinja::runtime::{Limits, Raised, Template};
-use crate::python::value::{Dict, dict, from_json, list, string};
+use crate::jinja::limits::Limits;
+use crate::jinja::runtime::Template;
+use crate::python::exception::Exception;
+use crate::python::value::{Dict, dict, from_json, is_true_json, list, string};
 
-/// Per-event templates kept compiled, and the length of one that is kept.
-const KEPT_TEMPLATES: usize = 64;
+/// The number of templates of events that are kept compiled.
+const MAX_COMPILED: usize = 64;
 
-/// Where a tokenizer's templates come from: the contents of its files.
+/// The contents of the files that hold a tokenizer's templates.
 #[derive(Debug, Clone, Default)]
 pub struct TemplateSource {
     /// `chat_template.jinja`
@@ -25,15 +26,15 @@ pub struct TemplateSource {
     pub tokenizer_config: Option<Json>,
 }
 
-/// What the templates of a tokenizer are by name.
+/// The templates of a tokenizer.
 #[derive(Debug, PartialEq)]
-enum Own<T> {
+enum OwnTemplates<T> {
     None,
     One(T),
     Named(HashMap<String, T>),
 }
 
-/// One assistant output, as the reference wraps it: empty strings and empty lists are left out of the message.
+/// One assistant output. As in the client, the message has no fields for empty strings and empty lists.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Message<'a> {
     /// `content`
@@ -59,47 +60,48 @@ pub struct Prompt<'a> {
     pub tool_choice: Option<&'a Json>,
 }
 
-/// What `chat_template_kwargs` does to the count of the rendered text: at most `truncate_to`, then at least `pad_to`;
-/// `fixed` replaces it.
+/// The change that `chat_template_kwargs` makes to the count of the rendered text: at most `truncate_to`, then at least
+/// `pad_to`; `fixed` replaces it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Effect {
-    /// Tokens at most.
+pub struct CountAdjustment {
+    /// The maximum number of tokens.
     pub truncate_to: Option<u64>,
-    /// Tokens at least.
+    /// The minimum number of tokens.
     pub pad_to: Option<u64>,
-    /// The count, whatever the text: `return_tensors` makes a batch of one.
+    /// The count of any text: `return_tensors` makes a batch of one.
     pub fixed: Option<u64>,
 }
 
-impl Effect {
-    /// The count that the reference records for a text of `tokens`.
+impl CountAdjustment {
+    /// The count that the client records for a text of `tokens`.
     pub fn apply(self, tokens: u64) -> u64 {
         let cut = tokens.min(self.truncate_to.unwrap_or(u64::MAX));
         self.fixed.unwrap_or(cut.max(self.pad_to.unwrap_or(0)))
     }
 }
 
-type Compiled = Arc<Result<Template, Raised>>;
+type Compiled = Arc<Result<Template, Exception>>;
 
 /// The templates of one tokenizer, each compiled once, used from any thread.
 #[derive(Debug)]
 pub struct Templates {
-    own: Own<Compiled>,
-    /// Variables that every rendering starts with, Python `None` for the parameters that are not given.
+    own: OwnTemplates<Compiled>,
+    /// The variables of every rendering, `None` for parameters that are not given.
     base: Dict,
     has_pad_token: bool,
-    /// `model_max_length`, unless it is the huge number that means none.
+    /// `model_max_length`, unless it is the huge number that means "unlimited".
     model_max_length: Option<u64>,
     now: DateTime,
     limits: Limits,
-    /// Templates that events bring, by their text. The tokenizer's own need no look-up.
+    /// The templates of events, by their text.
     compiled: RwLock<HashMap<String, Compiled>>,
     user: Value,
 }
 
 impl Templates {
-    /// Templates of a tokenizer. `special_tokens` is transformers' `special_tokens_map`: `bos_token` and the like with
-    /// their text. `now` is what `strftime_now` shows. A template's errors show when it renders, as in the reference.
+    /// Compiles the templates of a tokenizer. `special_tokens` is transformers' `special_tokens_map`, such as `bos_token`
+    /// with its text. `now` is the time of `strftime_now`. A template with an error raises when it renders, as in the
+    /// client.
     pub fn new(
         source: TemplateSource,
         special_tokens: &[(String, String)],
@@ -132,11 +134,11 @@ impl Templates {
         ]));
         let compile = |text: String| Arc::new(Template::new(&text, now, limits));
         let own = match own_templates(source) {
-            Own::None => Own::None,
-            Own::One(text) => Own::One(compile(text)),
-            Own::Named(named) => {
+            OwnTemplates::None => OwnTemplates::None,
+            OwnTemplates::One(text) => OwnTemplates::One(compile(text)),
+            OwnTemplates::Named(named) => {
                 let named = named.into_iter();
-                Own::Named(named.map(|(name, text)| (name, compile(text))).collect())
+                OwnTemplates::Named(named.map(|(name, text)| (name, compile(text))).collect())
             }
         };
         Self {
@@ -151,11 +153,11 @@ impl Templates {
         }
     }
 
-    /// Renders the user message that stands before every assistant output, alone: the first baseline.
+    /// Renders the user message that precedes every assistant output, alone: the first baseline.
     ///
     /// # Errors
-    /// What the template raises; the reference then takes both baselines as 0.
-    pub fn render_user_only(&self, out: &mut String) -> Result<(), Raised> {
+    /// The exceptions of the template; the client then takes both baselines as 0.
+    pub fn render_user_only(&self, out: &mut String) -> Result<(), Exception> {
         self.render_messages(vec![self.user.clone()], out)
     }
 
@@ -163,16 +165,16 @@ impl Templates {
     ///
     /// # Errors
     /// As [`Self::render_user_only`].
-    pub fn render_empty_assistant(&self, out: &mut String) -> Result<(), Raised> {
+    pub fn render_empty_assistant(&self, out: &mut String) -> Result<(), Exception> {
         self.render_message(&Message::default(), out)
     }
 
     /// Renders the user message and one assistant output, appended to `out`.
     ///
     /// # Errors
-    /// What the template raises: the reference then counts [`super::fallback_message`], if
-    /// [`Raised::as_reference`] says that it raised too.
-    pub fn render_message(&self, message: &Message<'_>, out: &mut String) -> Result<(), Raised> {
+    /// The exceptions of the template: the client then counts [`super::fallback_message`], if
+    /// it raised too, so not for [`Exception::unsupported`].
+    pub fn render_message(&self, message: &Message<'_>, out: &mut String) -> Result<(), Exception> {
         let mut assistant = Dict::with_capacity(4);
         assistant.insert(Value::from("role"), Value::from("assistant"));
         assistant.insert(Value::from("content"), string(message.content));
@@ -185,7 +187,7 @@ impl Templates {
         self.render_messages(vec![self.user.clone(), dict(assistant)], out)
     }
 
-    fn render_messages(&self, messages: Vec<Value>, out: &mut String) -> Result<(), Raised> {
+    fn render_messages(&self, messages: Vec<Value>, out: &mut String) -> Result<(), Exception> {
         let mut variables = self.base.clone();
         variables.insert(Value::from("messages"), list(messages));
         variables.insert(Value::from("add_generation_prompt"), Value::from(false));
@@ -193,35 +195,20 @@ impl Templates {
         render(&template, variables, out)
     }
 
-    /// Renders a prompt with the generation prompt, appended to `out`; how its count changes after tokenizing.
+    /// Renders a prompt with the generation prompt, appended to `out`. Returns the change of its count.
     ///
     /// # Errors
-    /// What transformers or the template raise: the reference then counts [`super::fallback_prompt`], if
-    /// [`Raised::as_reference`] says that it raised too.
-    pub fn render_prompt(&self, prompt: &Prompt<'_>, out: &mut String) -> Result<Effect, Raised> {
+    /// The exceptions of transformers and of the template: the client then counts [`super::fallback_prompt`], if
+    /// it raised too, so not for [`Exception::unsupported`].
+    pub fn render_prompt(
+        &self,
+        prompt: &Prompt<'_>,
+        out: &mut String,
+    ) -> Result<CountAdjustment, Exception> {
         let empty = serde_json::Map::new();
         let kwargs = prompt.chat_template_kwargs.unwrap_or(&empty);
         let get = |name: &str| kwargs.get(name).filter(|value| !value.is_null());
-        for taken in ["self", "conversation", "conversations", "messages"] {
-            if kwargs.contains_key(taken) {
-                return Err(Raised::new(
-                    "TypeError",
-                    format!("got multiple values for argument '{taken}'"),
-                ));
-            }
-        }
-        for refused in ["return_assistant_tokens_mask", "continue_final_message"] {
-            if get(refused).is_some_and(is_true) {
-                return Err(Raised::new(
-                    "ValueError",
-                    if refused == "continue_final_message" {
-                        "continue_final_message and add_generation_prompt are not compatible"
-                    } else {
-                        "return_assistant_tokens_mask cannot be set here"
-                    },
-                ));
-            }
-        }
+        refuse_parameters(kwargs)?;
         let tools = match prompt.tools {
             Some(tools) => Some(list(tools.iter().map(from_json).collect())),
             None => get("tools").map(tool_list).transpose()?,
@@ -232,14 +219,17 @@ impl Templates {
             (None, None) => None,
             (None, Some(Json::String(text))) => Some(text.as_str()),
             (None, Some(_)) => {
-                return Err(Raised::new("TypeError", "Can't compile non template nodes"));
+                return Err(Exception::new(
+                    "TypeError",
+                    "Can't compile non template nodes",
+                ));
             }
         };
         let template = self.choose(template, tools.is_some())?;
         if prompt.messages.is_empty() {
-            return Err(Raised::new("IndexError", "list index out of range"));
+            return Err(Exception::new("IndexError", "list index out of range"));
         }
-        let effect = self.effect(kwargs);
+        let adjustment = self.adjustment(kwargs);
 
         let mut variables = self.base.clone();
         for (name, value) in kwargs
@@ -263,37 +253,37 @@ impl Templates {
         variables.insert(Value::from("add_generation_prompt"), Value::from(true));
         let start = out.len();
         render(&template, variables, out)?;
-        effect.inspect_err(|_| out.truncate(start))
+        adjustment.inspect_err(|_| out.truncate(start))
     }
 
-    /// `get_chat_template`: the template to use.
-    fn choose(&self, asked: Option<&str>, with_tools: bool) -> Result<Compiled, Raised> {
+    /// `get_chat_template`: chooses the template.
+    fn choose(&self, asked: Option<&str>, with_tools: bool) -> Result<Compiled, Exception> {
         match (&self.own, asked) {
-            (Own::Named(named), Some(name)) => Ok(named
+            (OwnTemplates::Named(named), Some(name)) => Ok(named
                 .get(name)
                 .map_or_else(|| self.compiled(name), Arc::clone)),
             (_, Some(text)) => Ok(self.compiled(text)),
-            (Own::One(template), None) => Ok(Arc::clone(template)),
-            (Own::Named(named), None) => {
+            (OwnTemplates::One(template), None) => Ok(Arc::clone(template)),
+            (OwnTemplates::Named(named), None) => {
                 let chosen = named
                     .get("tool_use")
                     .filter(|_| with_tools)
                     .or_else(|| named.get("default"));
                 chosen.map(Arc::clone).ok_or_else(|| {
-                    Raised::new(
+                    Exception::new(
                         "ValueError",
                         "This model has multiple chat templates with no default specified!",
                     )
                 })
             }
-            (Own::None, None) => Err(Raised::new(
+            (OwnTemplates::None, None) => Err(Exception::new(
                 "ValueError",
                 "tokenizer.chat_template is not set",
             )),
         }
     }
 
-    /// The compiled form of a template's text; of those that events bring only so many are kept.
+    /// Compiles the template of an event, or returns the one that is kept.
     fn compiled(&self, text: &str) -> Compiled {
         if let Some(found) = self
             .compiled
@@ -308,85 +298,128 @@ impl Templates {
             .compiled
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_TEMPLATES {
+        if kept.len() >= MAX_COMPILED {
             kept.clear();
         }
         kept.insert(text.to_owned(), Arc::clone(&compiled));
         compiled
     }
 
-    /// What the parameters of tokenizing do (`tokenization_utils_base.py`, found by experiment with 5.5.0).
-    fn effect(&self, kwargs: &serde_json::Map<String, Json>) -> Result<Effect, Raised> {
-        let invalid = |name: &str| Err(Raised::new("ValueError", format!("not a valid {name}")));
+    /// The change that the parameters of tokenizing make (`tokenization_utils_base.py`, found by experiment with 5.5.0).
+    fn adjustment(
+        &self,
+        kwargs: &serde_json::Map<String, Json>,
+    ) -> Result<CountAdjustment, Exception> {
         let max_length = kwargs.get("max_length").filter(|value| !value.is_null());
-        let truncate = match kwargs.get("truncation").unwrap_or(&Json::Bool(false)) {
-            Json::Null => {
-                max_length.is_some()
-                    && !kwargs
-                        .get("padding")
-                        .is_some_and(|p| *p != Json::Bool(false))
-            }
-            Json::Bool(on) => *on,
-            Json::String(word) => match word.as_str() {
-                "do_not_truncate" => false,
-                "longest_first" | "only_first" => true,
-                "only_second" if max_length.is_none() => false,
-                "only_second" => {
-                    return Err(Raised::unsupported(
-                        "truncating only the second text is not supported",
-                    ));
-                }
-                _ => return invalid("TruncationStrategy"),
-            },
-            _ => return invalid("TruncationStrategy"),
-        };
-        let (pads, pad) = match kwargs.get("padding").unwrap_or(&Json::Bool(false)) {
-            Json::Bool(on) => (*on, false),
-            Json::String(word) => match word.as_str() {
-                "do_not_pad" => (false, false),
-                "longest" => (true, false),
-                // Without a length to pad to it is not done at all.
-                "max_length" if max_length.is_none() && self.model_max_length.is_none() => {
-                    (false, false)
-                }
-                "max_length" => (true, true),
-                _ => return invalid("PaddingStrategy"),
-            },
-            _ => return invalid("PaddingStrategy"),
-        };
-        if pads && !self.has_pad_token {
-            return Err(Raised::new(
-                "ValueError",
-                "the tokenizer does not have a padding token",
-            ));
-        }
+        let truncates = truncates(kwargs, max_length.is_some())?;
+        let pads = self.pads_to_length(kwargs, max_length.is_some())?;
         let limit = match max_length {
             None => self.model_max_length,
-            Some(_) if !truncate && !pad => None,
+            Some(_) if !truncates && !pads => None,
             Some(Json::Bool(on)) => Some(u64::from(*on)),
             Some(Json::Number(n)) if n.is_u64() => n.as_u64(),
             Some(Json::Number(n)) if n.is_i64() => {
-                return Err(Raised::new("OverflowError", "max_length is negative"));
+                return Err(Exception::new("OverflowError", "max_length is negative"));
             }
-            Some(_) => return Err(Raised::new("TypeError", "max_length is no integer")),
+            Some(_) => return Err(Exception::new("TypeError", "max_length is not an integer")),
         };
         let fixed = match kwargs.get("return_tensors").unwrap_or(&Json::Null) {
             Json::Null => None,
             Json::String(kind) if kind == "np" => Some(1),
             Json::String(kind) if kind == "pt" || kind == "mlx" => {
-                return Err(Raised::unsupported(
-                    "return_tensors of a package that may not have been there",
+                return Err(Exception::unsupported(
+                    "return_tensors of a package that may not have been installed",
                 ));
             }
-            _ => return invalid("TensorType"),
+            _ => return Err(invalid("TensorType")),
         };
         check_tokenizer_kwargs(kwargs.get("tokenizer_kwargs").unwrap_or(&Json::Null))?;
-        Ok(Effect {
-            truncate_to: limit.filter(|_| truncate),
-            pad_to: limit.filter(|_| pad),
+        Ok(CountAdjustment {
+            truncate_to: limit.filter(|_| truncates),
+            pad_to: limit.filter(|_| pads),
             fixed,
         })
     }
+
+    /// Checks whether `padding` adds tokens up to a length.
+    fn pads_to_length(
+        &self,
+        kwargs: &serde_json::Map<String, Json>,
+        has_max_length: bool,
+    ) -> Result<bool, Exception> {
+        let (pads, to_length) = match kwargs.get("padding").unwrap_or(&Json::Bool(false)) {
+            Json::Bool(on) => (*on, false),
+            Json::String(word) => match word.as_str() {
+                "do_not_pad" => (false, false),
+                "longest" => (true, false),
+                // Without a length, transformers does not pad.
+                "max_length" if !has_max_length && self.model_max_length.is_none() => {
+                    (false, false)
+                }
+                "max_length" => (true, true),
+                _ => return Err(invalid("PaddingStrategy")),
+            },
+            _ => return Err(invalid("PaddingStrategy")),
+        };
+        if pads && !self.has_pad_token {
+            return Err(Exception::new(
+                "ValueError",
+                "the tokenizer does not have a padding token",
+            ));
+        }
+        Ok(to_length)
+    }
+}
+
+fn invalid(name: &str) -> Exception {
+    Exception::new("ValueError", format!("not a valid {name}"))
+}
+
+/// Checks whether `truncation` truncates.
+fn truncates(
+    kwargs: &serde_json::Map<String, Json>,
+    has_max_length: bool,
+) -> Result<bool, Exception> {
+    match kwargs.get("truncation").unwrap_or(&Json::Bool(false)) {
+        Json::Null => {
+            let padding = kwargs.get("padding");
+            Ok(has_max_length && padding.is_none_or(|padding| *padding == Json::Bool(false)))
+        }
+        Json::Bool(on) => Ok(*on),
+        Json::String(word) => match word.as_str() {
+            "do_not_truncate" => Ok(false),
+            "longest_first" | "only_first" => Ok(true),
+            "only_second" if !has_max_length => Ok(false),
+            "only_second" => Err(Exception::unsupported("truncating only the second text")),
+            _ => Err(invalid("TruncationStrategy")),
+        },
+        _ => Err(invalid("TruncationStrategy")),
+    }
+}
+
+/// Refuses parameters that are taken, or that transformers refuses together with the ones that the client gives.
+fn refuse_parameters(kwargs: &serde_json::Map<String, Json>) -> Result<(), Exception> {
+    for taken in ["self", "conversation", "conversations", "messages"] {
+        if kwargs.contains_key(taken) {
+            return Err(Exception::new(
+                "TypeError",
+                format!("got multiple values for argument '{taken}'"),
+            ));
+        }
+    }
+    for refused in ["return_assistant_tokens_mask", "continue_final_message"] {
+        if kwargs.get(refused).is_some_and(is_true_json) {
+            return Err(Exception::new(
+                "ValueError",
+                if refused == "continue_final_message" {
+                    "continue_final_message and add_generation_prompt are not compatible"
+                } else {
+                    "return_assistant_tokens_mask cannot be set here"
+                },
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Parameters of `apply_chat_template` that do not reach the template by their own name.
@@ -406,7 +439,7 @@ const PARAMETERS: [&str; 13] = [
     "tokenizer_kwargs",
 ];
 
-fn render(template: &Compiled, variables: Dict, out: &mut String) -> Result<(), Raised> {
+fn render(template: &Compiled, variables: Dict, out: &mut String) -> Result<(), Exception> {
     match template.as_ref() {
         Ok(template) => template.render(dict(variables), out),
         Err(raised) => Err(raised.clone()),
@@ -414,20 +447,20 @@ fn render(template: &Compiled, variables: Dict, out: &mut String) -> Result<(), 
 }
 
 /// The files of a tokenizer → its templates: separate files win over `tokenizer_config.json`.
-fn own_templates(source: TemplateSource) -> Own<String> {
+fn own_templates(source: TemplateSource) -> OwnTemplates<String> {
     let mut files: HashMap<String, String> = source.additional_templates.into_iter().collect();
     if let Some(default) = source.chat_template_jinja {
         if files.is_empty() {
-            return Own::One(default);
+            return OwnTemplates::One(default);
         }
         files.insert("default".to_owned(), default);
     }
     if !files.is_empty() {
         return match (files.len(), files.remove("default")) {
-            (1, Some(only)) => Own::One(only),
+            (1, Some(only)) => OwnTemplates::One(only),
             (_, default) => {
                 files.extend(default.map(|text| ("default".to_owned(), text)));
-                Own::Named(files)
+                OwnTemplates::Named(files)
             }
         };
     }
@@ -437,40 +470,40 @@ fn own_templates(source: TemplateSource) -> Own<String> {
         .as_ref()
         .and_then(|config| config.get("chat_template"))
     {
-        Some(Json::String(text)) => Own::One(text.clone()),
-        Some(Json::Array(items)) => Own::Named(
+        Some(Json::String(text)) => OwnTemplates::One(text.clone()),
+        Some(Json::Array(items)) => OwnTemplates::Named(
             items
                 .iter()
                 .filter_map(|i| Some((text(i.get("name"))?, text(i.get("template"))?)))
                 .collect(),
         ),
-        Some(Json::Object(map)) => Own::Named(
+        Some(Json::Object(map)) => OwnTemplates::Named(
             map.iter()
                 .filter_map(|(n, t)| Some((n.clone(), text(Some(t))?)))
                 .collect(),
         ),
-        _ => Own::None,
+        _ => OwnTemplates::None,
     }
 }
 
 /// `tools` of `chat_template_kwargs`: anything iterable, of dicts.
-fn tool_list(tools: &Json) -> Result<Value, Raised> {
+fn tool_list(tools: &Json) -> Result<Value, Exception> {
     match tools {
         Json::Array(items) if items.iter().all(Json::is_object) => {
             Ok(list(items.iter().map(from_json).collect()))
         }
         Json::String(text) if text.is_empty() => Ok(list(Vec::new())),
         Json::Object(map) if map.is_empty() => Ok(list(Vec::new())),
-        Json::Array(_) | Json::String(_) | Json::Object(_) => Err(Raised::new(
+        Json::Array(_) | Json::String(_) | Json::Object(_) => Err(Exception::new(
             "ValueError",
             "Tools should either be a JSON schema, or a callable function",
         )),
-        _ => Err(Raised::new("TypeError", "tools is not iterable")),
+        _ => Err(Exception::new("TypeError", "tools is not iterable")),
     }
 }
 
-/// `documents`: anything iterable, of dicts, handed on as it is.
-fn document_list(documents: &Json) -> Result<Value, Raised> {
+/// `documents`: anything iterable, of dicts, passed on unchanged.
+fn document_list(documents: &Json) -> Result<Value, Exception> {
     let fits = match documents {
         Json::Array(items) => items.iter().all(Json::is_object),
         Json::String(text) => text.is_empty(),
@@ -480,20 +513,20 @@ fn document_list(documents: &Json) -> Result<Value, Raised> {
     if fits {
         Ok(from_json(documents))
     } else {
-        Err(Raised::new(
+        Err(Exception::new(
             "TypeError",
             "Documents should be a list of dicts",
         ))
     }
 }
 
-/// `tokenizer_kwargs`: refused where transformers refuses, let through where it changes no count.
-fn check_tokenizer_kwargs(kwargs: &Json) -> Result<(), Raised> {
+/// Refuses `tokenizer_kwargs` that transformers refuses or that may change a count.
+fn check_tokenizer_kwargs(kwargs: &Json) -> Result<(), Exception> {
     let map = match kwargs {
         Json::Null => return Ok(()),
         Json::Object(map) => map,
         _ => {
-            return Err(Raised::new(
+            return Err(Exception::new(
                 "TypeError",
                 "argument after ** must be a mapping",
             ));
@@ -503,7 +536,7 @@ fn check_tokenizer_kwargs(kwargs: &Json) -> Result<(), Raised> {
         match name.as_str() {
             "self" | "text" | "padding" | "truncation" | "max_length" | "add_special_tokens"
             | "return_tensors" => {
-                return Err(Raised::new(
+                return Err(Exception::new(
                     "TypeError",
                     format!("got multiple values for keyword argument '{name}'"),
                 ));
@@ -515,8 +548,8 @@ fn check_tokenizer_kwargs(kwargs: &Json) -> Result<(), Raised> {
             | "return_offsets_mapping"
             | "return_special_tokens_mask" => {}
             _ => {
-                return Err(Raised::unsupported(format!(
-                    "the tokenizer argument '{name}' is not supported"
+                return Err(Exception::unsupported(format!(
+                    "the tokenizer argument '{name}'"
                 )));
             }
         }
@@ -532,9 +565,9 @@ mod tests {
 
     #[test]
     fn templates_are_chosen_as_transformers_does() {
-        let one = |text: &str| Own::One(text.to_owned());
+        let one = |text: &str| OwnTemplates::One(text.to_owned());
         let named = |pairs: &[(&str, &str)]| {
-            Own::Named(
+            OwnTemplates::Named(
                 pairs
                     .iter()
                     .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
@@ -544,7 +577,7 @@ mod tests {
         let check = |file: Option<&str>,
                      additional: &[(&str, &str)],
                      config: Option<Json>,
-                     expected: Own<String>| {
+                     expected: OwnTemplates<String>| {
             let source = TemplateSource {
                 chat_template_jinja: file.map(str::to_owned),
                 additional_templates: additional
@@ -562,8 +595,8 @@ mod tests {
         let config = || Some(json!({"chat_template": "c"}));
         let list = json!({"chat_template": [
             {"name": "default", "template": "d"}, {"name": "tool_use", "template": "t"}]});
-        check(None, &[], None, Own::None);
-        check(None, &[], Some(json!({})), Own::None);
+        check(None, &[], None, OwnTemplates::None);
+        check(None, &[], Some(json!({})), OwnTemplates::None);
         check(None, &[], config(), one("c"));
         check(Some("f"), &[], config(), one("f"));
         check(

@@ -1,16 +1,13 @@
-//! The text that the reference counts when a template raises.
-
-use std::io;
+//! The text that the client counts when a template raises.
 
 use minijinja::Value;
 use serde::ser::{Error as _, Serialize, SerializeMap};
 use serde_json::Value as Json;
-use serde_json::ser::{Formatter, Serializer};
 
-use crate::python::double;
+use crate::python::msgspec::{FloatStyle, compact};
 use crate::python::value::{Py, py};
 
-/// The parts of a message that are not empty, a line each: content, reasoning, and its original tool calls as JSON.
+/// The non-empty parts of a message, one a line: content, reasoning, and the original tool calls as JSON.
 pub fn fallback_message(
     content: &str,
     reasoning: Option<&str>,
@@ -18,7 +15,7 @@ pub fn fallback_message(
 ) -> String {
     let calls = tool_calls
         .filter(|calls| !calls.is_empty())
-        .map(|calls| msgspec_json(&calls));
+        .map(|calls| compact(&calls, FloatStyle::Msgspec));
     let parts = [Some(content), reasoning, calls.as_deref()];
     parts
         .into_iter()
@@ -36,13 +33,14 @@ pub fn fallback_prompt(messages: &[Value], tools: Option<&[Json]>) -> String {
         #[serde(skip_serializing_if = "Option::is_none")]
         tools: Option<&'a [Json]>,
     }
-    msgspec_json(&Prompt {
+    let prompt = Prompt {
         messages: messages.iter().map(Normalized).collect(),
         tools,
-    })
+    };
+    compact(&prompt, FloatStyle::Msgspec)
 }
 
-/// A value that came from JSON, as JSON again. msgspec writes `null` for a double that is not finite.
+/// A value that was read from JSON. msgspec writes `null` for a double that is not finite.
 struct Normalized<'a>(&'a Value);
 
 impl Serialize for Normalized<'_> {
@@ -63,22 +61,6 @@ impl Serialize for Normalized<'_> {
             }
             _ => Err(S::Error::custom("a value that no JSON decodes to")),
         }
-    }
-}
-
-/// JSON as msgspec 0.20 writes it. It escapes what `serde_json` escapes; floats have their own form.
-fn msgspec_json(value: &impl Serialize) -> String {
-    let mut out = Vec::new();
-    let written = value.serialize(&mut Serializer::with_formatter(&mut out, Msgspec));
-    debug_assert!(written.is_ok(), "a JSON value is always serializable");
-    String::from_utf8(out).unwrap_or_default()
-}
-
-struct Msgspec;
-
-impl Formatter for Msgspec {
-    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        writer.write_all(double::msgspec(value).as_bytes())
     }
 }
 

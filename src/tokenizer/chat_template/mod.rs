@@ -1,26 +1,21 @@
-//! Chat templates, rendered as transformers 5.5.0's `apply_chat_template` renders them with Jinja2 3.1.
+//! Chat templates, rendered as transformers 5.5.0's `apply_chat_template` renders them.
 //!
-//! A message or a prompt with structure is counted through the tokenizer's template, and where the template raises,
-//! through a [`fallback`] text. So both matter: every rendering must be Jinja2's to the byte, and every exception must
-//! be raised. [`chat`] is the call and its parameters, [`engine`] runs a template, [`jinja`] reads its syntax,
-//! [`python`] is what its operations mean, [`tool_calls`] prepares what goes in. There is no IO here.
+//! A message or a prompt with structure is counted through the tokenizer's template, and if the template raises, through
+//! a [`fallback`] text. So every rendering must equal Jinja2's to the byte, and every exception must be raised.
+//! [`tool_calls`] prepares the input, [`apply`] chooses the template and its variables, [`crate::jinja`] runs it.
 
-#![allow(
-    clippy::float_cmp,
-    clippy::match_same_arms,
-    clippy::unnecessary_wraps,
-    reason = "Python's own comparisons, one rule an arm, and one signature for every operation"
-)]
+mod apply;
+mod fallback;
+mod tool_calls;
 
-pub mod apply;
-pub mod fallback;
-pub mod tool_calls;
+pub use crate::jinja::limits::Limits;
+pub(super) use apply::{CountAdjustment, Prompt};
+pub use apply::{Message, TemplateSource, Templates};
+pub(super) use fallback::{fallback_message, fallback_prompt};
+pub(super) use tool_calls::{merge_tool_calls, normalize_messages, normalize_tool_calls};
 
-pub use crate::jinja::runtime::{LIMIT, Limits, Raised};
-pub use apply::{Effect, Message, Prompt, TemplateSource, Templates};
-pub use fallback::{fallback_message, fallback_prompt};
-pub use tool_calls::{merge_tool_calls, normalize_messages, normalize_tool_calls};
-
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod features;
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Tool calls as the reference prepares them for a template: merged from streamed deltas, arguments parsed.
+//! Tool calls as the client prepares them for a template: merged from streamed deltas, arguments parsed.
 //!
-//! The rules are `merge_tool_calls` of the reference's `core/types.py` and the two `_normalize_…` functions of its
-//! `token_metrics.py`. Both run outside the reference's fallback, so what raises here has no count at all.
+//! The rules are `merge_tool_calls` of the client's `core/types.py` and the two `_normalize_…` functions of its
+//! `token_metrics.py`. Both run outside the client's fallback, so an exception here means that the text has no count.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -9,13 +9,13 @@ use std::cmp::Ordering;
 use minijinja::Value;
 use serde_json::{Map, Value as Json, json};
 
-use crate::jinja::runtime::Raised;
+use crate::python::exception::Exception;
 use crate::python::loads::{LoadsError, loads};
-use crate::python::value::{Dict, Py, dict, from_json, list, py, string};
+use crate::python::value::{Dict, Py, dict, from_json, is_true_json, list, py, string};
 
-type Result<T> = std::result::Result<T, Raised>;
+type Result<T> = std::result::Result<T, Exception>;
 
-fn no_get(value: &Json) -> Raised {
+fn no_get(value: &Json) -> Exception {
     let name = match value {
         Json::Null => "NoneType",
         Json::Bool(_) => "bool",
@@ -25,26 +25,14 @@ fn no_get(value: &Json) -> Raised {
         Json::Array(_) => "list",
         Json::Object(_) => "dict",
     };
-    Raised::new(
+    Exception::new(
         "AttributeError",
         format!("'{name}' object has no attribute 'get'"),
     )
 }
 
-/// Python's truth of a JSON value.
-pub fn is_true(value: &Json) -> bool {
-    match value {
-        Json::Null => false,
-        Json::Bool(b) => *b,
-        Json::Number(n) => n.as_f64() != Some(0.0),
-        Json::String(s) => !s.is_empty(),
-        Json::Array(items) => !items.is_empty(),
-        Json::Object(map) => !map.is_empty(),
-    }
-}
-
 fn given<'v>(map: &'v Map<String, Json>, key: &str) -> Option<&'v Json> {
-    map.get(key).filter(|value| is_true(value))
+    map.get(key).filter(|value| is_true_json(value))
 }
 
 /// `x.get("function") or {}`.
@@ -60,9 +48,9 @@ fn function(call: &Map<String, Json>) -> Result<Option<&Map<String, Json>>> {
 /// streamed are returned as they are; `None` when there are none.
 ///
 /// # Errors
-/// Where the reference raises while it reads the event: a delta that is no object, indices that do not sort, arguments
-/// that are no string. The reference then drops the rest of that batch of events, of which a log keeps no trace, so
-/// such a run cannot be recounted exactly.
+/// Where the client raises while it reads the event: a delta that is not an object, indices that do not sort, arguments
+/// that are not a string. The client then drops the rest of that batch of events, and the log does not show where the
+/// batch ended, so such a run cannot be recounted exactly.
 pub fn merge_tool_calls(tool_calls: &[Json]) -> Result<Option<Cow<'_, [Json]>>> {
     match tool_calls.first() {
         None => return Ok(None),
@@ -80,7 +68,7 @@ pub fn merge_tool_calls(tool_calls: &[Json]) -> Result<Option<Cow<'_, [Json]>>> 
             Json::Object(map) if map.is_empty() => {}
             Json::String(text) if text.is_empty() => {}
             Json::Object(_) | Json::String(_) => return Err(no_get(&json!(""))),
-            _ => return Err(Raised::new("TypeError", "chunk object is not iterable")),
+            _ => return Err(Exception::new("TypeError", "chunk object is not iterable")),
         }
     }
     let mut unordered = false;
@@ -91,7 +79,7 @@ pub fn merge_tool_calls(tool_calls: &[Json]) -> Result<Option<Cow<'_, [Json]>>> 
         })
     });
     if unordered {
-        return Err(Raised::new(
+        return Err(Exception::new(
             "TypeError",
             "'<' not supported between these indices",
         ));
@@ -110,7 +98,7 @@ fn merge_partial(merged: &mut Vec<(Json, Map<String, Json>)>, partial: &Json) ->
     };
     let index = partial.get("index").cloned().unwrap_or_else(|| json!(0));
     if matches!(index, Json::Array(_) | Json::Object(_)) {
-        return Err(Raised::new("TypeError", "unhashable index"));
+        return Err(Exception::new("TypeError", "unhashable index"));
     }
     let known = merged
         .iter()
@@ -140,13 +128,18 @@ fn merge_partial(merged: &mut Vec<(Json, Map<String, Json>)>, partial: &Json) ->
     if let Some(more) = given(delta, "arguments") {
         match (function.get_mut("arguments"), more) {
             (Some(Json::String(arguments)), Json::String(more)) => arguments.push_str(more),
-            _ => return Err(Raised::new("TypeError", "can only concatenate str to str")),
+            _ => {
+                return Err(Exception::new(
+                    "TypeError",
+                    "can only concatenate str to str",
+                ));
+            }
         }
     }
     Ok(())
 }
 
-/// How two indices sort; `None` where Python does not order them.
+/// The order of two indices; `None` where Python does not order them.
 fn compare_index(a: &Json, b: &Json) -> Option<Ordering> {
     let number = |value: &Json| match value {
         Json::Bool(b) => Some(f64::from(u8::from(*b))),
@@ -162,11 +155,11 @@ fn compare_index(a: &Json, b: &Json) -> Option<Ordering> {
     }
 }
 
-/// Tool calls for a template: those whose `function.arguments` are a JSON string of an object have that object instead.
+/// Tool calls for a template: `function.arguments` that are the JSON string of an object become that object.
 ///
 /// # Errors
-/// A call that is no object, or whose function is none: the reference has no count for such a text. Also, as not
-/// supported, arguments that Python's `json` reads and [`loads`] does not.
+/// A call that is not an object, or whose function is not one: the client has no count for such a text. Arguments that
+/// Python's `json` reads and [`loads`] does not are not supported.
 pub fn normalize_tool_calls(tool_calls: &[Json]) -> Result<Vec<Value>> {
     tool_calls.iter().map(normalize).collect()
 }
@@ -193,7 +186,7 @@ fn normalize(call: &Json) -> Result<Value> {
 /// The messages of a prompt for a template, with their historical tool calls normalized.
 ///
 /// # Errors
-/// As [`normalize_tool_calls`]; also a message that is no object.
+/// As [`normalize_tool_calls`]; also a message that is not an object.
 pub fn normalize_messages(messages: &[Json]) -> Result<Vec<Value>> {
     let normalize = |message: &Json| {
         let Json::Object(map) = message else {
@@ -215,13 +208,13 @@ fn entries(map: &Map<String, Json>) -> Dict {
         .collect()
 }
 
-/// `json.loads(text)` when that is an object.
+/// `json.loads(text)`, if that is an object.
 fn parse_object(text: &str) -> Result<Option<Value>> {
     match loads(text) {
         Ok(value) if matches!(py(&value), Py::Dict(_)) => Ok(Some(value)),
         Ok(_) | Err(LoadsError::Decode) => Ok(None),
-        Err(LoadsError::Unsupported(what)) => Err(Raised::unsupported(format!(
-            "{what} in a tool call's arguments is not supported"
+        Err(LoadsError::Unsupported(what)) => Err(Exception::unsupported(format!(
+            "{what} in the arguments of a tool call"
         ))),
     }
 }

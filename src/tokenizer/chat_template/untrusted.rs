@@ -1,16 +1,18 @@
-//! Templates written to use up time or memory: each is refused by a limit on its work, so that the answer does not
-//! depend on how fast the machine is.
+//! Templates that try to use up time or memory. A limit on work refuses each, so the result does not depend on the speed
+//! of the machine.
 
-use crate::jinja::runtime::{LIMIT, Limits, Raised, Template};
+use crate::jinja::limits::{LIMIT, Limits};
+use crate::jinja::runtime::Template;
+use crate::python::exception::Exception;
 use crate::python::value::from_json;
 
-/// A hundredth of what a template may use: who is refused here is refused there, later.
+/// A hundredth of the usual fuel: a template that is refused here is also refused there, only later.
 const LITTLE: Limits = Limits {
     fuel: 100_000,
     output_bytes: 1 << 20,
 };
 
-fn render(template: &str, limits: Limits) -> Result<usize, Raised> {
+fn render(template: &str, limits: Limits) -> Result<usize, Exception> {
     let now = jiff::civil::date(2026, 8, 21).at(9, 5, 3, 0);
     let template = Template::new(template, now, limits)?;
     let mut out = String::new();
@@ -18,10 +20,10 @@ fn render(template: &str, limits: Limits) -> Result<usize, Raised> {
     Ok(out.len())
 }
 
-/// How a limit of ours, and then of Python's, is called.
+/// The exceptions of our limits, then those of Python's.
 const KINDS: [&str; 4] = [LIMIT, "Unsupported", "RecursionError", "OverflowError"];
 
-/// Each of `cases` is stopped by a limit, and by nothing else.
+/// Checks that a limit stops each of `cases`.
 fn refused(cases: &[(&str, &str)], limits: Limits) {
     let wrong: Vec<String> = cases
         .iter()

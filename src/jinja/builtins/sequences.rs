@@ -3,14 +3,18 @@
 use minijinja::value::Kwargs;
 use minijinja::{Error, State, Value};
 
-use super::args::{bind, split};
-use super::limits::{equal, fits};
-use super::objects::Generator;
-use super::value::{Dict, Py, index, iter, list, py, text, tuple, type_name};
-use super::{FILTERS, TESTS, exception, ops, repr, type_error, unsupported};
+use super::{FILTERS, TESTS};
+use crate::python::access::item;
+use crate::python::arguments::{bind, split};
+use crate::python::compare::{self, compare};
+use crate::python::exception::{exception, type_error, unsupported};
+use crate::python::limits::fits;
+use crate::python::objects::Generator;
+use crate::python::repr;
+use crate::python::value::{Dict, Py, hashable, iter, list, py, text, tuple, type_name};
 
-/// The filter `name`, or `None` when it is none of these.
-pub fn filter(
+/// Applies the filter `name`; returns `None` for a name that is not here.
+pub(super) fn filter(
     state: &mut State<'_, '_>,
     name: &str,
     args: &[Value],
@@ -26,10 +30,6 @@ pub fn filter(
         "dictsort" => dict_sort(args),
         "unique" => unique(args),
         "min" | "max" => extreme(name, args),
-        "sum" => sum(args),
-        "batch" => batch(args),
-        "slice" => slices(args),
-        "groupby" => group_by(args),
         "map" => map(state, args),
         "select" | "reject" | "selectattr" | "rejectattr" => select(state, name, args),
         _ => return None,
@@ -82,7 +82,7 @@ fn items(value: &Value) -> Value {
     })
 }
 
-/// What `attribute=` names: a path of keys, some of them numbers.
+/// The path that `attribute=` names: keys, of which some are numbers.
 struct Path {
     parts: Vec<Value>,
     default: Option<Value>,
@@ -108,15 +108,19 @@ impl Path {
         })
     }
 
-    fn get(&self, item: &Value) -> Result<Value, Error> {
-        let mut item = item.clone();
+    fn get(&self, of: &Value) -> Result<Value, Error> {
+        let mut value = of.clone();
         for part in &self.parts {
-            item = ops::item(&item, part)?;
-            if let (true, Some(default)) = (item.is_undefined(), &self.default) {
-                item = default.clone();
+            value = item(&value, part)?;
+            if let (true, Some(default)) = (value.is_undefined(), &self.default) {
+                value = default.clone();
             }
         }
-        Ok(if self.ignore_case { lower(item) } else { item })
+        Ok(if self.ignore_case {
+            lower(value)
+        } else {
+            value
+        })
     }
 }
 
@@ -180,7 +184,7 @@ fn sort(args: &[Value]) -> Result<Value, Error> {
             item,
         ));
     }
-    let sorted = ops::sort(keyed, is_true(reverse))?;
+    let sorted = compare::sort(keyed, is_true(reverse))?;
     Ok(list(sorted.into_iter().map(|(_, item)| item).collect()))
 }
 
@@ -219,7 +223,7 @@ fn dict_sort(args: &[Value]) -> Result<Value, Error> {
         let pair = tuple(vec![name.clone(), item.clone()]);
         (if case { key } else { lower(key) }, pair)
     });
-    let sorted = ops::sort(keyed.collect(), is_true(reverse))?;
+    let sorted = compare::sort(keyed.collect(), is_true(reverse))?;
     Ok(list(sorted.into_iter().map(|(_, pair)| pair).collect()))
 }
 
@@ -231,7 +235,7 @@ fn unique(args: &[Value]) -> Result<Value, Error> {
         |items| {
             let mut seen = Dict::new();
             for (key, item) in keyed(items, &path)? {
-                super::value::hashable(&key)?;
+                hashable(&key)?;
                 seen.entry(key).or_insert(item);
             }
             Ok(seen.into_values().collect())
@@ -247,9 +251,9 @@ fn extreme(name: &str, args: &[Value]) -> Result<Value, Error> {
         let better = match &best {
             None => true,
             Some((so_far, _)) if name == "min" => {
-                ops::compare(&key, so_far)?.is_some_and(std::cmp::Ordering::is_lt)
+                compare(&key, so_far)?.is_some_and(std::cmp::Ordering::is_lt)
             }
-            Some((so_far, _)) => ops::compare(&key, so_far)?.is_some_and(std::cmp::Ordering::is_gt),
+            Some((so_far, _)) => compare(&key, so_far)?.is_some_and(std::cmp::Ordering::is_gt),
         };
         if better {
             best = Some((key, item));
@@ -258,85 +262,7 @@ fn extreme(name: &str, args: &[Value]) -> Result<Value, Error> {
     Ok(best.map(|(_, item)| item).unwrap_or_default())
 }
 
-fn sum(args: &[Value]) -> Result<Value, Error> {
-    let [value, attribute, start] = bind("sum", args, ["iterable", "attribute", "start"], 1)?;
-    let path = Path::new(attribute.as_ref(), None, false)?;
-    let start = start.unwrap_or_else(|| Value::from(0));
-    if start.as_str().is_some() {
-        return Err(type_error(
-            "sum() can't sum strings [use ''.join(seq) instead]",
-        ));
-    }
-    iter(&value.unwrap_or_default())?
-        .iter()
-        .try_fold(start, |total, item| ops::add(&total, &path.get(item)?))
-}
-
-fn batch(args: &[Value]) -> Result<Value, Error> {
-    let [value, count, fill] = bind("batch", args, ["value", "linecount", "fill_with"], 2)?;
-    let count = usize::try_from(index(&count.unwrap_or_default())?).unwrap_or(0);
-    if !(1..=1 << 20).contains(&count) {
-        return Err(unsupported("batches of this size"));
-    }
-    Ok(Generator::value(iter(&value.unwrap_or_default()).map(
-        |items| {
-            let batches = items.chunks(count).map(|chunk| {
-                let mut batch = chunk.to_vec();
-                if let Some(fill) = fill.as_ref().filter(|f| !f.is_none()) {
-                    batch.resize(count, fill.clone());
-                }
-                list(batch)
-            });
-            batches.collect()
-        },
-    )))
-}
-
-fn slices(args: &[Value]) -> Result<Value, Error> {
-    let [value, count, fill] = bind("slice", args, ["value", "slices", "fill_with"], 2)?;
-    let count = usize::try_from(index(&count.unwrap_or_default())?).unwrap_or(0);
-    if !(1..=1 << 20).contains(&count) {
-        return Err(unsupported("this number of slices"));
-    }
-    let items = iter(&value.unwrap_or_default())?;
-    let (size, extra) = (items.len() / count, items.len() % count);
-    let mut rest = items.into_iter();
-    let slices = (0..count).map(|number| {
-        let mut slice: Vec<_> = rest
-            .by_ref()
-            .take(size + usize::from(number < extra))
-            .collect();
-        if number >= extra {
-            slice.extend(fill.clone().filter(|f| !f.is_none()));
-        }
-        list(slice)
-    });
-    Ok(Generator::value(Ok(slices.collect())))
-}
-
-/// Groups are tuples that also answer to `grouper` and `list`; ours are only tuples when they have no names.
-fn group_by(args: &[Value]) -> Result<Value, Error> {
-    let names = ["value", "attribute", "default", "case_sensitive"];
-    let [value, attribute, default, case] = bind("groupby", args, names, 2)?;
-    let path = Path::new(attribute.as_ref(), default.clone(), !is_true(case))?;
-    let shown = Path::new(attribute.as_ref(), default, false)?;
-    let entries = ops::sort(keyed(iter(&value.unwrap_or_default())?, &path)?, false)?;
-    let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
-    for (key, item) in entries {
-        match groups.last_mut() {
-            Some((last, members)) if equal(last, &key)? => members.push(item),
-            _ => groups.push((key, vec![item])),
-        }
-    }
-    let mut out = Vec::new();
-    for (_, members) in groups {
-        let grouper = shown.get(members.first().unwrap_or(&Value::UNDEFINED))?;
-        out.push(super::objects::Group::value(grouper, list(members)));
-    }
-    Ok(list(out))
-}
-
-/// A copy of the keyword arguments as one trailing argument.
+/// Arguments for a filter or a test: `item`, then `args`, then the keywords.
 fn with_keywords(item: &Value, args: &[Value], keywords: Option<&Kwargs>) -> Vec<Value> {
     let mut all = vec![item.clone()];
     all.extend_from_slice(args);

@@ -3,13 +3,13 @@
 use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
 use minijinja::{Error, Value};
 
-use super::type_error;
+use super::exception::type_error;
 
 /// All arguments of a filter, a test or a function; keywords, if any, are the last value.
-pub type Arguments = Rest<ValueOrKwargs>;
+pub(crate) type Arguments = Rest<ValueOrKwargs>;
 
-/// Splits what `minijinja` passes into positional and keyword arguments.
-pub fn split(args: &[Value]) -> (&[Value], Option<Kwargs>) {
+/// Splits the arguments that `minijinja` passes into positional and keyword arguments.
+pub(crate) fn split(args: &[Value]) -> (&[Value], Option<Kwargs>) {
     match args.split_last() {
         Some((last, rest)) if last.is_kwargs() => (rest, Kwargs::try_from(last.clone()).ok()),
         _ => (args, None),
@@ -19,9 +19,9 @@ pub fn split(args: &[Value]) -> (&[Value], Option<Kwargs>) {
 /// Binds arguments of `function` to `names`, of which the first `required` must be given.
 ///
 /// # Errors
-/// `TypeError` for one too many, one missing, an unknown name, or one given twice. A name that starts with a dash can
-/// only be given by position.
-pub fn bind<const N: usize>(
+/// `TypeError` for an argument too many, a missing one, an unknown name, or one given twice. An argument whose name
+/// starts with a dash is positional only.
+pub(crate) fn bind<const N: usize>(
     function: &str,
     args: &[Value],
     names: [&str; N],
