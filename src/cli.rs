@@ -113,10 +113,10 @@ pub struct Counting {
 /// The engine that counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum EngineChoice {
-    /// `fastokens` where it supports the tokenizer, cross-checked by `tokenizers`; else `tokenizers`
+    /// `fastokens` if it supports the tokenizer, cross-checked by `tokenizers`
     #[default]
     Auto,
-    /// The `fastokens` library, or an error if it does not support the tokenizer
+    /// The `fastokens` library, or fail
     #[value(alias = "fast")]
     Fastokens,
     /// The `tokenizers` library, which the client itself uses
