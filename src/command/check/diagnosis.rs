@@ -82,7 +82,7 @@ impl Suspect<'_> {
             load_named(
                 name,
                 plan,
-                &session.plan.counting,
+                session.plan.counting,
                 u64::MAX,
                 session.messages,
             )

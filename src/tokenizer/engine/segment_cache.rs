@@ -105,10 +105,7 @@ impl SegmentCache {
     }
 
     /// The slot of a hash, and the part of the hash that the slot holds.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the low bits choose the slot"
-    )]
+    #[allow(clippy::cast_possible_truncation)]
     fn slot(&self, hash: u128) -> (&AtomicU64, u64) {
         let (upper, lower) = ((hash >> 64) as u64, hash as usize);
         let slot = &self.slots[lower & (self.slots.len() - 1)];
