@@ -8,10 +8,10 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use tok_recompute::tokenizer::engine::{Choice, Engine};
+use tok_recompute::tokenizer::engine::{Engine, EngineMode};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -190,7 +190,7 @@ fn ours(engine: &Engine, texts: &Texts) -> [usize; 3] {
 
 fn counting(criterion: &mut Criterion) {
     let (json, texts) = (tokenizer_json(), texts());
-    let engine = Engine::load(&json, Choice::Auto, u64::MAX).expect("the tokenizer loads");
+    let engine = Engine::load(&json, EngineMode::Auto, u64::MAX).expect("the tokenizer loads");
     let tokenizer = tokenizers::Tokenizer::from_bytes(&json).expect("the tokenizer loads");
     let expected = drain(&tokenizer, &texts);
     let mut group = criterion.benchmark_group("count");
@@ -212,48 +212,36 @@ fn counting(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// An agentic run: each prompt repeats the one before and adds to it.
+/// An agentic run: each prompt repeats the one before and adds to it. The segment cache is empty at first.
 fn conversation(criterion: &mut Criterion) {
     let (json, texts) = (tokenizer_json(), texts());
-    let engine = Engine::load(&json, Choice::Auto, u64::MAX).expect("the tokenizer loads");
-    let turns: Vec<String> = (1..=20)
+    let prompts: Vec<String> = (1..=20)
         .map(|turns| {
-            texts
-                .prompts
-                .iter()
-                .cycle()
-                .take(turns * 2)
-                .cloned()
-                .collect()
+            let parts = texts.prompts.iter().cycle().take(turns * 2);
+            parts.map(String::as_str).collect()
         })
         .collect();
-    let expected: usize = turns
-        .iter()
-        .map(|text| engine.count(text).expect("text is counted"))
-        .sum();
+    let load = |mode| Engine::load(&json, mode, u64::MAX).expect("the tokenizer loads");
+    let count = |engine: &Engine| -> usize {
+        let counts = prompts.iter().map(|text| engine.count(text));
+        counts.map(|count| count.expect("text is counted")).sum()
+    };
+    let tokenizers = load(EngineMode::Tokenizers);
+    let expected = count(&tokenizers);
+    let bytes: usize = prompts.iter().map(String::len).sum();
     let mut group = criterion.benchmark_group("conversation of 20 turns");
-    group.sample_size(20).throughput(Throughput::Bytes(
-        turns.iter().map(String::len).sum::<usize>() as u64,
-    ));
-    group.bench_function("each turn alone", |bencher| {
-        bencher.iter(|| {
-            turns
-                .iter()
-                .map(|text| engine.count(text).expect("text is counted"))
-                .sum::<usize>()
-        });
+    group
+        .sample_size(20)
+        .throughput(Throughput::Bytes(bytes as u64));
+    group.bench_function("tokenizers", |bencher| {
+        bencher.iter(|| assert_eq!(count(&tokenizers), expected));
     });
-    let mut id = 0;
-    group.bench_function("what is new in each turn", |bencher| {
-        bencher.iter(|| {
-            id += 1;
-            let counts = turns.iter().map(|text| {
-                engine
-                    .count_conversation(id, text)
-                    .expect("text is counted")
-            });
-            assert_eq!(counts.sum::<usize>(), expected);
-        });
+    group.bench_function("fastokens and the segment cache", |bencher| {
+        bencher.iter_batched_ref(
+            || load(EngineMode::Auto),
+            |engine| assert_eq!(count(engine), expected),
+            BatchSize::PerIteration,
+        );
     });
     group.finish();
 }
@@ -263,9 +251,12 @@ fn loading(criterion: &mut Criterion) {
     let json = tokenizer_json();
     let mut group = criterion.benchmark_group("load");
     group.sample_size(10);
-    for (name, choice) in [("both engines", Choice::Auto), ("referee", Choice::Referee)] {
+    for (name, mode) in [
+        ("both engines", EngineMode::Auto),
+        ("tokenizers", EngineMode::Tokenizers),
+    ] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| black_box(Engine::load(&json, choice, u64::MAX).is_ok()));
+            bencher.iter(|| black_box(Engine::load(&json, mode, u64::MAX).is_ok()));
         });
     }
     group.finish();

@@ -19,9 +19,9 @@ use tok_recompute::cpu::{CorePlan, CoreRequest, Machine, Pools};
 use tok_recompute::event::Decoder;
 use tok_recompute::log::{BatchSizes, Log, LogItem};
 use tok_recompute::pipeline::{self, Finished, Job};
-use tok_recompute::tokenizer::resolve::{Places, TokenizerFiles, find};
-use tok_recompute::tokenizer::transformers::Rules;
-use tok_recompute::tokenizer::{Choice, LoadOptions, Tokenizer};
+use tok_recompute::tokenizer::resolve::{SearchPaths, TokenizerFiles, resolve};
+use tok_recompute::tokenizer::transformers::LoaderRules;
+use tok_recompute::tokenizer::{EngineMode, LoadOptions, Tokenizer};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -118,11 +118,12 @@ fn tokenizer(fixture: &str) -> Tokenizer {
         .join("fixtures/tokenizers")
         .join(fixture);
     let name = env("PIPELINE_TOKENIZER").unwrap_or_else(|| own.display().to_string());
-    let home = find(&name, &Places::from_env(|_| None, None)).expect("the tokenizer is there");
-    let files = TokenizerFiles::read(&home).expect("the tokenizer can be read");
+    let location =
+        resolve(&name, &SearchPaths::from_env(|_| None, None)).expect("the tokenizer is there");
+    let files = TokenizerFiles::read(&location).expect("the tokenizer can be read");
     let options = LoadOptions {
-        rules: Rules::Transformers,
-        choice: Choice::Auto,
+        rules: LoaderRules::Transformers,
+        engine: EngineMode::Auto,
         text_bytes: u64::MAX,
         now: "2026-01-01T00:00:00".parse().expect("a date"),
     };

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tok_recompute::tokenizer::chat_template::{Limits, Message, TemplateSource, Templates};
-use tok_recompute::tokenizer::resolve::{self, Places, TokenizerFiles};
-use tok_recompute::tokenizer::transformers::{self, Rules};
-use tok_recompute::tokenizer::{Choice, Counted, LoadOptions, MessageParts, Tokenizer};
+use tok_recompute::tokenizer::resolve::{self, SearchPaths, TokenizerFiles};
+use tok_recompute::tokenizer::transformers::{self, LoaderRules};
+use tok_recompute::tokenizer::{Counted, EngineMode, LoadOptions, MessageParts, Tokenizer};
 
 /// About so many tokens of reasoning; the answer has a fourth of that.
 const TOKENS: [usize; 3] = [500, 2_000, 8_000];
@@ -23,17 +23,17 @@ fn structured(criterion: &mut Criterion) {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tokenizers/chat");
     let folder =
         std::env::var("STRUCTURED_TOKENIZER").unwrap_or_else(|_| fixture.display().to_string());
-    let home = resolve::find(&folder, &Places::default()).expect("a tokenizer");
-    let files = TokenizerFiles::read(&home).expect("its files");
+    let location = resolve::resolve(&folder, &SearchPaths::default()).expect("a tokenizer");
+    let files = TokenizerFiles::read(&location).expect("its files");
     let now = jiff::civil::DateTime::default();
     let options = LoadOptions {
-        rules: Rules::Transformers,
-        choice: Choice::Fast,
+        rules: LoaderRules::Transformers,
+        engine: EngineMode::Fastokens,
         text_bytes: u64::MAX,
         now,
     };
     let ours = Tokenizer::load(&files, &options).expect("a tokenizer that loads");
-    let applied = transformers::apply(&files, Rules::Transformers).expect("known rules");
+    let applied = transformers::apply(&files, LoaderRules::Transformers).expect("known rules");
     let theirs = tokenizers::Tokenizer::from_bytes(&applied.json).expect("a tokenizer that loads");
     let special: Vec<_> = applied.special_tokens.clone().into_iter().collect();
     let source = TemplateSource {

@@ -113,13 +113,15 @@ pub struct Counting {
 /// The engine that counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum EngineChoice {
-    /// The fast engine where it loads the tokenizer, cross-checked by the referee
+    /// `fastokens` if it supports the tokenizer, cross-checked by `tokenizers`
     #[default]
     Auto,
-    /// The fast engine, or fail
-    Fast,
+    /// The `fastokens` library, or fail
+    #[value(alias = "fast")]
+    Fastokens,
     /// The `tokenizers` library, which the client itself uses
-    Referee,
+    #[value(alias = "referee")]
+    Tokenizers,
 }
 
 /// Whose reading of tokenizer.json is followed.

@@ -13,9 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log};
 use tok_recompute::pipeline::{self, Finished, Job};
-use tok_recompute::tokenizer::resolve::{Places, TokenizerFiles, find};
-use tok_recompute::tokenizer::transformers::Rules;
-use tok_recompute::tokenizer::{Choice, LoadOptions, Tokenizer};
+use tok_recompute::tokenizer::resolve::{SearchPaths, TokenizerFiles, resolve};
+use tok_recompute::tokenizer::transformers::LoaderRules;
+use tok_recompute::tokenizer::{EngineMode, LoadOptions, Tokenizer};
 
 struct Counting;
 
@@ -127,14 +127,18 @@ fn reading_allocates_by_the_batch() {
 fn counting_adds_the_engine_s_lists_only() {
     let _alone = alone();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tokenizers/llama3");
-    let home = find(fixture.to_str().unwrap(), &Places::from_env(|_| None, None)).unwrap();
+    let location = resolve(
+        fixture.to_str().unwrap(),
+        &SearchPaths::from_env(|_| None, None),
+    )
+    .unwrap();
     let options = LoadOptions {
-        rules: Rules::Transformers,
-        choice: Choice::Fast,
+        rules: LoaderRules::Transformers,
+        engine: EngineMode::Fastokens,
         text_bytes: u64::MAX,
         now: "2026-01-01T00:00:00".parse().unwrap(),
     };
-    let tokenizer = Tokenizer::load(&TokenizerFiles::read(&home).unwrap(), &options).unwrap();
+    let tokenizer = Tokenizer::load(&TokenizerFiles::read(&location).unwrap(), &options).unwrap();
     let samples = 5_000;
     let allocations = allocations_of_further(samples, Some(&tokenizer));
     // Five for a sample's prompt, shared tail and first chunk; nothing for its three events.

@@ -7,7 +7,7 @@ use crate::cpu::{CoreRequest, Pools};
 use crate::log::{BatchSizes, MAX_LINE_BYTES};
 use crate::process::memory::Usage;
 
-/// The full pretoken caches of one thread of the fast engine.
+/// The full pretoken caches of one thread of `fastokens`.
 const THREAD_BYTES: u64 = 128 << 20;
 /// The least room beside the tokenizer that work is started with.
 const MIN_ROOM_BYTES: u64 = 32 << 20;

@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::Session;
 use super::budget::Resources;
 use super::provenance::Seconds;
-use super::tokenizer::{Loaded, Tokenizers};
+use super::tokenizer::{LoadedTokenizer, TokenizerCache};
 use crate::cpu::Pools;
 use crate::log::Log;
 use crate::pipeline::{self, Finished, Job, PipelineError, RowSink};
@@ -19,14 +19,14 @@ use crate::report::{self, RunFacts};
 pub(super) struct Counter<'a> {
     pub session: Session<'a>,
     pools: &'a Pools,
-    tokenizers: Tokenizers,
+    tokenizers: TokenizerCache,
 }
 
 /// The figures of a run, and the tokenizer that they were counted with.
 pub(super) struct CountedRun {
     pub finished: Finished,
-    pub loaded: Option<Loaded>,
-    /// Why the fast engine's counts were thrown away.
+    pub loaded: Option<LoadedTokenizer>,
+    /// The reason why the counts of `fastokens` were discarded.
     pub recounted_because: Option<String>,
     /// Why counting stopped before the end of the log.
     pub stopped: Option<String>,
@@ -38,7 +38,7 @@ impl<'a> Counter<'a> {
         Self {
             session,
             pools,
-            tokenizers: Tokenizers::default(),
+            tokenizers: TokenizerCache::default(),
         }
     }
 
@@ -57,7 +57,7 @@ impl<'a> Counter<'a> {
         let started = Instant::now();
         let loaded = self
             .tokenizers
-            .get(run, &plan.counting, text_bytes, messages)?;
+            .get(run, plan.counting, text_bytes, messages)?;
         let load_tokenizer = started.elapsed().as_secs_f64();
         let mut counted = self.count_or_recount(run, log, loaded, rows)?;
         counted.seconds.load_tokenizer = load_tokenizer;
@@ -65,16 +65,20 @@ impl<'a> Counter<'a> {
     }
 
     /// Counts a run with another tokenizer.
-    pub fn count_with(&mut self, run: &RunPlan, loaded: Loaded) -> anyhow::Result<CountedRun> {
+    pub fn count_with(
+        &mut self,
+        run: &RunPlan,
+        loaded: LoadedTokenizer,
+    ) -> anyhow::Result<CountedRun> {
         self.count_or_recount(run, open(run)?, Some(loaded), None)
     }
 
-    /// Counts a run, and counts it again with the referee when the engines disagree.
+    /// Counts a run, and counts it again with `tokenizers` when the engines disagree.
     fn count_or_recount(
         &mut self,
         run: &RunPlan,
         log: Log,
-        loaded: Option<Loaded>,
+        loaded: Option<LoadedTokenizer>,
         mut rows: Option<&mut dyn RowSink>,
     ) -> anyhow::Result<CountedRun> {
         let resources = Resources::new(self.session, self.pools)?;
@@ -82,16 +86,16 @@ impl<'a> Counter<'a> {
         let first_rows = rows.as_mut().map(|rows| &mut **rows as &mut dyn RowSink);
         let first = self.pass(run, log, loaded.as_ref(), &resources, first_rows);
         let (finished, loaded, recounted_because) = match (first, loaded) {
-            (Err(error @ PipelineError::Count { .. }), Some(fast))
-                if !fast.is_referee() && run.log.is_file() =>
+            (Err(error @ PipelineError::Count { .. }), Some(first))
+                if !first.counts_with_tokenizers() && run.log.is_file() =>
             {
                 let why = error_chain(&error);
                 self.session
                     .messages
-                    .warn(format!("recounting everything with the referee: {why}"));
-                let referee = self.tokenizers.referee(&fast)?;
-                let finished = self.pass(run, open(run)?, Some(&referee), &resources, rows)?;
-                (finished, Some(referee), Some(why))
+                    .warn(format!("recounting everything with tokenizers: {why}"));
+                let again = self.tokenizers.switch_to_tokenizers(&first)?;
+                let finished = self.pass(run, open(run)?, Some(&again), &resources, rows)?;
+                (finished, Some(again), Some(why))
             }
             (finished, loaded) => (finished?, loaded, None),
         };
@@ -112,7 +116,7 @@ impl<'a> Counter<'a> {
         &self,
         run: &RunPlan,
         log: Log,
-        loaded: Option<&Loaded>,
+        loaded: Option<&LoadedTokenizer>,
         resources: &Resources,
         rows: Option<&mut dyn RowSink>,
     ) -> Result<Finished, PipelineError> {

@@ -1,4 +1,4 @@
-//! The tokenizer of a run, found, read and loaded; kept while several runs share it.
+//! The tokenizer of a run: resolved, read, loaded, and kept for the runs that share it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,30 +10,30 @@ use serde::Serialize;
 use crate::plan::{Counting, EngineChoice, RunPlan, TokenizerName, TokenizerRules};
 use crate::process::watchdog::Heartbeat;
 use crate::terminal::Messages;
-use crate::tokenizer::resolve::{self, Hub, Places, TokenizerFiles, TokenizerHome};
-use crate::tokenizer::transformers::{Replaced, Rules};
-use crate::tokenizer::{Choice, EngineReport, LoadOptions, Tokenizer};
+use crate::tokenizer::resolve::{self, Hub, SearchPaths, TokenizerFiles, TokenizerLocation};
+use crate::tokenizer::transformers::{LoaderRules, Override};
+use crate::tokenizer::{EngineMode, EngineReport, LoadOptions, Tokenizer};
 
-/// A loaded tokenizer and where it came from.
+/// A loaded tokenizer and its origin.
 #[derive(Clone)]
-pub(super) struct Loaded {
+pub(super) struct LoadedTokenizer {
     pub tokenizer: Arc<Tokenizer>,
     name: String,
     path: PathBuf,
     sha256: String,
     options: LoadOptions,
-    templates: Templates,
+    chat_templates: ChatTemplates,
 }
 
-/// Whether a tokenizer's own chat templates are used.
+/// The chat templates of a loaded tokenizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Templates {
+pub(super) enum ChatTemplates {
     Own,
-    /// As if it had none: the client's fallbacks are counted.
-    Absent,
+    /// The tokenizer counts as if it had none, by the client's fallbacks.
+    Ignored,
 }
 
-/// What recompute.json says about the tokenizer.
+/// The tokenizer's part of recompute.json.
 #[derive(Debug, Serialize)]
 pub(super) struct TokenizerRecord {
     name: String,
@@ -41,13 +41,14 @@ pub(super) struct TokenizerRecord {
     sha256: String,
     class: String,
     rules: &'static str,
-    replaced: Vec<ReplacedRecord>,
+    #[serde(rename = "replaced")]
+    overrides: Vec<Override>,
     engine: EngineReport,
     recounted_because: Option<String>,
 }
 
 impl TokenizerRecord {
-    /// What a page says about it: what it is, who counted.
+    /// The record as labels and texts, for a page.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let Self {
             name,
@@ -55,52 +56,33 @@ impl TokenizerRecord {
             sha256,
             class,
             rules,
-            replaced,
+            overrides,
             engine,
             recounted_because,
         } = self;
         let mut facts = vec![
             ("Tokenizer", format!("{name} ({class})")),
             ("tokenizer.json", format!("{path}, sha256 {sha256}")),
-            ("Loaded by the rules of", (*rules).to_owned()),
+            ("LoadedTokenizer by the rules of", (*rules).to_owned()),
         ];
-        let replaced = replaced
-            .iter()
-            .map(|part| format!("{}: {} instead of {}", part.what, part.to, part.from));
-        let replaced: Vec<String> = replaced.collect();
-        if !replaced.is_empty() {
-            facts.push(("Not as tokenizer.json is written", replaced.join("; ")));
+        if !overrides.is_empty() {
+            let describe =
+                |it: &Override| format!("{}: {} instead of {}", it.component, it.to, it.from);
+            let overrides: Vec<String> = overrides.iter().map(describe).collect();
+            facts.push(("Replaced in tokenizer.json", overrides.join("; ")));
         }
         facts.push(("Engine", format!("{}: {}", engine.engine, engine.why)));
         facts.extend(
             recounted_because
                 .clone()
-                .map(|why| ("Recounted with the referee because", why)),
+                .map(|why| ("Recounted with tokenizers because", why)),
         );
         facts
     }
 }
 
-/// A part of tokenizer.json that the client does not take as written.
-#[derive(Debug, Serialize)]
-struct ReplacedRecord {
-    what: &'static str,
-    from: String,
-    to: String,
-}
-
-impl From<&Replaced> for ReplacedRecord {
-    fn from(replaced: &Replaced) -> Self {
-        Self {
-            what: replaced.what,
-            from: replaced.from.clone(),
-            to: replaced.to.clone(),
-        }
-    }
-}
-
-impl Loaded {
-    /// The record, after counting. `recounted_because`: why the fast engine's counts were thrown away.
+impl LoadedTokenizer {
+    /// The record after counting. `recounted_because` is the reason why the counts of `fastokens` were discarded.
     pub fn record(&self, recounted_because: Option<String>) -> TokenizerRecord {
         let tokenizer = &self.tokenizer;
         TokenizerRecord {
@@ -109,70 +91,69 @@ impl Loaded {
             sha256: self.sha256.clone(),
             class: tokenizer.class().to_owned(),
             rules: match self.options.rules {
-                Rules::Transformers => "transformers",
-                Rules::File => "file",
+                LoaderRules::Transformers => "transformers",
+                LoaderRules::File => "file",
             },
-            replaced: tokenizer
-                .replaced()
-                .iter()
-                .map(ReplacedRecord::from)
-                .collect(),
+            overrides: tokenizer.overrides().to_vec(),
             engine: tokenizer.engine(),
             recounted_because,
         }
     }
 
-    /// Whether this is the very same tokenizer.
+    /// Returns true if both share one tokenizer in memory.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.tokenizer, &other.tokenizer)
     }
 
-    /// Whether the referee counts.
-    pub fn is_referee(&self) -> bool {
-        self.options.choice == Choice::Referee
+    /// Returns true if the engine was told to be `tokenizers`.
+    pub fn counts_with_tokenizers(&self) -> bool {
+        self.options.engine == EngineMode::Tokenizers
     }
 
-    /// As the person, or the run, named it.
+    /// The name in the command line or in the run.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whose reading of tokenizer.json is followed.
-    pub fn rules(&self) -> Rules {
+    /// The rules that the tokenizer was loaded by.
+    pub fn rules(&self) -> LoaderRules {
         self.options.rules
     }
 
-    /// The same tokenizer, loaded otherwise.
-    pub fn variant(&self, rules: Rules, templates: Templates) -> anyhow::Result<Self> {
+    /// Loads the same files by other rules or without their chat templates.
+    pub fn variant(
+        &self,
+        rules: LoaderRules,
+        chat_templates: ChatTemplates,
+    ) -> anyhow::Result<Self> {
         let options = LoadOptions {
             rules,
             ..self.options
         };
-        self.reload(options, templates)
+        self.reload(options, chat_templates)
     }
 
-    fn reload(&self, options: LoadOptions, templates: Templates) -> anyhow::Result<Self> {
-        let home = resolve::find(&self.path.to_string_lossy(), &Places::default())?;
-        load(&self.name, &home, options, templates)
+    fn reload(&self, options: LoadOptions, chat_templates: ChatTemplates) -> anyhow::Result<Self> {
+        let location = resolve::resolve(&self.path.to_string_lossy(), &SearchPaths::default())?;
+        load(&self.name, &location, options, chat_templates)
     }
 }
 
 /// Loads tokenizers and keeps the last one.
 #[derive(Default)]
-pub(super) struct Tokenizers {
-    last: Option<(PathBuf, Loaded)>,
+pub(super) struct TokenizerCache {
+    last: Option<(PathBuf, LoadedTokenizer)>,
 }
 
-impl Tokenizers {
-    /// The tokenizer that `plan` asks for; `None` when it asks for none. `text_bytes`: about how
-    /// much there is to count.
+impl TokenizerCache {
+    /// Returns the tokenizer that `plan` names, if it names one. `text_bytes` is an estimate of the text to count.
     pub fn get(
         &mut self,
         plan: &RunPlan,
-        flags: &Counting,
+        flags: Counting,
         text_bytes: u64,
         messages: Messages,
-    ) -> anyhow::Result<Option<Loaded>> {
+    ) -> anyhow::Result<Option<LoadedTokenizer>> {
         let (name, from_config) = match &plan.tokenizer {
             TokenizerName::None => return Ok(None),
             TokenizerName::Named { name, from_config } => (name, *from_config),
@@ -180,7 +161,7 @@ impl Tokenizers {
                 "no tokenizer is named by the run's config.yaml: give --tokenizer DIR, FILE or REPO, or `none` to count only token ids"
             ),
         };
-        let home = find(name, plan, flags, messages).with_context(|| {
+        let location = locate(name, plan, flags, messages).with_context(|| {
             let origin = if from_config {
                 "named by the run's config.yaml"
             } else {
@@ -190,25 +171,33 @@ impl Tokenizers {
         })?;
         let now = plan.date.now;
         if let Some((path, loaded)) = &self.last
-            && *path == home.tokenizer_json
+            && *path == location.tokenizer_json
             && (loaded.options.now == now || !loaded.tokenizer.date_matters())
         {
             return Ok(Some(loaded.clone()));
         }
-        let loaded = load(name, &home, options(flags, text_bytes, now), Templates::Own)?;
+        let loaded = load(
+            name,
+            &location,
+            options(flags, text_bytes, now),
+            ChatTemplates::Own,
+        )?;
         announce(&loaded, messages);
-        self.last = Some((home.tokenizer_json, loaded.clone()));
+        self.last = Some((location.tokenizer_json, loaded.clone()));
         Ok(Some(loaded))
     }
 
-    /// The same tokenizer with the referee counting, for this run and those after it.
-    pub fn referee(&mut self, loaded: &Loaded) -> anyhow::Result<Loaded> {
+    /// Reloads the tokenizer to count with `tokenizers`, for this run and those after it.
+    pub fn switch_to_tokenizers(
+        &mut self,
+        loaded: &LoadedTokenizer,
+    ) -> anyhow::Result<LoadedTokenizer> {
         let options = LoadOptions {
-            choice: Choice::Referee,
+            engine: EngineMode::Tokenizers,
             text_bytes: 0,
             ..loaded.options
         };
-        let again = loaded.reload(options, loaded.templates)?;
+        let again = loaded.reload(options, loaded.chat_templates)?;
         if let Some((_, last)) = &mut self.last
             && Arc::ptr_eq(&last.tokenizer, &loaded.tokenizer)
         {
@@ -218,36 +207,37 @@ impl Tokenizers {
     }
 }
 
-/// A tokenizer that is not the run's own, by name.
-pub(super) fn other(
+/// Loads a tokenizer that is not the run's own.
+pub(super) fn load_named(
     name: &str,
     plan: &RunPlan,
-    flags: &Counting,
+    flags: Counting,
     text_bytes: u64,
     messages: Messages,
-) -> anyhow::Result<Loaded> {
-    let home = find(name, plan, flags, messages)?;
+) -> anyhow::Result<LoadedTokenizer> {
+    let location = locate(name, plan, flags, messages)?;
     load(
         name,
-        &home,
+        &location,
         options(flags, text_bytes, plan.date.now),
-        Templates::Own,
+        ChatTemplates::Own,
     )
 }
 
-fn find(
+/// Resolves a tokenizer's name; downloads the files if they are not found and may be downloaded.
+fn locate(
     name: &str,
     plan: &RunPlan,
-    flags: &Counting,
+    flags: Counting,
     messages: Messages,
-) -> anyhow::Result<TokenizerHome> {
-    let places = Places::from_env(|name| std::env::var_os(name), plan.dir.as_deref());
-    match resolve::find(name, &places) {
+) -> anyhow::Result<TokenizerLocation> {
+    let search_paths = SearchPaths::from_env(|name| std::env::var_os(name), plan.dir.as_deref());
+    match resolve::resolve(name, &search_paths) {
         Err(_) if flags.download && resolve::is_repo_id(name) => {
             messages.note(format!("downloading the tokenizer of {name}"));
             Ok(resolve::download(
                 name,
-                &places,
+                &search_paths,
                 &Hub::from_env(|name| std::env::var_os(name)),
             )?)
         }
@@ -255,16 +245,16 @@ fn find(
     }
 }
 
-fn options(flags: &Counting, text_bytes: u64, now: DateTime) -> LoadOptions {
+fn options(flags: Counting, text_bytes: u64, now: DateTime) -> LoadOptions {
     LoadOptions {
         rules: match flags.tokenizer_rules {
-            TokenizerRules::Transformers => Rules::Transformers,
-            TokenizerRules::File => Rules::File,
+            TokenizerRules::Transformers => LoaderRules::Transformers,
+            TokenizerRules::File => LoaderRules::File,
         },
-        choice: match flags.engine {
-            EngineChoice::Auto => Choice::Auto,
-            EngineChoice::Fast => Choice::Fast,
-            EngineChoice::Referee => Choice::Referee,
+        engine: match flags.engine {
+            EngineChoice::Auto => EngineMode::Auto,
+            EngineChoice::Fastokens => EngineMode::Fastokens,
+            EngineChoice::Tokenizers => EngineMode::Tokenizers,
         },
         text_bytes,
         now,
@@ -273,29 +263,29 @@ fn options(flags: &Counting, text_bytes: u64, now: DateTime) -> LoadOptions {
 
 fn load(
     name: &str,
-    home: &TokenizerHome,
+    location: &TokenizerLocation,
     options: LoadOptions,
-    templates: Templates,
-) -> anyhow::Result<Loaded> {
-    let mut files = TokenizerFiles::read(home)?;
-    if templates == Templates::Absent {
-        files.remove_templates();
+    chat_templates: ChatTemplates,
+) -> anyhow::Result<LoadedTokenizer> {
+    let mut files = TokenizerFiles::read(location)?;
+    if chat_templates == ChatTemplates::Ignored {
+        files.remove_chat_templates();
     }
     let watched = Heartbeat::new(|_| "loading the tokenizer".to_owned());
     watched.begin(0, files.tokenizer_json.len());
     let tokenizer = Tokenizer::load(&files, &options)
-        .with_context(|| format!("cannot load {}", home.tokenizer_json.display()))?;
-    Ok(Loaded {
+        .with_context(|| format!("cannot load {}", location.tokenizer_json.display()))?;
+    Ok(LoadedTokenizer {
         tokenizer: Arc::new(tokenizer),
         name: name.to_owned(),
-        path: home.tokenizer_json.clone(),
+        path: location.tokenizer_json.clone(),
         sha256: files.sha256,
         options,
-        templates,
+        chat_templates,
     })
 }
 
-fn announce(loaded: &Loaded, messages: Messages) {
+fn announce(loaded: &LoadedTokenizer, messages: Messages) {
     let tokenizer = &loaded.tokenizer;
     let engine = tokenizer.engine();
     messages.detail(format!(
@@ -304,18 +294,19 @@ fn announce(loaded: &Loaded, messages: Messages) {
         tokenizer.class()
     ));
     messages.detail(format!("counting with {}: {}", engine.engine, engine.why));
-    for what in tokenizer.switched_off() {
+    for member in tokenizer.disabled() {
         messages.detail(format!(
-            "{what} of tokenizer.json is switched off: it must not change a count"
+            "{member} of tokenizer.json is switched off: it must not change a count"
         ));
     }
-    if !tokenizer.replaced().is_empty() {
-        let describe = |r: &Replaced| format!("{} ({} instead of {})", r.what, r.to, r.from);
-        let what: Vec<String> = tokenizer.replaced().iter().map(describe).collect();
+    if !tokenizer.overrides().is_empty() {
+        let describe =
+            |it: &Override| format!("{} ({} instead of {})", it.component, it.to, it.from);
+        let overrides: Vec<String> = tokenizer.overrides().iter().map(describe).collect();
         messages.warn(format!(
             "transformers, which the client loads tokenizers with, replaces parts of {}: {}; counting as it does (--tokenizer-rules file counts with the file's own rules)",
             loaded.path.display(),
-            what.join("; ")
+            overrides.join("; ")
         ));
     }
     if let Some(why) = tokenizer.unknown_rules() {

@@ -3,7 +3,6 @@
 //! Whether a sample is tracked is known only in log order, so texts are counted before it is known
 //! whether a report needs them; those of warm-up samples are counted for nothing.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::PipelineError;
@@ -185,7 +184,7 @@ impl Counter<'_> {
         match &event.data {
             Data::Prompt(prompt) if event.kind.is_issued() => {
                 self.reached();
-                self.isl(prompt, event.conversation_id)
+                self.isl(prompt)
             }
             Data::Output(output) if event.kind.is_complete() => {
                 self.reached();
@@ -203,8 +202,7 @@ impl Counter<'_> {
     }
 
     /// Token ids, else text, else messages (`metrics_table.py`, `IslTrigger`).
-    fn isl(&mut self, prompt: &Prompt, conversation_id: &str) -> Result<Tokens, EngineError> {
-        let conversation = conversation(conversation_id);
+    fn isl(&mut self, prompt: &Prompt) -> Result<Tokens, EngineError> {
         let (whole, form) = match prompt {
             Prompt {
                 token_ids: Some(ids),
@@ -219,16 +217,15 @@ impl Counter<'_> {
             Prompt {
                 text: Some(text), ..
             } if !text.is_empty() => {
-                let count = |tokenizer: &Tokenizer| tokenizer.conversation_text(conversation, text);
+                let count = |tokenizer: &Tokenizer| tokenizer.text(text);
                 (self.means.one(count)?, Form::Text)
             }
             Prompt {
                 messages: Some(messages),
                 ..
             } => {
-                let count = |tokenizer: &Tokenizer| {
-                    tokenizer.prompt(conversation, &prompt_parts(prompt, messages))
-                };
+                let count =
+                    |tokenizer: &Tokenizer| tokenizer.prompt(&prompt_parts(prompt, messages));
                 (self.means.one(count)?, Form::Prompt)
             }
             _ => return Ok(Tokens::default()),
@@ -327,14 +324,4 @@ fn labels(event: &Event) -> Labels {
         turn: event.turn,
         worker: event.worker_id,
     }
-}
-
-/// Which conversation a prompt belongs to; 0 when it says none.
-fn conversation(id: &str) -> u64 {
-    if id.is_empty() {
-        return 0;
-    }
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    hasher.finish()
 }

@@ -1,5 +1,4 @@
-//! Text → number of tokens: loading a tokenizer, the engines, the shared-boundary arithmetic,
-//! chat templates.
+//! Text → number of tokens: finding and loading a tokenizer, the engines, chat templates.
 
 pub mod chat_template;
 pub mod engine;
@@ -7,5 +6,5 @@ pub mod resolve;
 mod structured;
 pub mod transformers;
 
-pub use engine::{Choice, EngineError, EngineReport};
+pub use engine::{EngineError, EngineMode, EngineReport};
 pub use structured::{Counted, LoadError, LoadOptions, MessageParts, PromptParts, Tokenizer};

@@ -12,9 +12,9 @@ use super::chat_template::{
     CountAdjustment, Limits, Message, Prompt, TemplateSource, Templates, fallback_message,
     fallback_prompt, merge_tool_calls, normalize_messages, normalize_tool_calls,
 };
-use super::engine::{Choice, Engine, EngineError, EngineReport};
+use super::engine::{Engine, EngineError, EngineMode, EngineReport};
 use super::resolve::TokenizerFiles;
-use super::transformers::{self, Replaced, Rules, RulesError};
+use super::transformers::{self, LoaderRules, LoaderRulesError, Override};
 use crate::jinja::limits::LIMIT;
 use crate::python::exception::Exception;
 
@@ -26,11 +26,11 @@ const MAX_REASONS: usize = 1000;
 /// The options of loading a tokenizer.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadOptions {
-    /// The version of transformers whose reading of tokenizer.json applies.
-    pub rules: Rules,
-    /// The engine.
-    pub choice: Choice,
-    /// The approximate size of the text to count, in bytes.
+    /// Whose reading of tokenizer.json.
+    pub rules: LoaderRules,
+    /// The engine to count with.
+    pub engine: EngineMode,
+    /// About how much text there is to count, in bytes.
     pub text_bytes: u64,
     /// The time that templates see.
     pub now: DateTime,
@@ -41,7 +41,7 @@ pub struct LoadOptions {
 #[allow(missing_docs)]
 pub enum LoadError {
     #[error(transparent)]
-    Rules(#[from] RulesError),
+    Rules(#[from] LoaderRulesError),
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
@@ -99,8 +99,8 @@ pub struct Tokenizer {
     clock: Clock,
     reasons: Mutex<IndexSet<String>>,
     class: String,
-    replaced: Vec<Replaced>,
-    switched_off: Vec<&'static str>,
+    overrides: Vec<Override>,
+    disabled: Vec<&'static str>,
     unknown_rules: Option<String>,
 }
 
@@ -124,7 +124,7 @@ impl Tokenizer {
     /// Loads the tokenizer in `files`.
     pub fn load(files: &TokenizerFiles, options: &LoadOptions) -> Result<Self, LoadError> {
         let applied = transformers::apply(files, options.rules)?;
-        let engine = Engine::load(&applied.json, options.choice, options.text_bytes)?;
+        let engine = Engine::load(&applied.json, options.engine, options.text_bytes)?;
         let source = TemplateSource {
             chat_template_jinja: files.chat_template.clone(),
             additional_templates: files.additional_chat_templates.clone(),
@@ -143,9 +143,9 @@ impl Tokenizer {
             clock,
             reasons: Mutex::default(),
             class: applied.class,
-            replaced: applied.replaced,
-            switched_off: applied.switched_off,
-            unknown_rules: applied.unknown,
+            overrides: applied.overrides,
+            disabled: applied.disabled,
+            unknown_rules: applied.unknown_rules,
         };
         tokenizer.frame = tokenizer.measure_frame()?;
         Ok(tokenizer)
@@ -180,19 +180,7 @@ impl Tokenizer {
         Ok((tokens(whole), tokens(tail)))
     }
 
-    /// Counts the text of a prompt; prompts of one conversation share a `conversation` that is not 0.
-    pub fn conversation_text(&self, conversation: u64, text: &str) -> Result<Counted, EngineError> {
-        Ok(tokens(self.count_in(conversation, text)?))
-    }
-
-    fn count_in(&self, conversation: u64, text: &str) -> Result<usize, EngineError> {
-        match conversation {
-            0 => self.engine.count(text),
-            id => self.engine.count_conversation(id, text),
-        }
-    }
-
-    /// Counts one output through the template (`token_metrics.py`, `_token_count_message`).
+    /// Tokens of one output, through the template (`token_metrics.py`, `_token_count_message`).
     pub fn message(&self, parts: &MessageParts) -> Result<Counted, EngineError> {
         match self.render_message(parts) {
             Ok(rendering) => Ok(rendering.count(self.engine.count(&rendering.text)?)),
@@ -247,10 +235,10 @@ impl Tokenizer {
         })
     }
 
-    /// Counts a chat prompt through the template (`token_metrics.py`, `_token_count_prompt`).
-    pub fn prompt(&self, conversation: u64, parts: &PromptParts) -> Result<Counted, EngineError> {
+    /// Tokens of a chat prompt, through the template (`token_metrics.py`, `_token_count_prompt`).
+    pub fn prompt(&self, parts: &PromptParts) -> Result<Counted, EngineError> {
         match self.render_prompt(parts) {
-            Ok(rendering) => Ok(rendering.count(self.count_in(conversation, &rendering.text)?)),
+            Ok(rendering) => Ok(rendering.count(self.engine.count(&rendering.text)?)),
             Err(raised) => Ok(self.failed(&raised)),
         }
     }
@@ -342,14 +330,14 @@ impl Tokenizer {
         &self.class
     }
 
-    /// The parts of tokenizer.json that the loader overrides.
-    pub fn replaced(&self) -> &[Replaced] {
-        &self.replaced
+    /// The components of tokenizer.json that the client's loader replaces.
+    pub fn overrides(&self) -> &[Override] {
+        &self.overrides
     }
 
-    /// `truncation` and `padding`, if tokenizer.json has them: they do not change a count here.
-    pub fn switched_off(&self) -> &[&'static str] {
-        &self.switched_off
+    /// `truncation` and `padding`, if tokenizer.json has them; they are disabled.
+    pub fn disabled(&self) -> &[&'static str] {
+        &self.disabled
     }
 
     /// The reason why the client's rules are not known, if so.

@@ -15,10 +15,10 @@ use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log};
 use tok_recompute::pipeline::{self, Job};
 use tok_recompute::report::{self, RunFacts};
-use tok_recompute::tokenizer::resolve::{self, Places, TokenizerFiles};
-use tok_recompute::tokenizer::transformers::Rules;
+use tok_recompute::tokenizer::resolve::{self, SearchPaths, TokenizerFiles};
+use tok_recompute::tokenizer::transformers::LoaderRules;
 use tok_recompute::tokenizer::{
-    Choice, Counted, LoadOptions, MessageParts, PromptParts, Tokenizer,
+    Counted, EngineMode, LoadOptions, MessageParts, PromptParts, Tokenizer,
 };
 
 use crate::model::decode::{Output, Prompt};
@@ -154,7 +154,7 @@ impl Run {
         Self {
             name: name.to_owned(),
             log: fs::read(log).unwrap(),
-            tokenizer: tokenizer.map(|dir| load(dir, Choice::Auto)),
+            tokenizer: tokenizer.map(|dir| load(dir, EngineMode::Auto)),
             plain: tokenizer.map(Plain::new),
             options: Options {
                 streaming: flag("streaming"),
@@ -265,20 +265,20 @@ fn difference(ours: &Value, theirs: &Value) -> Option<String> {
     inside.or_else(|| Some(format!(": {ours} instead of {theirs}")))
 }
 
-fn load(dir: &Path, choice: Choice) -> Tokenizer {
-    let home = resolve::find(dir.to_str().unwrap(), &Places::default()).unwrap();
+fn load(dir: &Path, engine: EngineMode) -> Tokenizer {
+    let location = resolve::resolve(dir.to_str().unwrap(), &SearchPaths::default()).unwrap();
     let options = LoadOptions {
-        rules: Rules::File,
-        choice,
+        rules: LoaderRules::File,
+        engine,
         text_bytes: u64::MAX,
         now: jiff::civil::date(2026, 1, 2).at(3, 4, 5, 0),
     };
-    Tokenizer::load(&TokenizerFiles::read(&home).unwrap(), &options).unwrap()
+    Tokenizer::load(&TokenizerFiles::read(&location).unwrap(), &options).unwrap()
 }
 
 /// Counts each text by itself with `tokenizers`. Templates are rendered by the tool's: they have their own oracle.
 struct Plain {
-    referee: tokenizers::Tokenizer,
+    tokenizers: tokenizers::Tokenizer,
     templates: Tokenizer,
     texts: HashMap<String, u64>,
 }
@@ -286,8 +286,8 @@ struct Plain {
 impl Plain {
     fn new(dir: &Path) -> Self {
         Self {
-            referee: tokenizers::Tokenizer::from_file(dir.join("tokenizer.json")).unwrap(),
-            templates: load(dir, Choice::Referee),
+            tokenizers: tokenizers::Tokenizer::from_file(dir.join("tokenizer.json")).unwrap(),
+            templates: load(dir, EngineMode::Tokenizers),
             texts: HashMap::new(),
         }
     }
@@ -305,7 +305,7 @@ impl Count for Plain {
         if let Some(tokens) = self.texts.get(text) {
             return Some(*tokens);
         }
-        let tokens = self.referee.encode(text, false).ok()?.len() as u64;
+        let tokens = self.tokenizers.encode(text, false).ok()?.len() as u64;
         self.texts.insert(text.to_owned(), tokens);
         Some(tokens)
     }
@@ -318,7 +318,7 @@ impl Count for Plain {
             chat_template: prompt.chat_template.as_deref(),
             tool_choice: prompt.tool_choice.clone(),
         };
-        tokens(self.templates.prompt(0, &parts).unwrap())
+        tokens(self.templates.prompt(&parts).unwrap())
     }
 
     fn message(

@@ -59,7 +59,7 @@ fn a_page_does_not_depend_on_how_the_run_was_counted() {
     let pages = [
         &["--threads", "1"][..],
         &["--threads", "4", "--block-size", "1"],
-        &["--engine", "referee"],
+        &["--engine", "tokenizers"],
     ]
     .map(|args| {
         let run = Run::chat();

@@ -6,26 +6,26 @@ use proptest::prelude::*;
 use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log};
 use tok_recompute::pipeline::{self, Job};
-use tok_recompute::tokenizer::resolve::{self, Places, TokenizerFiles};
-use tok_recompute::tokenizer::transformers::Rules;
-use tok_recompute::tokenizer::{Choice, LoadOptions, Tokenizer};
+use tok_recompute::tokenizer::resolve::{self, SearchPaths, TokenizerFiles};
+use tok_recompute::tokenizer::transformers::LoaderRules;
+use tok_recompute::tokenizer::{EngineMode, LoadOptions, Tokenizer};
 
 use crate::support::fixture;
 
 /// The tokenizer of the structured run.
 pub static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
-    let home = resolve::find(
+    let location = resolve::resolve(
         fixture("tokenizers/chat").to_str().unwrap(),
-        &Places::default(),
+        &SearchPaths::default(),
     )
     .unwrap();
     let options = LoadOptions {
-        rules: Rules::Transformers,
-        choice: Choice::Auto,
+        rules: LoaderRules::Transformers,
+        engine: EngineMode::Auto,
         text_bytes: u64::MAX,
         now: jiff::civil::date(2026, 1, 2).at(3, 4, 5, 0),
     };
-    Tokenizer::load(&TokenizerFiles::read(&home).unwrap(), &options).unwrap()
+    Tokenizer::load(&TokenizerFiles::read(&location).unwrap(), &options).unwrap()
 });
 
 /// Everything that a report is made from, as text.

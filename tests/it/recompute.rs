@@ -100,7 +100,7 @@ fn every_reader_engine_and_thread_count_gives_the_same_bytes() {
         ("run", &["--threads", "1"]),
         ("run", &["--threads", "5", "--block-size", "2"]),
         ("run", &["--engine", "fast"]),
-        ("run", &["--engine", "referee"]),
+        ("run", &["--engine", "tokenizers"]),
     ];
     for (input, args) in variants {
         let mut all = vec![

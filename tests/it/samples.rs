@@ -97,7 +97,7 @@ fn rows_are_the_recorded_ones_however_they_are_counted() {
             &["--dry-run"][..],
             &["--dry-run", "--threads", "1"],
             &["--dry-run", "--threads", "5", "--block-size", "2"],
-            &["--dry-run", "--engine", "referee"],
+            &["--dry-run", "--engine", "tokenizers"],
             &["--dry-run", "--max-memory", "4GiB"],
         ] {
             assert_eq!(samples(&run, args, 0), expected, "{name} {args:?}");
@@ -266,7 +266,7 @@ fn a_pass_that_is_thrown_away_leaves_no_rows() {
         .unwrap();
     let stderr = String::from_utf8(outcome.stderr).unwrap();
     assert!(
-        stderr.contains("recounting everything with the referee"),
+        stderr.contains("recounting everything with tokenizers"),
         "{stderr}"
     );
     assert_eq!(outcome.status.code(), Some(0));

@@ -4,29 +4,29 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use tok_recompute::tokenizer::chat_template::{Limits, Message, TemplateSource, Templates};
-use tok_recompute::tokenizer::resolve::{self, Places, TokenizerFiles};
-use tok_recompute::tokenizer::transformers::Rules;
-use tok_recompute::tokenizer::{Choice, Counted, LoadOptions, MessageParts, Tokenizer};
+use tok_recompute::tokenizer::resolve::{self, SearchPaths, TokenizerFiles};
+use tok_recompute::tokenizer::transformers::LoaderRules;
+use tok_recompute::tokenizer::{Counted, EngineMode, LoadOptions, MessageParts, Tokenizer};
 
 use crate::support::{fixture, read};
 
 struct Both {
     ours: Tokenizer,
     templates: Templates,
-    referee: tokenizers::Tokenizer,
+    tokenizers: tokenizers::Tokenizer,
 }
 
 static BOTH: LazyLock<Both> = LazyLock::new(|| {
-    let home = resolve::find(
+    let location = resolve::resolve(
         fixture("tokenizers/chat").to_str().unwrap(),
-        &Places::default(),
+        &SearchPaths::default(),
     )
     .unwrap();
-    let files = TokenizerFiles::read(&home).unwrap();
+    let files = TokenizerFiles::read(&location).unwrap();
     let now = jiff::civil::date(2026, 1, 2).at(3, 4, 5, 0);
     let options = LoadOptions {
-        rules: Rules::Transformers,
-        choice: Choice::Auto,
+        rules: LoaderRules::Transformers,
+        engine: EngineMode::Auto,
         text_bytes: u64::MAX,
         now,
     };
@@ -47,7 +47,8 @@ static BOTH: LazyLock<Both> = LazyLock::new(|| {
     Both {
         ours: Tokenizer::load(&files, &options).unwrap(),
         templates: Templates::new(source, &special, now, Limits::default()),
-        referee: tokenizers::Tokenizer::from_bytes(read("tokenizers/chat/tokenizer.json")).unwrap(),
+        tokenizers: tokenizers::Tokenizer::from_bytes(read("tokenizers/chat/tokenizer.json"))
+            .unwrap(),
     }
 });
 
@@ -59,7 +60,7 @@ fn rendered(content: &str, reasoning: &str) -> u64 {
     };
     let mut text = String::new();
     BOTH.templates.render_message(&message, &mut text).unwrap();
-    BOTH.referee.encode_fast(text, false).unwrap().len() as u64
+    BOTH.tokenizers.encode_fast(text, false).unwrap().len() as u64
 }
 
 fn parts<'a>(content: &'a str, reasoning: &'a str) -> MessageParts<'a> {

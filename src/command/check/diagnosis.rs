@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::command::Session;
 use crate::command::count::{CountedRun, Counter};
-use crate::command::tokenizer::{Loaded, Templates, other};
+use crate::command::tokenizer::{ChatTemplates, LoadedTokenizer, load_named};
 use crate::plan::RunPlan;
-use crate::tokenizer::transformers::Rules;
+use crate::tokenizer::transformers::LoaderRules;
 
 /// What reproduces a run's token counts.
 #[derive(Debug, Serialize)]
@@ -30,7 +30,7 @@ pub(super) fn diagnose(
     try_tokenizers: &[String],
     counter: &mut Counter,
     plan: &RunPlan,
-    tokenizer: Option<&Loaded>,
+    tokenizer: Option<&LoadedTokenizer>,
     reproduces: impl Fn(&CountedRun) -> anyhow::Result<bool>,
 ) -> anyhow::Result<Diagnosis> {
     let session = counter.session;
@@ -76,13 +76,13 @@ impl Suspect<'_> {
         &self,
         session: Session,
         plan: &RunPlan,
-        own: Option<&Loaded>,
-    ) -> anyhow::Result<Option<Loaded>> {
+        own: Option<&LoadedTokenizer>,
+    ) -> anyhow::Result<Option<LoadedTokenizer>> {
         let named = |name| {
-            other(
+            load_named(
                 name,
                 plan,
-                &session.plan.counting,
+                session.plan.counting,
                 u64::MAX,
                 session.messages,
             )
@@ -90,7 +90,7 @@ impl Suspect<'_> {
         match self {
             Self::OtherRules => own.map_or(Ok(None), with_other_rules),
             Self::NoTemplates => own
-                .map(|own| own.variant(own.rules(), Templates::Absent))
+                .map(|own| own.variant(own.rules(), ChatTemplates::Ignored))
                 .transpose(),
             Self::Named(name) => named(name).map(Some),
             // Where it cannot be loaded at all, that was said before.
@@ -100,18 +100,18 @@ impl Suspect<'_> {
         }
     }
 
-    fn name<'a>(&'a self, own: Option<&'a Loaded>) -> &'a str {
+    fn name<'a>(&'a self, own: Option<&'a LoadedTokenizer>) -> &'a str {
         match self {
-            Self::OtherRules | Self::NoTemplates => own.map_or("", Loaded::name),
+            Self::OtherRules | Self::NoTemplates => own.map_or("", LoadedTokenizer::name),
             Self::Named(name) | Self::NamedWithOtherRules(name) => name,
         }
     }
 
-    fn describe(&self, loaded: &Loaded) -> String {
+    fn describe(&self, loaded: &LoadedTokenizer) -> String {
         let name = loaded.name();
         let rules = match loaded.rules() {
-            Rules::Transformers => "transformers",
-            Rules::File => "file",
+            LoaderRules::Transformers => "transformers",
+            LoaderRules::File => "file",
         };
         match self {
             Self::OtherRules | Self::NamedWithOtherRules(_) => {
@@ -124,14 +124,16 @@ impl Suspect<'_> {
 }
 
 /// The same tokenizer by the rules that are not its own; none where both rules count the same.
-fn with_other_rules(loaded: &Loaded) -> anyhow::Result<Option<Loaded>> {
-    if loaded.rules() == Rules::Transformers {
-        return if loaded.tokenizer.replaced().is_empty() {
+fn with_other_rules(loaded: &LoadedTokenizer) -> anyhow::Result<Option<LoadedTokenizer>> {
+    if loaded.rules() == LoaderRules::Transformers {
+        return if loaded.tokenizer.overrides().is_empty() {
             Ok(None)
         } else {
-            loaded.variant(Rules::File, Templates::Own).map(Some)
+            loaded
+                .variant(LoaderRules::File, ChatTemplates::Own)
+                .map(Some)
         };
     }
-    let variant = loaded.variant(Rules::Transformers, Templates::Own)?;
-    Ok(Some(variant).filter(|variant| !variant.tokenizer.replaced().is_empty()))
+    let variant = loaded.variant(LoaderRules::Transformers, ChatTemplates::Own)?;
+    Ok(Some(variant).filter(|variant| !variant.tokenizer.overrides().is_empty()))
 }

@@ -21,7 +21,7 @@ use super::count::{self, CountedRun, Counter};
 use super::pages::{Pages, page};
 use super::provenance::Provenance;
 use super::row_sinks::RowSinks;
-use super::tokenizer::Loaded;
+use super::tokenizer::LoadedTokenizer;
 use super::verdict::Verdict;
 use super::{Session, caught, show};
 use crate::cpu::Pools;
@@ -189,7 +189,7 @@ impl Check<'_> {
         &mut self,
         plan: &RunPlan,
         baseline: &Baseline,
-        tokenizer: Option<&Loaded>,
+        tokenizer: Option<&LoadedTokenizer>,
     ) -> anyhow::Result<Option<Diagnosis>> {
         if !baseline.complete {
             return Ok(None);

@@ -39,7 +39,7 @@ impl Follow<'_> {
     fn update_counting(&self, plan: &RunPlan) -> anyhow::Result<bool> {
         let loaded =
             self.tokenizers()
-                .get(plan, &self.session.plan.counting, u64::MAX, self.messages)?;
+                .get(plan, self.session.plan.counting, u64::MAX, self.messages)?;
         let mut counting = self.counting();
         let same = match (&counting.loaded, &loaded) {
             (Some(old), Some(new)) => old.is(new),
@@ -64,13 +64,15 @@ impl Follow<'_> {
         };
         let loaded = self.counting().loaded.clone();
         let counted = match (count(), loaded) {
-            (Err(error @ PipelineError::Count { .. }), Some(fast)) if !fast.is_referee() => {
+            (Err(error @ PipelineError::Count { .. }), Some(first))
+                if !first.counts_with_tokenizers() =>
+            {
                 let why = error_chain(&error);
                 self.messages
-                    .warn(format!("recounting everything with the referee: {why}"));
-                let referee = self.tokenizers().referee(&fast)?;
+                    .warn(format!("recounting everything with tokenizers: {why}"));
+                let again = self.tokenizers().switch_to_tokenizers(&first)?;
                 let mut counting = self.counting();
-                counting.loaded = Some(referee);
+                counting.loaded = Some(again);
                 counting.recounted_because = Some(why);
                 drop(counting);
                 self.following.count_again();

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use super::provenance::Seconds;
-use super::tokenizer::{Loaded, Tokenizers};
+use super::tokenizer::{LoadedTokenizer, TokenizerCache};
 use super::{Session, caught};
 use crate::cpu::Pools;
 use crate::files::atomic;
@@ -73,7 +73,7 @@ struct Follow<'a> {
     following: Following,
     /// The plan at the start.
     plan: RunPlan,
-    tokenizers: Mutex<Tokenizers>,
+    tokenizers: Mutex<TokenizerCache>,
     counting: Mutex<Counting>,
     /// Stops every thread.
     stop: AtomicBool,
@@ -83,7 +83,7 @@ struct Follow<'a> {
 /// The tokenizer and the settings of the counts so far.
 #[derive(Default)]
 struct Counting {
-    loaded: Option<Loaded>,
+    loaded: Option<LoadedTokenizer>,
     streaming: Option<bool>,
     recounted_because: Option<String>,
     seconds: Seconds,
@@ -135,9 +135,9 @@ impl<'a> Follow<'a> {
         if live.found {
             messages.note(format!("following {log}, the newest log of a live run"));
         }
-        let mut tokenizers = Tokenizers::default();
+        let mut tokenizers = TokenizerCache::default();
         let started = Instant::now();
-        let loaded = tokenizers.get(&plan, &session.plan.counting, u64::MAX, messages)?;
+        let loaded = tokenizers.get(&plan, session.plan.counting, u64::MAX, messages)?;
         let counting = Counting {
             loaded,
             streaming: plan.streaming,
@@ -272,7 +272,7 @@ impl<'a> Follow<'a> {
         })
     }
 
-    fn tokenizers(&self) -> MutexGuard<'_, Tokenizers> {
+    fn tokenizers(&self) -> MutexGuard<'_, TokenizerCache> {
         self.tokenizers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

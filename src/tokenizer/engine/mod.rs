@@ -1,319 +1,196 @@
-//! Counting the tokens of a text, exactly and fast.
+//! Counts the tokens of a text.
 //!
-//! `fastokens` counts what it can load, `tokenizers` — what the reference itself uses — counts the rest and checks it:
-//! at load on hard strings and on the vocabulary, and while counting on a sample of the texts. A disagreement is an
-//! error, after which everything is to be counted again with [`Choice::Referee`]; nothing is taken over silently, and
-//! [`Engine::report`] says what counted and why.
+//! `fastokens` counts with the tokenizers that it supports. `tokenizers`, which the benchmark's client itself uses,
+//! counts with all others and cross-checks `fastokens`: at load on hard strings and on the vocabulary, and during the
+//! run on a sample of the texts. A disagreement is an error, after which the caller counts the run again with
+//! [`EngineMode::Tokenizers`]. [`Engine::report`] says which engine counted and why.
 //!
-//! Where the tokenizer's rules allow cutting a text (see [`seam`]), text that two counts share is counted once.
+//! Where a tokenizer's rules prove [split points](split_points), text that two counts share is counted once.
 
-use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use thiserror::Error;
-
-mod check;
-mod prefix_cache;
-mod fastokens;
-mod tokenizers;
+mod cross_check;
+mod error;
+mod fastokens_engine;
 mod segment_cache;
-mod split_points;
+mod shared_text;
 mod spec;
+mod split_points;
 #[cfg(test)]
 mod tests;
+mod tokenizers_engine;
 
-use fastokens::{Fast, PIECE_BYTES, is_beyond_fast};
-use prefix_cache::{Conversations, WORTH_BYTES, floor};
-use segment_cache::Repeats;
-use spec::{Family, Shape};
-use split_points::Seams;
-use tokenizers::Referee;
+pub use error::EngineError;
 
-/// Below this much text the referee is done before the fast engine would be loaded, in bytes.
-const LITTLE_TEXT_BYTES: u64 = 3 << 20;
+use fastokens_engine::{FastokensEngine, MAX_FASTOKENS_BYTES, is_split_differently};
+use segment_cache::SegmentCache;
+use shared_text::{floor_char_boundary, shared_ends};
+use spec::{Family, TokenizerSpec};
+use split_points::SplitPoints;
+use tokenizers_engine::TokenizersEngine;
 
-/// Longest text handed to the referee in one call where it may be cut, in bytes: it takes some two hundred times as much.
-const REFEREE_BYTES: usize = 1 << 20;
-/// Longest text handed to any engine in one call.
-const MAX_BYTES: usize = 8 << 20;
+/// Below this much text, `tokenizers` finishes before `fastokens` would be loaded, in bytes.
+const MIN_FASTOKENS_TEXT_BYTES: u64 = 3 << 20;
+/// The longest text per call of `tokenizers`, in bytes, where split points allow a shorter one: a call takes about two
+/// hundred times as much memory.
+const MAX_TOKENIZERS_BYTES: usize = 1 << 20;
+/// The longest text per call of either engine, in bytes.
+const MAX_UNSPLIT_BYTES: usize = 8 << 20;
 
-/// Which engine is to count.
+/// The engine to count with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Choice {
-    /// The fast engine where it can be trusted and there is enough text, else the referee.
+pub enum EngineMode {
+    /// `fastokens` where it counts exactly and there is enough text, else `tokenizers`.
     #[default]
     Auto,
-    /// The fast engine, or an error.
-    Fast,
-    /// The referee.
-    Referee,
+    /// `fastokens`, or an error.
+    Fastokens,
+    /// `tokenizers`.
+    Tokenizers,
 }
 
-/// Why a tokenizer could not be loaded or a text not be counted.
-#[derive(Debug, Error)]
-pub enum EngineError {
-    /// The bytes are not a tokenizer.json.
-    #[error("the tokenizer is not a tokenizer.json")]
-    Json(#[source] serde_json::Error),
-    /// An engine rejects the tokenizer.
-    #[error("{engine} cannot load the tokenizer")]
-    Load {
-        /// The engine's crate.
-        engine: &'static str,
-        /// What it said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The fast engine was asked for but must not count with this tokenizer.
-    #[error("the fast engine cannot count with this tokenizer: {0}; use --engine auto or referee")]
-    Refused(&'static str),
-    /// An engine failed on a text.
-    #[error("{engine} cannot count a text")]
-    Count {
-        /// The engine's crate.
-        engine: &'static str,
-        /// What it said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// An engine panicked, on loading or on a text.
-    #[error("{engine} gave up: {message}")]
-    Panicked {
-        /// The engine's crate.
-        engine: &'static str,
-        /// What it said.
-        message: String,
-    },
-    /// A text, or a part of it that cannot be cut, would take too much memory.
-    #[error(
-        "a text of {} MiB without a place where it may be cut is more than can be counted ({} MiB)",
-        bytes >> 20, MAX_BYTES >> 20
-    )]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// Our own code panicked on a text.
-    #[error("internal error: {0}")]
-    Internal(String),
-    /// The engines differ: everything is to be counted again with [`Choice::Referee`].
-    #[error(
-        "fastokens counts {fast} tokens where tokenizers counts {referee}, in a text that starts {start:?}"
-    )]
-    Disagreement {
-        /// Tokens by `fastokens`.
-        fast: usize,
-        /// Tokens by `tokenizers`.
-        referee: usize,
-        /// The first characters of the text.
-        start: String,
-    },
-}
-
-impl EngineError {
-    fn load(
-        engine: &'static str,
-        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self::Load {
-            engine,
-            source: cause.into(),
-        }
-    }
-
-    fn count(
-        engine: &'static str,
-        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self::Count {
-            engine,
-            source: cause.into(),
-        }
-    }
-
-    fn panicked(engine: &'static str, payload: &(dyn Any + Send)) -> Self {
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
-        Self::Panicked {
-            engine,
-            message: text.unwrap_or("it panicked").to_owned(),
-        }
-    }
-
-    fn disagreement(text: &str, fast: usize, referee: usize) -> Self {
-        Self::Disagreement {
-            fast,
-            referee,
-            start: text.chars().take(60).collect(),
-        }
-    }
-}
-
-/// What counts, why, and what was cross-checked: for the provenance record.
+/// The provenance record of an engine: which one counted, why, and what was cross-checked.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct EngineReport {
-    /// The crate that counts: `fastokens` or `tokenizers`.
+    /// The crate that counted: `fastokens` or `tokenizers`.
     pub engine: &'static str,
-    /// Why it was chosen.
+    /// The reason for this engine.
     pub why: String,
-    /// Strings on which both engines gave the same ids at load.
+    /// Number of strings for which both engines returned the same ids at load.
     pub checked_at_load: usize,
-    /// Texts of the run that both engines counted alike.
+    /// Number of the run's texts that both engines counted alike.
     pub checked_while_counting: u64,
-    /// Texts of the run that went to the referee because of a known difference.
-    pub texts_for_referee: u64,
-    /// Why shared text is counted twice, where it is.
-    pub no_seams: Option<&'static str>,
+    /// Number of the run's texts that `tokenizers` counted because of a known difference.
+    #[serde(rename = "texts_for_referee")]
+    pub texts_for_tokenizers: u64,
+    /// The reason why shared text is counted twice, if it is.
+    #[serde(rename = "no_seams")]
+    pub no_split_points: Option<&'static str>,
 }
 
-/// A loaded tokenizer that counts. Shared by all threads: the caches are per thread, and no lock is taken on the way of
-/// a text.
+/// A loaded tokenizer that counts. All threads share it; counting a text takes no lock.
 pub struct Engine {
-    /// `None` where the referee counts.
-    fast: Option<Fast>,
-    referee: Referee,
+    /// `None` where `tokenizers` counts.
+    fastokens: Option<FastokensEngine>,
+    tokenizers: TokenizersEngine,
     family: Option<Family>,
-    seams: Result<Seams, &'static str>,
-    conversations: Conversations,
-    repeats: Repeats,
+    split_points: Result<SplitPoints, &'static str>,
+    segment_cache: SegmentCache,
     why: String,
     checked_at_load: usize,
     checked_while_counting: AtomicU64,
-    texts_for_referee: AtomicU64,
+    texts_for_tokenizers: AtomicU64,
 }
 
 impl Engine {
-    /// Loads the tokenizer.json in `json`, as it is to be applied: padding and truncation off, the loader's rules done.
-    /// `expected_text_bytes` is about how much text will be counted.
+    /// Loads the tokenizer.json in `json`, to which the loader's rules are already applied and which neither pads nor
+    /// truncates. `expected_text_bytes` is an estimate of the text to count.
     pub fn load(
         json: &[u8],
-        choice: Choice,
+        mode: EngineMode,
         expected_text_bytes: u64,
     ) -> Result<Self, EngineError> {
-        // The referee is needed in any case: it loads while this thread reads the rules and loads the fast engine.
-        // Where the system refuses the thread, it loads afterwards.
+        // `tokenizers` is needed in any case. It loads on a thread of its own or, if the system refuses one, afterwards.
         std::thread::scope(|scope| {
-            let referee = std::thread::Builder::new().spawn_scoped(scope, || Referee::load(json));
-            let shape = Shape::read(json).map_err(EngineError::Json)?;
-            let fast = match unfit(&shape, choice, expected_text_bytes) {
-                Some(reason) if choice == Choice::Fast => return Err(EngineError::Refused(reason)),
-                Some(reason) => Err(reason.to_owned()),
-                None => Ok(Fast::load(json)),
+            let thread =
+                std::thread::Builder::new().spawn_scoped(scope, || TokenizersEngine::load(json));
+            let spec = TokenizerSpec::read(json).map_err(EngineError::Json)?;
+            let fastokens = match reason_against_fastokens(&spec, mode, expected_text_bytes) {
+                Some(why) if mode == EngineMode::Fastokens => {
+                    return Err(EngineError::Unsupported(why));
+                }
+                Some(why) => Err(why.to_owned()),
+                None => Ok(FastokensEngine::load(json)),
             };
-            let referee = match referee {
-                Ok(loading) => loading.join(),
-                Err(_) => Ok(Referee::load(json)),
-            };
-            let referee = referee
-                .unwrap_or_else(|payload| Err(EngineError::panicked("tokenizers", &*payload)))?;
-            let checked = fast.map(|fast| {
-                let fast = fast?;
-                Ok((check::compare(&fast, &referee, &shape)?, fast))
+            let tokenizers = match thread {
+                Ok(thread) => thread
+                    .join()
+                    .unwrap_or_else(|payload| Err(EngineError::panicked("tokenizers", &*payload))),
+                Err(_) => TokenizersEngine::load(json),
+            }?;
+            let checked = fastokens.map(|loaded| {
+                let fastokens = loaded?;
+                let agreed = cross_check::compare_engines(&fastokens, &tokenizers, &spec)?;
+                Ok((fastokens, agreed))
             });
-            let (fast, why, agreed) = match checked {
-                Ok(Ok((agreed, fast))) => (
-                    Some(fast),
-                    format!("it agrees with tokenizers on {agreed} strings"),
-                    agreed,
-                ),
-                Ok(Err(cause)) if choice == Choice::Fast => return Err(cause),
-                Ok(Err(cause)) => (None, with_causes(&cause), 0),
-                Err(reason) => (None, reason, 0),
+            let (fastokens, why, checked_at_load) = match checked {
+                Ok(Ok((fastokens, agreed))) => {
+                    let why = format!("it agrees with tokenizers on {agreed} strings");
+                    (Some(fastokens), why, agreed)
+                }
+                Ok(Err(error)) if mode == EngineMode::Fastokens => return Err(error),
+                Ok(Err(error)) => (None, format!("{:#}", anyhow::Error::new(error)), 0),
+                Err(why) => (None, why, 0),
             };
             Ok(Self {
-                fast,
-                referee,
-                family: shape.split_family(),
-                seams: Seams::new(&shape),
-                conversations: Conversations::default(),
-                repeats: Repeats::new(expected_text_bytes),
+                fastokens,
+                tokenizers,
+                family: spec.family(),
+                split_points: SplitPoints::new(&spec),
+                segment_cache: SegmentCache::new(expected_text_bytes),
                 why,
-                checked_at_load: agreed,
+                checked_at_load,
                 checked_while_counting: AtomicU64::new(0),
-                texts_for_referee: AtomicU64::new(0),
+                texts_for_tokenizers: AtomicU64::new(0),
             })
         })
     }
 
-    /// Tokens of `text`, without added special tokens.
+    /// Counts the tokens of `text`, without added special tokens.
     pub fn count(&self, text: &str) -> Result<usize, EngineError> {
-        let count = self.count_part(text)?;
-        self.check_sampled(text, &[(text, count)])?;
+        let count = self.count_unchecked(text)?;
+        self.cross_check_sampled(text, &[(text, count)])?;
         Ok(count)
     }
 
-    /// Tokens of `whole` and of `whole[cut..]`, shared text counted once where that is proved.
+    /// Counts the tokens of `whole` and of `whole[cut..]`; shared text is counted once where split points allow it.
     ///
     /// # Panics
-    /// When `cut` is no character boundary of `whole`.
+    /// When `cut` is not a character boundary of `whole`.
     pub fn count_with_tail(&self, whole: &str, cut: usize) -> Result<(usize, usize), EngineError> {
         let tail = &whole[cut..];
-        let seam = self
-            .seams
-            .as_ref()
-            .ok()
-            .and_then(|seams| seams.first(whole, cut));
-        let (of_whole, of_tail) = match seam {
+        let split_points = self.split_points.as_ref().ok();
+        let (of_whole, of_tail) = match split_points.and_then(|it| it.first_from(whole, cut)) {
             Some(at) => {
-                let shared = self.count_part(&whole[at..])?;
+                let shared = self.count_unchecked(&whole[at..])?;
                 (
-                    self.count_part(&whole[..at])? + shared,
-                    self.count_part(&whole[cut..at])? + shared,
+                    self.count_unchecked(&whole[..at])? + shared,
+                    self.count_unchecked(&whole[cut..at])? + shared,
                 )
             }
             None if cut == 0 => {
-                let count = self.count_part(whole)?;
+                let count = self.count_unchecked(whole)?;
                 (count, count)
             }
-            None => (self.count_part(whole)?, self.count_part(tail)?),
+            None => (self.count_unchecked(whole)?, self.count_unchecked(tail)?),
         };
-        self.check_sampled(whole, &[(whole, of_whole), (tail, of_tail)])?;
+        self.cross_check_sampled(whole, &[(whole, of_whole), (tail, of_tail)])?;
         Ok((of_whole, of_tail))
     }
 
-    /// Tokens of `a` and of `b`, the text they share at their starts and ends counted once where that is proved.
+    /// Counts the tokens of `a` and of `b`; text that they share at their starts and ends is counted once where split
+    /// points allow it.
     pub fn count_pair(&self, a: &str, b: &str) -> Result<(usize, usize), EngineError> {
-        let (head, tail) = self.shared(a, b);
-        let shared = self.count_part(&a[..head])? + self.count_part(&a[a.len() - tail..])?;
-        let of_a = shared + self.count_part(&a[head..a.len() - tail])?;
+        let (head, tail) = match &self.split_points {
+            Ok(split_points) => shared_ends(a, b, split_points),
+            Err(_) => (0, 0),
+        };
+        let shared =
+            self.count_unchecked(&a[..head])? + self.count_unchecked(&a[a.len() - tail..])?;
+        let of_a = shared + self.count_unchecked(&a[head..a.len() - tail])?;
         let of_b = if a == b {
             of_a
         } else {
-            shared + self.count_part(&b[head..b.len() - tail])?
+            shared + self.count_unchecked(&b[head..b.len() - tail])?
         };
-        self.check_sampled(a, &[(a, of_a), (b, of_b)])?;
+        self.cross_check_sampled(a, &[(a, of_a), (b, of_b)])?;
         Ok((of_a, of_b))
     }
 
-    /// Tokens of `text`, a prompt of the conversation whose id hashes to `conversation`: what an earlier prompt of it
-    /// shares is not counted again. The answer is that of [`Engine::count`], in any order of calls.
-    pub fn count_conversation(&self, conversation: u64, text: &str) -> Result<usize, EngineError> {
-        let count = match &self.seams {
-            Ok(seams) if text.len() >= WORTH_BYTES => {
-                self.conversations
-                    .count(conversation, text, seams, |part| self.count_part(part))?
-            }
-            _ => self.count_part(text)?,
-        };
-        self.check_sampled(text, &[(text, count)])?;
-        Ok(count)
-    }
-
-    /// `text` in parts of about `part_bytes` whose counts add up; one part where no place to cut is proved.
-    pub fn parts<'t>(&self, text: &'t str, part_bytes: usize) -> impl Iterator<Item = &'t str> {
-        let mut rest = text;
-        std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            let (part, left) = rest.split_at(self.part_end(rest, part_bytes));
-            rest = left;
-            Some(part)
-        })
-    }
-
-    /// What counts, why, and what was cross-checked so far.
+    /// The provenance record so far.
     pub fn report(&self) -> EngineReport {
         EngineReport {
-            engine: if self.fast.is_some() {
+            engine: if self.fastokens.is_some() {
                 "fastokens"
             } else {
                 "tokenizers"
@@ -321,92 +198,99 @@ impl Engine {
             why: self.why.clone(),
             checked_at_load: self.checked_at_load,
             checked_while_counting: self.checked_while_counting.load(Ordering::Relaxed),
-            texts_for_referee: self.texts_for_referee.load(Ordering::Relaxed),
-            no_seams: self.seams.as_ref().err().copied(),
+            texts_for_tokenizers: self.texts_for_tokenizers.load(Ordering::Relaxed),
+            no_split_points: self.split_points.as_ref().err().copied(),
         }
     }
 
-    fn count_part(&self, text: &str) -> Result<usize, EngineError> {
-        match &self.fast {
-            None => self.count_parts(text, REFEREE_BYTES, |part| self.referee.count(part)),
-            Some(_) if is_beyond_fast(text, self.family) => {
-                self.texts_for_referee.fetch_add(1, Ordering::Relaxed);
-                self.count_parts(text, REFEREE_BYTES, |part| self.referee.count(part))
+    /// Counts without a cross-check.
+    fn count_unchecked(&self, text: &str) -> Result<usize, EngineError> {
+        match (&self.fastokens, &self.split_points) {
+            (None, _) => self.count_with_tokenizers(text),
+            (Some(_), _) if is_split_differently(text, self.family) => {
+                self.texts_for_tokenizers.fetch_add(1, Ordering::Relaxed);
+                self.count_with_tokenizers(text)
             }
-            Some(fast) => match &self.seams {
-                Ok(seams) => self
-                    .repeats
-                    .count(text, seams, |segment| self.count_new(fast, segment)),
-                Err(_) => self.count_new(fast, text),
-            },
+            (Some(fastokens), Ok(split_points)) => {
+                self.segment_cache.count(text, split_points, |segment| {
+                    self.count_with_fastokens(fastokens, segment)
+                })
+            }
+            (Some(fastokens), Err(_)) => self.count_with_fastokens(fastokens, text),
         }
     }
 
-    fn count_new(&self, fast: &Fast, text: &str) -> Result<usize, EngineError> {
-        self.count_parts(text, PIECE_BYTES, |part| fast.count(part))
+    fn count_with_tokenizers(&self, text: &str) -> Result<usize, EngineError> {
+        self.count_pieces(text, MAX_TOKENIZERS_BYTES, |piece| {
+            self.tokenizers.count(piece)
+        })
     }
 
-    fn count_parts(
+    fn count_with_fastokens(
+        &self,
+        fastokens: &FastokensEngine,
+        text: &str,
+    ) -> Result<usize, EngineError> {
+        self.count_pieces(text, MAX_FASTOKENS_BYTES, |piece| fastokens.count(piece))
+    }
+
+    fn count_pieces(
         &self,
         text: &str,
-        part_bytes: usize,
+        piece_bytes: usize,
         count: impl Fn(&str) -> Result<usize, EngineError>,
     ) -> Result<usize, EngineError> {
-        if text.len() <= part_bytes {
+        if text.len() <= piece_bytes {
             return count(text);
         }
-        let parts = self.parts(text, part_bytes);
-        parts
-            .map(|part| match part.len() {
-                bytes @ MAX_BYTES.. => Err(EngineError::TooLong { bytes }),
-                _ => count(part),
+        self.pieces(text, piece_bytes)
+            .map(|piece| match piece.len() {
+                bytes @ MAX_UNSPLIT_BYTES.. => Err(EngineError::TooLong { bytes }),
+                _ => count(piece),
             })
             .sum()
     }
 
-    /// Where the first part of a longer `text` ends: at the last seam within `part_bytes`, else at the first after.
-    fn part_end(&self, text: &str, part_bytes: usize) -> usize {
-        let Ok(seams) = &self.seams else {
-            return text.len();
-        };
-        if text.len() <= part_bytes {
-            return text.len();
+    /// Splits `text` at split points into pieces of at most `piece_bytes`, longer where it has none within.
+    fn pieces<'t>(&self, text: &'t str, piece_bytes: usize) -> impl Iterator<Item = &'t str> {
+        let mut rest = text;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let (piece, after) = rest.split_at(self.piece_end(rest, piece_bytes));
+            rest = after;
+            Some(piece)
+        })
+    }
+
+    fn piece_end(&self, text: &str, piece_bytes: usize) -> usize {
+        match &self.split_points {
+            Ok(split_points) if text.len() > piece_bytes => {
+                let within = floor_char_boundary(text, piece_bytes);
+                split_points
+                    .last_before(text, within)
+                    .or_else(|| split_points.first_from(text, within))
+                    .unwrap_or(text.len())
+            }
+            _ => text.len(),
         }
-        let within = floor(text, part_bytes);
-        seams
-            .last(text, within)
-            .or_else(|| seams.first(text, within))
-            .unwrap_or(text.len())
     }
 
-    /// Bytes at the start and at the end of `a` and `b` that are the same and end, or start, at a seam of both.
-    fn shared(&self, a: &str, b: &str) -> (usize, usize) {
-        let Ok(seams) = &self.seams else {
-            return (0, 0);
-        };
-        let same = same_start(a.as_bytes(), b.as_bytes());
-        let head = seams.last(a, floor(a, same)).unwrap_or(0);
-        let (a, b) = (&a[head..], &b[head..]);
-        let same = same_end(a.as_bytes(), b.as_bytes());
-        let start = ceil(a, a.len() - same);
-        let tail = seams.first(a, start).map_or(0, |at| a.len() - at);
-        (head, tail)
-    }
-
-    /// Has the referee count the texts again when `key` is sampled; more than [`check::SAMPLED_BYTES`] of a text is
-    /// cut off for both engines.
-    fn check_sampled(&self, key: &str, counted: &[(&str, usize)]) -> Result<(), EngineError> {
-        if self.fast.is_none() || !check::is_sampled(key) {
+    /// Counts texts again with `tokenizers` when `key` is sampled. Both engines count only the first
+    /// [`cross_check::MAX_SAMPLED_BYTES`] of a text.
+    fn cross_check_sampled(&self, key: &str, counted: &[(&str, usize)]) -> Result<(), EngineError> {
+        if self.fastokens.is_none() || !cross_check::is_sampled(key) {
             return Ok(());
         }
         for &(text, count) in counted {
-            let start = &text[..floor(text, check::SAMPLED_BYTES)];
+            let start = &text[..floor_char_boundary(text, cross_check::MAX_SAMPLED_BYTES)];
             let count = if start.len() == text.len() {
                 count
             } else {
-                self.count_part(start)?
+                self.count_unchecked(start)?
             };
-            let expected = self.referee.count(start)?;
+            let expected = self.tokenizers.count(start)?;
             if count != expected {
                 return Err(EngineError::disagreement(start, count, expected));
             }
@@ -416,62 +300,17 @@ impl Engine {
     }
 }
 
-/// Why the fast engine is not to be loaded.
-fn unfit(shape: &Shape, choice: Choice, expected_text_bytes: u64) -> Option<&'static str> {
-    match choice {
-        Choice::Referee => Some("it was asked for"),
-        Choice::Auto if expected_text_bytes < LITTLE_TEXT_BYTES => Some("there is little text"),
-        Choice::Auto | Choice::Fast => shape.refuses_fast(),
+/// The reason not to load `fastokens`, if there is one.
+fn reason_against_fastokens(
+    spec: &TokenizerSpec,
+    mode: EngineMode,
+    expected_text_bytes: u64,
+) -> Option<&'static str> {
+    match mode {
+        EngineMode::Tokenizers => Some("it was asked for"),
+        EngineMode::Auto if expected_text_bytes < MIN_FASTOKENS_TEXT_BYTES => {
+            Some("there is little text")
+        }
+        EngineMode::Auto | EngineMode::Fastokens => spec.fastokens_unsupported(),
     }
-}
-
-/// An error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
-/// How many bytes `a` and `b` share at their starts.
-fn same_start(a: &[u8], b: &[u8]) -> usize {
-    const STEP: usize = 64;
-    let steps = a
-        .chunks_exact(STEP)
-        .zip(b.chunks_exact(STEP))
-        .take_while(|(a, b)| a == b)
-        .count()
-        * STEP;
-    steps
-        + a[steps..]
-            .iter()
-            .zip(&b[steps..])
-            .take_while(|(a, b)| a == b)
-            .count()
-}
-
-/// How many bytes `a` and `b` share at their ends.
-fn same_end(a: &[u8], b: &[u8]) -> usize {
-    const STEP: usize = 64;
-    let steps = a
-        .rchunks_exact(STEP)
-        .zip(b.rchunks_exact(STEP))
-        .take_while(|(a, b)| a == b)
-        .count()
-        * STEP;
-    let (a, b) = (&a[..a.len() - steps], &b[..b.len() - steps]);
-    steps
-        + a.iter()
-            .rev()
-            .zip(b.iter().rev())
-            .take_while(|(a, b)| a == b)
-            .count()
-}
-
-/// The first character boundary of `text` at or after byte `at`.
-fn ceil(text: &str, at: usize) -> usize {
-    (at..text.len())
-        .find(|&at| text.is_char_boundary(at))
-        .unwrap_or(text.len())
 }

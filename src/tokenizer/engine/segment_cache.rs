@@ -1,73 +1,76 @@
-//! Text that a run says again is not counted again.
+//! A cache of counts by text segment.
 //!
-//! Prompts share system prompts and examples, a dataset is issued several times over, an agent's next turn repeats the
-//! ones before, outputs quote their prompts. So a text is cut into segments of whole lines, and a table remembers, by
-//! hash, how many tokens a segment has. Segments have a least length, so two texts that share lines may cut them
-//! differently at first; they agree from the first cut that falls on the same line.
+//! Prompts share system prompts and examples, a dataset is issued several times, each turn of a conversation repeats
+//! the turns before, and outputs quote their prompts. So a text is split into segments of whole lines, and the cache
+//! maps a segment's hash to its number of tokens. Segments have a minimum length, so two texts that share lines may
+//! split them differently at first; they agree from the first end that falls on the same line.
 //!
-//! The table is of fixed size, shared by all threads and without locks: a slot is one word. A segment is taken for
-//! another where their slots and another 48 bits of their 128-bit hashes are the same; the hash is seeded anew in every
-//! process. For the ten million new segments of a million samples that is one process in thirty million.
+//! The cache has a fixed size and no locks: a slot is one word. Two segments are confused if they share a slot and
+//! another 48 bits of their 128-bit hashes, which are seeded anew in every process. For the ten million new segments of
+//! a million samples, this happens in one process of thirty million.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::split_points::Seams;
+use super::shared_text::floor_char_boundary;
+use super::split_points::SplitPoints;
 
-/// No segment but a text's last is shorter, in bytes: looking it up has to cost less than counting it.
-const SEGMENT_BYTES: usize = 64;
-/// Segments looked up at once.
-const AT_ONCE: usize = 16;
-/// Slots at most: 32 MiB of them.
+/// The minimum length of a segment that is not a text's last, in bytes. A shorter one costs more to look up than to count.
+const MIN_SEGMENT_BYTES: usize = 64;
+/// The length from which a segment may end within a line, in bytes.
+const MAX_LINE_BYTES: usize = 4096;
+/// Number of segments that are looked up at once.
+const BATCH: usize = 16;
+/// The maximum number of slots, which take 32 MiB.
 const MAX_SLOTS: usize = 1 << 22;
-/// Text for which there is a slot, in bytes; about a segment's length.
+/// Bytes of text for each slot: about the length of a segment.
 const BYTES_PER_SLOT: u64 = 128;
-/// Low bits of a slot that hold the count; the others are hash.
+/// The low bits of a slot hold the count, the others a part of the hash.
 const COUNT_BITS: u32 = 16;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
-/// What segments counted so far.
-pub(super) struct Repeats {
+/// The counts of the segments so far.
+pub(super) struct SegmentCache {
     slots: Box<[AtomicU64]>,
-    /// Differs from process to process: no log can be made whose segments collide.
+    /// Differs between processes, so that a log cannot be made to have colliding segments.
     seed: u64,
 }
 
-impl Repeats {
-    /// Room for the segments of about so much text.
+impl SegmentCache {
+    /// Allocates slots for the segments of about `expected_text_bytes` of text.
     pub(super) fn new(expected_text_bytes: u64) -> Self {
-        let wanted = usize::try_from(expected_text_bytes / BYTES_PER_SLOT).unwrap_or(MAX_SLOTS);
-        let slots = wanted.clamp(1, MAX_SLOTS).next_power_of_two();
+        let slots = usize::try_from(expected_text_bytes / BYTES_PER_SLOT).unwrap_or(MAX_SLOTS);
+        let slots = slots.clamp(1, MAX_SLOTS).next_power_of_two();
         Self {
             slots: (0..slots).map(|_| AtomicU64::default()).collect(),
             seed: RandomState::new().hash_one(slots),
         }
     }
 
-    /// Tokens of `text`, with `count` for the segments that are new.
+    /// Counts the tokens of `text`; `count` counts the segments that are not in the cache.
     pub(super) fn count<E>(
         &self,
         text: &str,
-        seams: &Seams,
+        split_points: &SplitPoints,
         mut count: impl FnMut(&str) -> Result<usize, E>,
     ) -> Result<usize, E> {
         let (mut start, mut tokens) = (0, 0);
         while start < text.len() {
-            // The slots of several segments are read at once: each is most likely in no cache.
-            let mut segments = [(0, 0); AT_ONCE];
+            // Reading several slots at once overlaps their memory latency.
+            let mut segments = [(0, 0); BATCH];
             let mut found = 0;
             let mut end = start;
-            while found < AT_ONCE && end < text.len() {
+            while found < BATCH && end < text.len() {
                 let from = end;
-                end = segment_end(text, from, seams);
+                end = segment_end(text, from, split_points);
                 let hash = xxh3_128_with_seed(&text.as_bytes()[from..end], self.seed);
                 segments[found] = (end, hash);
                 found += 1;
             }
             let segments = &segments[..found];
-            let mut known = [None; AT_ONCE];
+            let mut known = [None; BATCH];
             for ((_, hash), known) in segments.iter().zip(&mut known) {
                 *known = self.get(*hash);
             }
@@ -86,9 +89,9 @@ impl Repeats {
     }
 
     fn get(&self, hash: u128) -> Option<usize> {
-        let (slot, tag) = self.place(hash);
+        let (slot, tag) = self.slot(hash);
         let entry = slot.load(Relaxed);
-        // A slot never written holds zeros, as no segment's does: none has no tokens.
+        // An unused slot holds zero. A used one does not, since every segment has a token.
         let same = entry & !COUNT_MASK == tag && entry != 0;
         same.then_some(usize::try_from(entry & COUNT_MASK).ok()?)
     }
@@ -96,28 +99,31 @@ impl Repeats {
     fn put(&self, hash: u128, count: usize) {
         let count = count as u64;
         if count <= COUNT_MASK {
-            let (slot, tag) = self.place(hash);
+            let (slot, tag) = self.slot(hash);
             slot.store(tag | count, Relaxed);
         }
     }
 
-    /// A hash's slot, and what of the hash stands in it.
+    /// The slot of a hash, and the part of the hash that the slot holds.
     #[allow(clippy::cast_possible_truncation)]
-    fn place(&self, hash: u128) -> (&AtomicU64, u64) {
+    fn slot(&self, hash: u128) -> (&AtomicU64, u64) {
         let (upper, lower) = ((hash >> 64) as u64, hash as usize);
         let slot = &self.slots[lower & (self.slots.len() - 1)];
         (slot, upper & !COUNT_MASK)
     }
 }
 
-/// Where the segment that starts at `start` ends: at the first seam after a newline that leaves it long enough.
-fn segment_end(text: &str, start: usize, seams: &Seams) -> usize {
-    let Some(rest) = text.as_bytes().get(start + SEGMENT_BYTES..) else {
+/// The end of the segment that starts at `start`: the first split point after a newline that leaves the segment long
+/// enough or, if that is too far, the first one after [`MAX_LINE_BYTES`].
+fn segment_end(text: &str, start: usize, split_points: &SplitPoints) -> usize {
+    let Some(rest) = text.as_bytes().get(start + MIN_SEGMENT_BYTES..) else {
         return text.len();
     };
-    memchr::memchr_iter(b'\n', rest)
-        .map(|newline| start + SEGMENT_BYTES + newline + 1)
-        .find(|&at| seams.holds(text, at))
+    let limit = floor_char_boundary(text, start + MAX_LINE_BYTES);
+    memchr::memchr_iter(b'\n', &rest[..rest.len().min(MAX_LINE_BYTES)])
+        .map(|newline| start + MIN_SEGMENT_BYTES + newline + 1)
+        .find(|&end| split_points.contains(text, end))
+        .or_else(|| split_points.first_from(text, limit))
         .unwrap_or(text.len())
 }
 
@@ -128,23 +134,23 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::spec::Shape;
+    use super::super::spec::TokenizerSpec;
     use super::super::spec::tests::split_by_patterns;
     use super::*;
 
-    fn seams() -> Seams {
+    fn split_points() -> SplitPoints {
         let json = json!({"pre_tokenizer": split_by_patterns()[0].1, "model": {"type": "BPE"}});
-        Seams::new(&Shape::read(json.to_string().as_bytes()).unwrap()).unwrap()
+        SplitPoints::new(&TokenizerSpec::read(json.to_string().as_bytes()).unwrap()).unwrap()
     }
 
-    /// Counts `text` by its bytes; the total, and the bytes that were new.
-    fn counted(repeats: &Repeats, text: &str) -> (usize, usize) {
+    /// Counts `text` by its bytes. Returns the total and the bytes that were not in the cache.
+    fn counted(cache: &SegmentCache, text: &str) -> (usize, usize) {
         let mut new = 0;
         let count = |segment: &str| -> Result<usize, Infallible> {
             new += segment.len();
             Ok(segment.len())
         };
-        let total = repeats.count(text, &seams(), count).unwrap();
+        let total = cache.count(text, &split_points(), count).unwrap();
         (total, new)
     }
 
@@ -156,11 +162,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_before_is_not_counted_again() {
+    fn repeated_text_is_not_counted_again() {
         let check = |first: &str, second: &str, new_at_most: usize| {
-            let repeats = Repeats::new(u64::MAX);
-            assert_eq!(counted(&repeats, first), (first.len(), first.len()));
-            let (total, new) = counted(&repeats, second);
+            let cache = SegmentCache::new(u64::MAX);
+            assert_eq!(counted(&cache, first), (first.len(), first.len()));
+            let (total, new) = counted(&cache, second);
             assert_eq!(total, second.len());
             assert!(new <= new_at_most, "{new} bytes are new in {second:?}");
         };
@@ -169,7 +175,7 @@ mod tests {
         check("a\n", "b\n", 2);
         let text = lines(0, 400);
         check(&text, &text, 0);
-        // Whatever stands before and after, the lines in between make the same segments.
+        // Other text before and after leaves the segments in between the same.
         check(&text, &text[777..], 800);
         check(&text, &format!("before it {text}"), 800);
         check(&text, &format!("{text}behind it"), 800);
@@ -177,35 +183,56 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_of_a_conversation_costs_about_its_new_text() {
+        const TURNS: usize = 200;
+        let check = |turn: &dyn Fn(usize) -> String| {
+            let (cache, mut prompt, mut new, mut whole) =
+                (SegmentCache::new(u64::MAX), String::new(), 0, 0);
+            for n in 0..TURNS {
+                prompt += &turn(n);
+                new += counted(&cache, &prompt).1;
+                whole += prompt.len();
+            }
+            assert!(
+                new < prompt.len() + TURNS * 2 * MAX_LINE_BYTES,
+                "{new} of {whole}"
+            );
+            assert!(new < whole / 10, "{new} of {whole}");
+        };
+        check(&|n| lines(n * 10, n * 10 + 10));
+        check(&|n| format!("turn {n}: {}", "more of the same, ".repeat(100)));
+    }
+
+    #[test]
     fn other_text_is_new() {
-        let repeats = Repeats::new(u64::MAX);
-        counted(&repeats, &lines(0, 400));
+        let cache = SegmentCache::new(u64::MAX);
+        counted(&cache, &lines(0, 400));
         let other = lines(1000, 1400);
-        assert_eq!(counted(&repeats, &other), (other.len(), other.len()));
+        assert_eq!(counted(&cache, &other), (other.len(), other.len()));
     }
 
     #[test]
     fn counts_that_do_not_fit_a_slot_are_not_kept() {
-        let repeats = Repeats::new(0);
+        let cache = SegmentCache::new(0);
         for counts in [1 << COUNT_BITS, (1 << COUNT_BITS) - 1] {
             let count = |_: &str| Ok::<_, Infallible>(counts);
-            assert_eq!(repeats.count("text", &seams(), count), Ok(counts));
+            assert_eq!(cache.count("text", &split_points(), count), Ok(counts));
         }
-        let kept = repeats.count("text", &seams(), |_| Err(()));
+        let kept = cache.count("text", &split_points(), |_| Err(()));
         assert_eq!(kept, Ok((1 << COUNT_BITS) - 1));
     }
 
     #[test]
-    fn threads_that_fight_over_slots_count_right() {
-        let repeats = Repeats::new(0);
-        assert_eq!(repeats.slots.len(), 1);
+    fn threads_that_share_a_slot_count_right() {
+        let cache = SegmentCache::new(0);
+        assert_eq!(cache.slots.len(), 1);
         std::thread::scope(|scope| {
             for from in 0..4 {
-                let repeats = &repeats;
+                let cache = &cache;
                 scope.spawn(move || {
                     for at in 0..200 {
                         let text = lines(from * 10 + at % 3, from * 10 + 20);
-                        assert_eq!(counted(repeats, &text).0, text.len());
+                        assert_eq!(counted(cache, &text).0, text.len());
                     }
                 });
             }
@@ -214,16 +241,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn segments_are_cut_at_seams_and_add_up(text in "[a-c \n.é中]{0,200}") {
-            let (seams, mut start) = (seams(), 0);
+        fn segments_end_at_split_points_and_add_up(text in "[a-c \n.é中]{0,200}") {
+            let (split_points, mut start) = (split_points(), 0);
             while start < text.len() {
-                let end = segment_end(&text, start, &seams);
-                prop_assert!(end > start && (end == text.len() || seams.holds(&text, end)));
+                let end = segment_end(&text, start, &split_points);
+                prop_assert!(end > start && (end == text.len() || split_points.contains(&text, end)));
                 start = end;
             }
-            let repeats = Repeats::new(0);
-            prop_assert_eq!(counted(&repeats, &text).0, text.len());
-            prop_assert_eq!(counted(&repeats, &text).0, text.len());
+            let cache = SegmentCache::new(0);
+            prop_assert_eq!(counted(&cache, &text).0, text.len());
+            prop_assert_eq!(counted(&cache, &text).0, text.len());
         }
     }
 }

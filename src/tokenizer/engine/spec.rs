@@ -1,21 +1,20 @@
-//! What a tokenizer's own rules say, read without its vocabulary.
+//! The splitting rules of a tokenizer.json, read without its vocabulary.
 //!
-//! Whether a text may be cut in two and counted in parts, and whether the fast engine may be trusted with it, follow
-//! from the normalizer, the pre-tokenizer, the added tokens and the model's flags. They are a few kilobytes of a
-//! tokenizer.json of ten megabytes, so they are read on their own and the rest is skipped.
+//! The normalizer, the pre-tokenizer, the added tokens and the model's flags decide where a text may be split and
+//! whether `fastokens` counts it exactly. They are a few kilobytes of a file of ten megabytes, so the rest is skipped.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The parts of a tokenizer.json that decide how it may be counted.
+/// The members of a tokenizer.json that decide how its texts may be counted.
 #[derive(Debug, Deserialize)]
-pub(super) struct Shape {
+pub(super) struct TokenizerSpec {
     #[serde(default)]
     normalizer: Value,
     #[serde(default)]
     pre_tokenizer: Value,
     #[serde(default)]
-    pub(super) added_tokens: Vec<Added>,
+    pub(super) added_tokens: Vec<AddedTokenSpec>,
     model: ModelFlags,
     #[serde(default)]
     truncation: Value,
@@ -26,7 +25,7 @@ pub(super) struct Shape {
 /// An entry of `added_tokens`.
 #[derive(Debug, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "the file's own flags")]
-pub(super) struct Added {
+pub(super) struct AddedTokenSpec {
     pub(super) content: String,
     #[serde(default)]
     single_word: bool,
@@ -48,8 +47,8 @@ struct ModelFlags {
     merges: Option<serde::de::IgnoredAny>,
 }
 
-/// The splitting rules that are known well enough to prove where a text may be cut (see [`super::split_points`]), and on which
-/// the engines were compared over every code point in context.
+/// Splitting rules with proved split points (see [`super::split_points`]). The engines were compared on each of them,
+/// over every code point in context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     /// cl100k, Llama 3.
@@ -62,13 +61,13 @@ pub(super) enum Family {
     O200k,
     /// Mistral's tekken: o200k without contractions and with one digit at a time.
     Tekken,
-    /// The three Splits of DeepSeek-V3.
+    /// DeepSeek-V3: three Splits.
     DeepSeek,
-    /// `ByteLevel` with its own built-in pattern, as GPT-2.
+    /// GPT-2: the built-in pattern of `ByteLevel`.
     Gpt2,
 }
 
-/// The patterns of the families with one Split.
+/// The patterns of the families that have one Split.
 const PATTERNS: [(Family, &str); 5] = [
     (
         Family::Cl100k,
@@ -97,18 +96,18 @@ const DEEPSEEK: [&str; 3] = [
     "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
 ];
 
-impl Shape {
-    /// Reads the shape of the tokenizer.json in `json`; the error is the parser's when it is not one.
+impl TokenizerSpec {
+    /// Reads the rules of the tokenizer.json in `json`.
     pub(super) fn read(json: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(json)
     }
 
-    /// Why the fast engine must not count with this tokenizer, where its own rules already say so.
+    /// The reason why `fastokens` 0.3.5 does not count exactly with this tokenizer, if its rules give one.
     ///
-    /// Read from the sources of fastokens 0.3.5: it has byte-pair models only, does not honour `single_word`, and runs
-    /// other regular expressions on another engine than the referee, whose rare characters nobody compared. It cannot be
-    /// compared at all when the model drops merges at random.
-    pub(super) fn refuses_fast(&self) -> Option<&'static str> {
+    /// `fastokens` has byte-pair models only, ignores `single_word`, and runs patterns that are not of a [`Family`] with
+    /// a regular expression engine that was not compared on rare characters. A model that drops merges at random cannot
+    /// be compared at all.
+    pub(super) fn fastokens_unsupported(&self) -> Option<&'static str> {
         let bpe = match &self.model.r#type {
             Some(kind) => kind == "BPE",
             None => self.model.merges.is_some(),
@@ -117,20 +116,20 @@ impl Shape {
             Some("its model is not byte-pair encoding")
         } else if self.model.dropout.is_some_and(|share| share > 0.0) {
             Some("its model drops merges at random")
-        } else if self.cuts_or_pads() {
+        } else if self.truncates_or_pads() {
             Some("it truncates or pads")
         } else if self.added_tokens.iter().any(|token| token.single_word) {
             Some("an added token matches whole words only")
-        } else if self.split_family().is_none() && has_pattern(&self.pre_tokenizer) {
+        } else if self.family().is_none() && has_pattern(&self.pre_tokenizer) {
             Some("its splitting pattern is not among those compared")
         } else {
             None
         }
     }
 
-    /// The family whose proof allows cutting a text, or why there is none.
-    pub(super) fn family(&self) -> Result<Family, &'static str> {
-        if let Some(reason) = self.refuses_fast() {
+    /// The family whose proof of split points applies, or the reason why none does.
+    pub(super) fn family_with_split_points(&self) -> Result<Family, &'static str> {
+        if let Some(reason) = self.fastokens_unsupported() {
             return Err(reason);
         }
         if self
@@ -140,7 +139,8 @@ impl Shape {
         {
             return Err("an added token absorbs the spaces around it");
         }
-        let nfc = only_nfc(&self.normalizer).ok_or("its normalizer can reach across a cut")?;
+        let nfc =
+            only_nfc(&self.normalizer).ok_or("its normalizer can reach across a split point")?;
         if nfc
             && self
                 .added_tokens
@@ -149,21 +149,21 @@ impl Shape {
         {
             return Err("an added token changes under its normalizer");
         }
-        self.split_family()
+        self.family()
             .ok_or("its splitting rules are not among those proved")
     }
 
-    /// The family by the pre-tokenizer alone.
-    pub(super) fn split_family(&self) -> Option<Family> {
+    /// The family of the pre-tokenizer, whatever the other rules are.
+    pub(super) fn family(&self) -> Option<Family> {
         family_of(&self.pre_tokenizer)
     }
 
-    fn cuts_or_pads(&self) -> bool {
+    fn truncates_or_pads(&self) -> bool {
         !self.truncation.is_null() || !self.padding.is_null()
     }
 }
 
-/// Whether the normalizer applies NFC (`Some(true)`), nothing (`Some(false)`), or anything else (`None`).
+/// Returns true for a normalizer that applies NFC, false for one that does nothing, and `None` for any other.
 fn only_nfc(normalizer: &Value) -> Option<bool> {
     if normalizer.is_null() {
         return Some(false);
@@ -202,7 +202,7 @@ fn family_of(pre_tokenizer: &Value) -> Option<Family> {
         .find_map(|(family, pattern)| (patterns == [pattern]).then_some(family))
 }
 
-/// Whether the pre-tokenizer, or a step of it, splits by a regular expression.
+/// Returns true if the pre-tokenizer, or a step of it, splits by a regular expression.
 fn has_pattern(pre_tokenizer: &Value) -> bool {
     let steps = pre_tokenizer["pretokenizers"].as_array();
     pre_tokenizer["pattern"].get("Regex").is_some()
@@ -212,7 +212,7 @@ fn has_pattern(pre_tokenizer: &Value) -> bool {
 fn is_byte_level(step: &Value, use_regex: bool) -> bool {
     step["type"] == "ByteLevel"
         && step["add_prefix_space"] == false
-        // Absent in old files, where the pattern is used.
+        // Old files omit the flag and use the pattern.
         && step.get("use_regex").and_then(Value::as_bool).unwrap_or(true) == use_regex
 }
 
@@ -228,7 +228,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Each family with a pre-tokenizer of its rules.
+    /// Every family with its pre-tokenizer.
     pub(in super::super) fn split_by_patterns() -> Vec<(Family, Value)> {
         let byte_level = |use_regex| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
         let split = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
@@ -252,7 +252,7 @@ pub(super) mod tests {
         json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": normalized, "special": !normalized})
     }
 
-    fn shape(change: impl FnOnce(&mut Value)) -> Shape {
+    fn spec(change: impl FnOnce(&mut Value)) -> TokenizerSpec {
         let mut json = json!({
             "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}]},
             "pre_tokenizer": split_by_patterns()[0].1,
@@ -260,21 +260,27 @@ pub(super) mod tests {
             "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
         });
         change(&mut json);
-        Shape::read(json.to_string().as_bytes()).unwrap()
+        TokenizerSpec::read(json.to_string().as_bytes()).unwrap()
     }
 
     #[test]
-    fn families_are_recognised() {
+    fn families_are_recognized() {
         for (family, rules) in split_by_patterns() {
-            let shape = shape(|json| json["pre_tokenizer"] = rules);
-            assert_eq!((shape.family(), shape.refuses_fast()), (Ok(family), None));
+            let spec = spec(|json| json["pre_tokenizer"] = rules);
+            assert_eq!(
+                (
+                    spec.family_with_split_points(),
+                    spec.fastokens_unsupported()
+                ),
+                (Ok(family), None)
+            );
         }
     }
 
     #[test]
-    fn what_could_reach_across_a_cut_has_no_family() {
+    fn rules_that_could_reach_across_a_split_point_have_no_family() {
         let check = |what: &str, change: &dyn Fn(&mut Value), expected: &str| {
-            let found = shape(change).family();
+            let found = spec(change).family_with_split_points();
             assert!(
                 matches!(found, Err(why) if why.contains(expected)),
                 "{what}: {found:?}"
@@ -360,10 +366,10 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn string_splits_are_left_to_the_fast_engine() {
-        let shape = shape(
+    fn fastokens_counts_string_splits() {
+        let spec = spec(
             |json| json["pre_tokenizer"] = json!({"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": false}),
         );
-        assert_eq!(shape.refuses_fast(), None);
+        assert_eq!(spec.fastokens_unsupported(), None);
     }
 }

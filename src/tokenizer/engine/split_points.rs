@@ -1,25 +1,26 @@
-//! Where a text may be cut so that its parts' counts add up.
+//! The places where a text may be split so that the counts of its parts add up.
 //!
-//! A *seam* of a text is a place `p` with a character `x` on its left and `c` on its right such that, whatever stands
-//! left of `x` and right of `c`, `count(left + right) = count(left) + count(right)` with `left` ending in `x` and
-//! `right` starting with `c`. The text after the first chunk is a suffix of the whole, two renderings of a message
-//! share most of their text, turn t+1 repeats turn t: with a seam in the shared part it is counted once.
+//! A *split point* of a text is a place `p` with a character `x` on its left and `c` on its right such that, whatever
+//! stands left of `x` and right of `c`, `count(left + right) = count(left) + count(right)` with `left` ending in `x` and
+//! `right` starting with `c`. The text after the first chunk is a suffix of the whole, and two renderings of a message
+//! share most of their text: a shared part that is bounded by split points is counted once.
 //!
 //! # The two kinds
 //!
-//! 1. *Letter, then no letter*: `x` is one of [`is_plain_letter`], `c` one of [`ends_a_word`]. All families.
+//! 1. *Letter, then a character that ends a word*: `x` is one of [`is_plain_letter`], `c` one of [`ends_a_word`]. All families.
 //! 2. *Newline, then text*: `x` is `\n`, `c` is alphabetic or ASCII graphic except `/`. All families but GPT-2.
 //!
 //! # Proof
 //!
 //! The pipeline is: split on added tokens, normalize, split on normalized added tokens, pre-tokenize, encode every
-//! pretoken alone (no special tokens are added, [`Shape::family`](super::spec::Shape::family) refuses truncation,
-//! dropout and the rest). So it is enough that no added token, no normalization and no pretoken crosses `p`, and that
+//! pretoken alone (no special tokens are added;
+//! [`family_with_split_points`](super::spec::TokenizerSpec::family_with_split_points) rejects truncation, dropout and
+//! the rest). So it is enough that no added token, no normalization and no pretoken crosses `p`, and that
 //! the pretokens left of `p` do not depend on what is right of it and the other way round.
 //!
 //! **Added tokens.** Matching is leftmost-longest over the occurrences of their contents; `lstrip`, `rstrip` and
-//! `single_word` are refused. An occurrence across `p` would hold `x` and `c` side by side, and [`Seams`] refuses the
-//! pairs that stand side by side in any content. With no occurrence across `p`, the occurrences left and right of it
+//! `single_word` are rejected. An occurrence across `p` would hold `x` and `c` side by side, and [`SplitPoints`]
+//! excludes the pairs that stand side by side in any content. With no occurrence across `p`, the occurrences left and right of it
 //! are chosen independently.
 //!
 //! **Normalization** is NFC or nothing. `c` in the first kind is ASCII or CJK punctuation: combining class 0 and never
@@ -48,82 +49,81 @@
 //! end alike. This alternative comes before `\s+(?!\S)` and `\s+`, which are not reached with a newline in the run. The
 //! optional first character of a word excludes `\r` and `\n`. `DeepSeek`'s first Splits put `c` in another piece when it
 //! is a digit or CJK: then the piece before ends at `p`, which is the end of text for it. GPT-2 has no alternative for
-//! newlines and lets `(?!\S)` look at `c`: refused.
+//! newlines and lets `(?!\S)` look at `c`, so this kind excludes it.
 //!
-//! The tests count both ways with the referee over the fixture tokenizers, with cuts at every place of many texts.
+//! The tests count both ways with `tokenizers`, split at every place of many texts.
 
-use super::spec::{Family, Shape};
+use super::spec::{Family, TokenizerSpec};
 
-/// Finds seams of texts for one tokenizer.
+/// Finds the split points of texts for one tokenizer.
 #[derive(Debug)]
-pub(super) struct Seams {
+pub(super) struct SplitPoints {
     family: Family,
-    /// Characters that stand side by side in some added token, sorted.
-    inside_added: Vec<(char, char)>,
-    /// The answer for ASCII: bit `c` of word `x`.
+    /// Pairs of characters that stand side by side in an added token, sorted.
+    added_token_pairs: Vec<(char, char)>,
+    /// [`Self::splits`] for ASCII: bit `c` of word `x`.
     ascii: [u128; 128],
 }
 
-impl Seams {
-    /// The seams of a tokenizer, or why none are proved for it.
-    pub(super) fn new(shape: &Shape) -> Result<Self, &'static str> {
-        let family = shape.family()?;
-        let mut inside_added: Vec<(char, char)> = shape
+impl SplitPoints {
+    /// Returns the split points of a tokenizer, or the reason why none are proved for it.
+    pub(super) fn new(spec: &TokenizerSpec) -> Result<Self, &'static str> {
+        let family = spec.family_with_split_points()?;
+        let mut added_token_pairs: Vec<(char, char)> = spec
             .added_tokens
             .iter()
             .flat_map(|token| token.content.chars().zip(token.content.chars().skip(1)))
             .collect();
-        inside_added.sort_unstable();
-        inside_added.dedup();
-        let mut seams = Self {
+        added_token_pairs.sort_unstable();
+        added_token_pairs.dedup();
+        let mut split_points = Self {
             family,
-            inside_added,
+            added_token_pairs,
             ascii: [0; 128],
         };
         for x in 0..128_u8 {
-            let seen = (0..128_u8).filter(|&c| seams.is_between(x.into(), c.into()));
-            seams.ascii[usize::from(x)] = seen.fold(0, |word, c| word | 1 << c);
+            let after_x = (0..128_u8).filter(|&c| split_points.splits(x.into(), c.into()));
+            split_points.ascii[usize::from(x)] = after_x.fold(0, |word, c| word | 1 << c);
         }
-        Ok(seams)
+        Ok(split_points)
     }
 
-    /// Whether byte `at` of `text` is a seam. Places that are no character boundary, and both ends, are not.
-    pub(super) fn holds(&self, text: &str, at: usize) -> bool {
+    /// Returns true if byte `at` of `text` is a split point. Both ends of a text are not.
+    pub(super) fn contains(&self, text: &str, at: usize) -> bool {
         let (left, right) = text.as_bytes().split_at(at.min(text.len()));
         match (left.last(), right.first()) {
             (Some(&x @ ..128), Some(&c @ ..128)) => self.ascii[usize::from(x)] >> c & 1 != 0,
             (Some(_), Some(_)) if text.is_char_boundary(at) => {
                 let (x, c) = (text[..at].chars().next_back(), text[at..].chars().next());
-                x.zip(c).is_some_and(|(x, c)| self.is_between(x, c))
+                x.zip(c).is_some_and(|(x, c)| self.splits(x, c))
             }
             _ => false,
         }
     }
 
-    /// Whether a seam is between `x` and `c`.
-    fn is_between(&self, x: char, c: char) -> bool {
-        let cuts = (is_plain_letter(x) && ends_a_word(c))
+    /// Returns true if there is a split point between `x` and `c`.
+    fn splits(&self, x: char, c: char) -> bool {
+        let proved = (is_plain_letter(x) && ends_a_word(c))
             || (self.family != Family::Gpt2 && x == '\n' && follows_a_newline(c));
-        cuts && self.inside_added.binary_search(&(x, c)).is_err()
+        proved && self.added_token_pairs.binary_search(&(x, c)).is_err()
     }
 
-    /// The first seam of `text` at or after byte `from`, with both of its characters at or after `from`.
-    pub(super) fn first(&self, text: &str, from: usize) -> Option<usize> {
-        (from + 1..text.len()).find(|&at| self.holds_inside(text, at, from))
+    /// The first split point of `text` whose two characters are at or after byte `from`.
+    pub(super) fn first_from(&self, text: &str, from: usize) -> Option<usize> {
+        let rest = &text[from..];
+        (1..rest.len())
+            .find(|&at| self.contains(rest, at))
+            .map(|at| from + at)
     }
 
-    /// The last seam of `text` before byte `to`, with both of its characters before `to`.
-    pub(super) fn last(&self, text: &str, to: usize) -> Option<usize> {
-        (1..to).rev().find(|&at| self.holds(&text[..to], at))
-    }
-
-    fn holds_inside(&self, text: &str, at: usize, from: usize) -> bool {
-        self.holds(&text[from..], at - from)
+    /// The last split point of `text` whose two characters are before byte `to`.
+    pub(super) fn last_before(&self, text: &str, to: usize) -> Option<usize> {
+        (1..to).rev().find(|&at| self.contains(&text[..to], at))
     }
 }
 
-/// Letters (`\p{L}`) in every version of Unicode since 3.0 that NFC leaves alone and that no composition has second:
-/// Latin, Cyrillic, Arabic, kana, the first CJK block and Hangul syllables.
+/// Returns true for letters (`\p{L}`) of every Unicode version since 3.0 that NFC leaves alone and that are second in
+/// no canonical composition: Latin, Cyrillic, Arabic, kana, the first CJK block and Hangul syllables.
 fn is_plain_letter(x: char) -> bool {
     matches!(x,
         'a'..='z' | 'A'..='Z'
@@ -134,7 +134,8 @@ fn is_plain_letter(x: char) -> bool {
         | '\u{AC00}'..='\u{D7A3}')
 }
 
-/// ASCII but letters and the apostrophe, and common CJK punctuation: no letters, no marks, inert under NFC.
+/// Returns true for ASCII except letters and the apostrophe, and for common CJK punctuation. None of them is a letter
+/// or a mark, and NFC leaves them alone.
 fn ends_a_word(c: char) -> bool {
     match c {
         '\'' => false,
@@ -157,19 +158,20 @@ mod tests {
     use super::super::spec::tests::{added, split_by_patterns};
     use super::*;
 
-    /// Seams under the family at `index`, the text written with `¦` where they are expected.
+    /// Checks the split points of a text under the family at `index`; `¦` marks them.
     fn check(index: usize, marked: &str) {
         let json = json!({
             "pre_tokenizer": split_by_patterns()[index].1,
             "added_tokens": [added("x, y", 0, false), added("<|im_end|>", 1, false)],
             "model": {"type": "BPE"},
         });
-        let seams = Seams::new(&Shape::read(json.to_string().as_bytes()).unwrap()).unwrap();
+        let split_points =
+            SplitPoints::new(&TokenizerSpec::read(json.to_string().as_bytes()).unwrap()).unwrap();
         let text = marked.replace('¦', "");
         let found: String = text
             .char_indices()
             .map(|(at, c)| {
-                if seams.holds(&text, at) {
+                if split_points.contains(&text, at) {
                     format!("¦{c}")
                 } else {
                     c.to_string()
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn seams_are_after_words_and_newlines() {
+    fn split_points_are_after_words_and_newlines() {
         let families = split_by_patterns().len();
         for index in 0..families {
             check(index, "");
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn newlines_are_seams_but_for_gpt2() {
+    fn newlines_are_split_points_except_for_gpt2() {
         for index in 0..split_by_patterns().len() {
             let gpt2 = split_by_patterns()[index].0 == Family::Gpt2;
             let marked = "!\n¦a¦\n\n¦1\r\n¦中¦ \n \n/\n\u{a0}\n";

@@ -1,4 +1,4 @@
-//! The engine against the referee: every family of splitting rules, on small tokenizers trained here.
+//! The engine against `tokenizers`: every family of splitting rules, on small tokenizers trained here.
 
 use std::sync::LazyLock;
 
@@ -23,7 +23,7 @@ const PIECES: &[&str] = &[
 pub(super) fn trained(pre_tokenizer: &Value, normalizer: &Value, added: &[Value]) -> Vec<u8> {
     let texts = [
         include_str!("split_points.rs"),
-        include_str!("check.rs"),
+        include_str!("cross_check.rs"),
         include_str!("tests.rs"),
     ];
     let mut tokenizer = ::tokenizers::Tokenizer::new(BPE::default());
@@ -48,7 +48,7 @@ pub(super) fn trained(pre_tokenizer: &Value, normalizer: &Value, added: &[Value]
     serde_json::to_vec(&json).unwrap()
 }
 
-fn load(json: &[u8], choice: Choice) -> Engine {
+fn load(json: &[u8], choice: EngineMode) -> Engine {
     Engine::load(json, choice, u64::MAX).unwrap()
 }
 
@@ -63,7 +63,9 @@ static ENGINES: LazyLock<Vec<Engine>> = LazyLock::new(|| {
     let added = [added("<|end|>", 900, false), added("<think>", 901, true)];
     rules
         .chain(nfc)
-        .map(|(rules, normalizer)| load(&trained(&rules, &normalizer, &added), Choice::Fast))
+        .map(|(rules, normalizer)| {
+            load(&trained(&rules, &normalizer, &added), EngineMode::Fastokens)
+        })
         .collect()
 });
 
@@ -78,20 +80,20 @@ fn cut_at(text: &str, share: f64) -> usize {
         reason = "a place in a short text"
     )]
     let at = (text.len() as f64 * share) as usize;
-    floor(text, at)
+    floor_char_boundary(text, at)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn both_sides_of_a_seam_are_the_whole(text in texts()) {
+    fn both_sides_of_a_split_point_are_the_whole(text in texts()) {
         for engine in ENGINES.iter() {
-            let seams = engine.seams.as_ref().unwrap();
-            let whole = engine.referee.ids(&text).unwrap();
-            for at in (0..=text.len()).filter(|&at| seams.holds(&text, at)) {
-                let parts = [engine.referee.ids(&text[..at]).unwrap(), engine.referee.ids(&text[at..]).unwrap()].concat();
-                prop_assert_eq!(&parts, &whole, "{:?} cut at {} under {:?}", text, at, engine.family);
+            let split_points = engine.split_points.as_ref().unwrap();
+            let whole = engine.tokenizers.ids(&text).unwrap();
+            for at in (0..=text.len()).filter(|&at| split_points.contains(&text, at)) {
+                let sides = [engine.tokenizers.ids(&text[..at]).unwrap(), engine.tokenizers.ids(&text[at..]).unwrap()].concat();
+                prop_assert_eq!(&sides, &whole, "{:?} split at {} under {:?}", text, at, engine.family);
             }
         }
     }
@@ -100,7 +102,7 @@ proptest! {
     fn a_tail_counts_as_if_alone(text in texts(), share in 0.0..=1.0) {
         let cut = cut_at(&text, share);
         for engine in ENGINES.iter() {
-            let expected = (engine.referee.count(&text).unwrap(), engine.referee.count(&text[cut..]).unwrap());
+            let expected = (engine.tokenizers.count(&text).unwrap(), engine.tokenizers.count(&text[cut..]).unwrap());
             prop_assert_eq!(engine.count_with_tail(&text, cut).unwrap(), expected);
         }
     }
@@ -109,48 +111,48 @@ proptest! {
     fn a_pair_counts_as_two(start in texts(), a in texts(), b in texts(), end in texts()) {
         let (a, b) = ([start.as_str(), &a, &end].concat(), [start.as_str(), &b, &end].concat());
         for engine in ENGINES.iter() {
-            let expected = (engine.referee.count(&a).unwrap(), engine.referee.count(&b).unwrap());
+            let expected = (engine.tokenizers.count(&a).unwrap(), engine.tokenizers.count(&b).unwrap());
             prop_assert_eq!(engine.count_pair(&a, &b).unwrap(), expected);
         }
     }
 
     #[test]
-    fn parts_join_to_the_text_and_add_up(text in texts(), bytes in 1_usize..40) {
+    fn pieces_join_to_the_text_and_add_up(text in texts(), bytes in 1_usize..40) {
         for engine in ENGINES.iter() {
-            let parts: Vec<&str> = engine.parts(&text, bytes).collect();
-            prop_assert_eq!(parts.concat(), text.clone());
-            let sum: usize = parts.iter().map(|part| engine.referee.count(part).unwrap()).sum();
-            prop_assert_eq!(sum, engine.referee.count(&text).unwrap());
+            let pieces: Vec<&str> = engine.pieces(&text, bytes).collect();
+            prop_assert_eq!(pieces.concat(), text.clone());
+            let sum: usize = pieces.iter().map(|piece| engine.tokenizers.count(piece).unwrap()).sum();
+            prop_assert_eq!(sum, engine.tokenizers.count(&text).unwrap());
         }
     }
 
     #[test]
     fn turns_of_a_conversation_count_in_any_order(turns in prop::collection::vec((texts(), any::<bool>()), 1..6)) {
         for engine in ENGINES.iter().step_by(3) {
-            let mut prompt = "A system prompt, long enough. ".repeat(20);
+            let mut prompt = "A system prompt of one long line. ".repeat(150);
             let mut prompts = Vec::new();
             for (turn, forgets) in &turns {
                 if *forgets {
-                    prompt.truncate(floor(&prompt, prompt.len() * 3 / 4));
+                    prompt.truncate(floor_char_boundary(&prompt, prompt.len() * 3 / 4));
                 }
                 prompt.push_str(turn);
                 prompts.push(prompt.clone());
             }
             for prompt in prompts.iter().chain(prompts.iter().rev()) {
-                let counted = engine.count_conversation(7, prompt).unwrap();
-                prop_assert_eq!(counted, engine.referee.count(prompt).unwrap());
+                let counted = engine.count(prompt).unwrap();
+                prop_assert_eq!(counted, engine.tokenizers.count(prompt).unwrap());
             }
         }
     }
 }
 
 #[test]
-fn every_cut_of_a_text_counts_as_the_referee_does() {
+fn every_cut_of_a_text_counts_as_tokenizers_does() {
     let text = "It's 12345 o'clock,\r\n\r\n  don't!\n中文，字。カが e\u{301}te\u{301} 👍🏽<|end|> I'LL  go/\n/ <think>\tй 'ſ x";
     for engine in ENGINES.iter() {
-        let whole = engine.referee.count(text).unwrap();
+        let whole = engine.tokenizers.count(text).unwrap();
         for cut in (0..=text.len()).filter(|&cut| text.is_char_boundary(cut)) {
-            let tail = engine.referee.count(&text[cut..]).unwrap();
+            let tail = engine.tokenizers.count(&text[cut..]).unwrap();
             assert_eq!(
                 engine.count_with_tail(text, cut).unwrap(),
                 (whole, tail),
@@ -163,16 +165,19 @@ fn every_cut_of_a_text_counts_as_the_referee_does() {
 #[test]
 fn counts_would_differ_if_cut_anywhere() {
     let engine = &ENGINES[0];
-    let parts =
-        engine.referee.count("seam of the te").unwrap() + engine.referee.count("xt").unwrap();
-    assert_ne!(parts, engine.referee.count("seam of the text").unwrap());
+    let sides = engine.tokenizers.count("split point of the te").unwrap()
+        + engine.tokenizers.count("xt").unwrap();
+    assert_ne!(
+        sides,
+        engine.tokenizers.count("split point of the text").unwrap()
+    );
 }
 
 #[test]
 fn a_shared_tail_is_counted_once() {
     let engine = &ENGINES[0];
     let text = "left, right and all the rest of a text";
-    let (head, tail) = engine.shared(text, &text[3..]);
+    let (head, tail) = shared_ends(text, &text[3..], engine.split_points.as_ref().unwrap());
     assert_eq!(
         (head, &text[text.len() - tail..]),
         (0, ", right and all the rest of a text")
@@ -185,18 +190,18 @@ fn long_texts_are_cut_where_they_may_be() {
     let long = "many words and more of them, 12 times.\n".repeat(5000);
     assert_eq!(
         engine.count(&long).unwrap(),
-        engine.referee.count(&long).unwrap()
+        engine.tokenizers.count(&long).unwrap()
     );
     assert!(
         engine
-            .parts(&long, PIECE_BYTES)
-            .all(|part| part.len() <= PIECE_BYTES)
+            .pieces(&long, MAX_FASTOKENS_BYTES)
+            .all(|part| part.len() <= MAX_FASTOKENS_BYTES)
     );
-    let one_word = "a".repeat(3 * PIECE_BYTES);
-    assert_eq!(engine.parts(&one_word, PIECE_BYTES).count(), 1);
+    let one_word = "a".repeat(3 * MAX_FASTOKENS_BYTES);
+    assert_eq!(engine.pieces(&one_word, MAX_FASTOKENS_BYTES).count(), 1);
     assert_eq!(
         engine.count(&one_word).unwrap(),
-        engine.referee.count(&one_word).unwrap()
+        engine.tokenizers.count(&one_word).unwrap()
     );
     assert_eq!(::fastokens::fanout::threads(), 1);
 }
@@ -208,17 +213,22 @@ fn engines_that_disagree_are_caught_at_load_and_while_counting() {
         trained(rules, &Value::Null, &[]),
         trained(rules, &Value::Null, &[added("and", 900, false)]),
     );
-    let mut engine = load(&one, Choice::Fast);
-    engine.referee = Referee::load(&other).unwrap();
-    let shape = Shape::read(&other).unwrap();
-    let compared = check::compare(engine.fast.as_ref().unwrap(), &engine.referee, &shape);
+    let mut engine = load(&one, EngineMode::Fastokens);
+    engine.tokenizers = TokenizersEngine::load(&other).unwrap();
+    let spec = TokenizerSpec::read(&other).unwrap();
+    let compared = cross_check::compare_engines(
+        engine.fastokens.as_ref().unwrap(),
+        &engine.tokenizers,
+        &spec,
+    );
     assert!(matches!(compared, Err(EngineError::Disagreement { .. })));
 
-    let differs =
-        |text: &String| engine.count_part(text).unwrap() != engine.referee.count(text).unwrap();
+    let differs = |text: &String| {
+        engine.count_unchecked(text).unwrap() != engine.tokenizers.count(text).unwrap()
+    };
     let text = (0..1_000_000)
         .map(|n| format!("sand, land and brand {n}"))
-        .find(|text| check::is_sampled(text) && differs(text))
+        .find(|text| cross_check::is_sampled(text) && differs(text))
         .unwrap();
     let error = engine.count(&text).unwrap_err().to_string();
     assert!(error.starts_with("fastokens counts "), "{error}");
@@ -229,11 +239,11 @@ fn engines_that_disagree_are_caught_at_load_and_while_counting() {
 fn sampled_texts_are_recorded() {
     let engine = load(
         &trained(&split_by_patterns()[0].1, &Value::Null, &[]),
-        Choice::Auto,
+        EngineMode::Auto,
     );
     let text = (0..1_000_000)
         .map(|n| format!("sample {n}"))
-        .find(|text| check::is_sampled(text))
+        .find(|text| cross_check::is_sampled(text))
         .unwrap();
     engine.count(&text).unwrap();
     engine.count_with_tail(&text, 3).unwrap();
@@ -246,15 +256,15 @@ fn sampled_texts_are_recorded() {
 }
 
 #[test]
-fn the_long_s_after_an_apostrophe_goes_to_the_referee_under_o200k() {
+fn tokenizers_counts_a_long_s_after_an_apostrophe_under_o200k() {
     for engine in ENGINES.iter() {
-        let before = engine.report().texts_for_referee;
+        let before = engine.report().texts_for_tokenizers;
         assert_eq!(
             engine.count("é'ſ'm").unwrap(),
-            engine.referee.count("é'ſ'm").unwrap()
+            engine.tokenizers.count("é'ſ'm").unwrap()
         );
         assert_eq!(
-            engine.report().texts_for_referee - before,
+            engine.report().texts_for_tokenizers - before,
             u64::from(engine.family == Some(Family::O200k))
         );
     }
@@ -269,35 +279,35 @@ fn the_engine_follows_choice_amount_and_rules() {
     let cases = [
         (
             &bpe,
-            Choice::Auto,
+            EngineMode::Auto,
             u64::MAX,
             "fastokens",
             "it agrees with tokenizers on ",
         ),
         (
             &bpe,
-            Choice::Auto,
+            EngineMode::Auto,
             1000,
             "tokenizers",
             "there is little text",
         ),
         (
             &bpe,
-            Choice::Fast,
+            EngineMode::Fastokens,
             1000,
             "fastokens",
             "it agrees with tokenizers on ",
         ),
         (
             &bpe,
-            Choice::Referee,
+            EngineMode::Tokenizers,
             u64::MAX,
             "tokenizers",
             "it was asked for",
         ),
         (
             &words,
-            Choice::Auto,
+            EngineMode::Auto,
             u64::MAX,
             "tokenizers",
             "its model is not byte-pair encoding",
@@ -310,19 +320,21 @@ fn the_engine_follows_choice_amount_and_rules() {
             "{choice:?} {bytes}: {report:?}"
         );
     }
-    let refused = Engine::load(&words, Choice::Fast, u64::MAX).err().unwrap();
-    assert!(matches!(refused, EngineError::Refused(_)));
+    let refused = Engine::load(&words, EngineMode::Fastokens, u64::MAX)
+        .err()
+        .unwrap();
+    assert!(matches!(refused, EngineError::Unsupported(_)));
 }
 
 #[test]
-fn what_is_no_tokenizer_is_an_error() {
+fn json_that_is_not_a_tokenizer_is_an_error() {
     for (json, expected) in [
         ("", "Json"),
         ("{}", "Json"),
         ("[]", "Json"),
         (r#"{"model": {"type": "BPE"}}"#, "Load"),
     ] {
-        let error = Engine::load(json.as_bytes(), Choice::Auto, u64::MAX)
+        let error = Engine::load(json.as_bytes(), EngineMode::Auto, u64::MAX)
             .err()
             .unwrap();
         assert!(
@@ -336,7 +348,7 @@ fn what_is_no_tokenizer_is_an_error() {
 /// objects that have a `text` on each line.
 #[test]
 #[ignore = "reads tokenizers and texts named by environment variables"]
-fn real_tokenizers_count_as_the_referee_does() {
+fn engines_agree_on_real_tokenizers() {
     let named = |variable| std::env::var(variable).ok();
     let (Some(tokenizers), Some(texts)) = (named("ENGINE_TOKENIZERS"), named("ENGINE_TEXTS"))
     else {
@@ -348,26 +360,21 @@ fn real_tokenizers_count_as_the_referee_does() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     for path in tokenizers.split(':') {
-        let engine = load(&std::fs::read(path).unwrap(), Choice::Fast);
+        let engine = load(&std::fs::read(path).unwrap(), EngineMode::Fastokens);
         for (n, text) in texts
             .iter()
             .map(|object| object["text"].as_str().unwrap())
             .enumerate()
         {
-            let cut = floor(text, n * 37 % (text.len() + 1));
+            let cut = floor_char_boundary(text, n * 37 % (text.len() + 1));
             let expected = (
-                engine.referee.count(text).unwrap(),
-                engine.referee.count(&text[cut..]).unwrap(),
+                engine.tokenizers.count(text).unwrap(),
+                engine.tokenizers.count(&text[cut..]).unwrap(),
             );
             assert_eq!(
                 engine.count_with_tail(text, cut).unwrap(),
                 expected,
                 "{path}: text {n} cut at {cut}"
-            );
-            assert_eq!(
-                engine.count_conversation(1, text).unwrap(),
-                expected.0,
-                "{path}: text {n}"
             );
         }
     }

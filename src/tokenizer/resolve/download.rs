@@ -1,14 +1,16 @@
-//! Fetching a tokenizer into the local Hugging Face cache; the only thing that uses a network, and only when asked.
+//! Downloads a tokenizer into the local Hugging Face cache. Only this module uses a network.
 
 use std::ffi::OsString;
 
 use hf_hub::Cache;
 use hf_hub::api::sync::{ApiBuilder, ApiError};
 
-use super::{HomeError, Places, TOKENIZER_JSON, TokenizerHome, in_cache, is_repo_id, repo_folder};
+use super::{
+    ResolveError, SearchPaths, TOKENIZER_JSON, TokenizerLocation, in_cache, is_repo_id, repo_folder,
+};
 
-/// The files of a repository that decide a count; weights are never among them.
-const WANTED: [&str; 6] = [
+/// The files of a repository that decide a count.
+const FILES: [&str; 6] = [
     "tokenizer_config.json",
     "config.json",
     "special_tokens_map.json",
@@ -16,20 +18,20 @@ const WANTED: [&str; 6] = [
     "chat_template.jinja",
     TOKENIZER_JSON,
 ];
-/// The folder whose `.jinja` files are wanted too.
-const TEMPLATES: &str = "additional_chat_templates/";
+/// The folder whose `.jinja` files decide a count, too.
+const TEMPLATES_DIR: &str = "additional_chat_templates/";
 
-/// Which hub to ask, and as whom.
+/// The hub to download from, and the credentials.
 #[derive(Debug, Clone, Default)]
 pub struct Hub {
-    /// Its base URL; the public one by default.
+    /// The base URL; the public hub's by default.
     pub endpoint: Option<String>,
-    /// An access token; by default the one that the hub's own tools keep beside the cache.
+    /// The access token; by default the one that the hub's own tools keep beside the cache.
     pub token: Option<String>,
 }
 
 impl Hub {
-    /// The hub that the environment means (`HF_ENDPOINT`, `HF_TOKEN`), with `env` to ask for a variable.
+    /// Reads `HF_ENDPOINT` and `HF_TOKEN` from the environment, of which `env` returns a variable.
     pub fn from_env(env: impl Fn(&str) -> Option<OsString>) -> Self {
         let text = |name: &str| {
             let value = env(name)?.into_string().ok()?;
@@ -42,15 +44,22 @@ impl Hub {
     }
 }
 
-/// Fetches the tokenizer files of the main branch of `repo_id` into the cache of `places`, where [`find`](super::find)
-/// and the Python libraries see them too. Nothing is fetched when the cache has that commit already.
-pub fn download(repo_id: &str, places: &Places, hub: &Hub) -> Result<TokenizerHome, HomeError> {
+/// Downloads the tokenizer files of the main branch of `repo_id` into the cache, where [`resolve`](super::resolve()) and
+/// the Python libraries find them. A commit that the cache already has is not downloaded again.
+pub fn download(
+    repo_id: &str,
+    search_paths: &SearchPaths,
+    hub: &Hub,
+) -> Result<TokenizerLocation, ResolveError> {
     if !is_repo_id(repo_id) {
-        return Err(HomeError::NotARepoId(repo_id.to_owned()));
+        return Err(ResolveError::NotARepoId(repo_id.to_owned()));
     }
-    let cache = places.hub_cache.as_ref().ok_or(HomeError::NoCache)?;
+    let cache = search_paths
+        .hub_cache
+        .as_ref()
+        .ok_or(ResolveError::NoCache)?;
     let repo_dir = cache.join(repo_folder(repo_id));
-    let failed = |source: ApiError| HomeError::Download {
+    let failed = |source: ApiError| ResolveError::Download {
         repo_id: repo_id.to_owned(),
         source: Box::new(source),
     };
@@ -66,18 +75,18 @@ pub fn download(repo_id: &str, places: &Places, hub: &Hub) -> Result<TokenizerHo
     }
     let repo = builder.build().map_err(failed)?.model(repo_id.to_owned());
     let info = repo.info().map_err(failed)?;
-    if let Ok(home) = in_cache(repo_id, repo_dir.clone())
-        && home.dir.ends_with(&info.sha)
+    if let Ok(location) = in_cache(repo_id, repo_dir.clone())
+        && location.dir.ends_with(&info.sha)
     {
-        return Ok(home);
+        return Ok(location);
     }
     let mut files: Vec<&str> = info
         .siblings
         .iter()
         .map(|sibling| sibling.rfilename.as_str())
         .collect();
-    files.retain(|file| wanted(file));
-    // The file without which there is no tokenizer comes last, so that a download cut short does not look whole.
+    files.retain(|file| decides_count(file));
+    // The required file comes last, so that an interrupted download does not look complete.
     files.sort_by_key(|file| *file == TOKENIZER_JSON);
     for file in files {
         repo.download(file).map_err(failed)?;
@@ -85,10 +94,10 @@ pub fn download(repo_id: &str, places: &Places, hub: &Hub) -> Result<TokenizerHo
     in_cache(repo_id, repo_dir)
 }
 
-fn wanted(file: &str) -> bool {
+fn decides_count(file: &str) -> bool {
     let template = |name: &str| {
         name.strip_suffix(".jinja")
             .is_some_and(|stem| !stem.contains('/'))
     };
-    WANTED.contains(&file) || file.strip_prefix(TEMPLATES).is_some_and(template)
+    FILES.contains(&file) || file.strip_prefix(TEMPLATES_DIR).is_some_and(template)
 }

@@ -1,4 +1,4 @@
-//! Reading the small files that decide a count, within bounds.
+//! Reads the small files that decide a count, with a size limit for each.
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{HomeError, TokenizerHome};
+use super::{ResolveError, TokenizerLocation};
 use crate::files;
 
-/// The largest `tokenizer.json` that is read, in bytes; the largest in use have about 35 MB.
-const TOKENIZER_JSON_LIMIT_BYTES: u64 = 512 << 20;
-/// The largest other file that is read, in bytes.
-const OTHER_LIMIT_BYTES: u64 = 64 << 20;
-/// The most extra chat templates that are read.
-const EXTRA_TEMPLATES_LIMIT: usize = 64;
+/// The largest `tokenizer.json`, in bytes; the largest ones in use have about 35 MB.
+const MAX_TOKENIZER_JSON_BYTES: u64 = 512 << 20;
+/// The largest file of any other kind, in bytes.
+const MAX_OTHER_BYTES: u64 = 64 << 20;
+/// The largest number of additional chat templates; more are ignored.
+const MAX_ADDITIONAL_TEMPLATES: usize = 64;
 
-/// What a tokenizer's folder holds, read but not interpreted.
+/// The contents of a tokenizer's files, not interpreted.
 #[derive(Debug, Clone, Default)]
 pub struct TokenizerFiles {
-    /// `tokenizer.json`, its bytes as they are.
+    /// The bytes of `tokenizer.json`.
     pub tokenizer_json: Vec<u8>,
-    /// SHA-256 of `tokenizer.json`, in lower-case hexadecimal.
+    /// The SHA-256 of `tokenizer.json`, in lower-case hexadecimal.
     pub sha256: String,
     /// `tokenizer_config.json`.
     pub tokenizer_config: Option<Value>,
@@ -38,20 +38,20 @@ pub struct TokenizerFiles {
 }
 
 impl TokenizerFiles {
-    /// Reads the files of `home`. Only `tokenizer.json` must be there.
-    pub fn read(home: &TokenizerHome) -> Result<Self, HomeError> {
-        let json = |name: &str| -> Result<Option<Value>, HomeError> {
-            let path = home.dir.join(name);
-            let Some(bytes) = read_if_there(&path, OTHER_LIMIT_BYTES)? else {
+    /// Reads the files at `location`; all except `tokenizer.json` are optional.
+    pub fn read(location: &TokenizerLocation) -> Result<Self, ResolveError> {
+        let json = |name: &str| -> Result<Option<Value>, ResolveError> {
+            let path = location.dir.join(name);
+            let Some(bytes) = read_if_exists(&path, MAX_OTHER_BYTES)? else {
                 return Ok(None);
             };
             serde_json::from_slice(&bytes)
                 .map(Some)
-                .map_err(|source| HomeError::Json { path, source })
+                .map_err(|source| ResolveError::Json { path, source })
         };
-        let tokenizer_json = read_if_there(&home.tokenizer_json, TOKENIZER_JSON_LIMIT_BYTES)?
-            .ok_or_else(|| HomeError::NoTokenizerJson {
-                dir: home.dir.clone(),
+        let tokenizer_json = read_if_exists(&location.tokenizer_json, MAX_TOKENIZER_JSON_BYTES)?
+            .ok_or_else(|| ResolveError::NoTokenizerJson {
+                dir: location.dir.clone(),
                 found: Vec::new(),
             })?;
         Ok(Self {
@@ -61,15 +61,15 @@ impl TokenizerFiles {
             config: json("config.json")?,
             special_tokens_map: json("special_tokens_map.json")?,
             added_tokens: json("added_tokens.json")?,
-            chat_template: text(&home.dir.join("chat_template.jinja"))?,
-            additional_chat_templates: extra_templates(
-                &home.dir.join("additional_chat_templates"),
+            chat_template: read_text(&location.dir.join("chat_template.jinja"))?,
+            additional_chat_templates: read_templates(
+                &location.dir.join("additional_chat_templates"),
             )?,
         })
     }
 
-    /// Makes it a tokenizer without chat templates.
-    pub fn remove_templates(&mut self) {
+    /// Removes the tokenizer's chat templates.
+    pub(crate) fn remove_chat_templates(&mut self) {
         self.chat_template = None;
         self.additional_chat_templates.clear();
         if let Some(Value::Object(config)) = &mut self.tokenizer_config {
@@ -79,12 +79,12 @@ impl TokenizerFiles {
 }
 
 /// The bytes of a regular file of at most `limit` bytes; `None` if there is no such file.
-fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
-    let read = |source| HomeError::Read {
+fn read_if_exists(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, ResolveError> {
+    let read = |source| ResolveError::Read {
         path: path.to_owned(),
         source,
     };
-    let too_large = |bytes| HomeError::TooLarge {
+    let too_large = |bytes| ResolveError::TooLarge {
         path: path.to_owned(),
         bytes,
         limit,
@@ -95,13 +95,13 @@ fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> 
         Err(error) => return Err(read(error)),
     };
     if !metadata.is_file() {
-        return Err(HomeError::NotRegular(path.to_owned()));
+        return Err(ResolveError::NotRegular(path.to_owned()));
     }
     if metadata.len() > limit {
         return Err(too_large(metadata.len()));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-    // Some of the kernel's own files look regular, and are waited for.
+    // Some files of the kernel's look regular but block; `files::open` does not wait for them.
     files::open(path)
         .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
         .map_err(read)?;
@@ -111,13 +111,15 @@ fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> 
     Ok(Some(bytes))
 }
 
-pub(super) fn text(path: &Path) -> Result<Option<String>, HomeError> {
-    read_if_there(path, OTHER_LIMIT_BYTES)?
-        .map(|bytes| String::from_utf8(bytes).map_err(|_| HomeError::NotUtf8(path.to_owned())))
+/// The text of a regular file; `None` if there is no such file.
+pub(super) fn read_text(path: &Path) -> Result<Option<String>, ResolveError> {
+    read_if_exists(path, MAX_OTHER_BYTES)?
+        .map(|bytes| String::from_utf8(bytes).map_err(|_| ResolveError::NotUtf8(path.to_owned())))
         .transpose()
 }
 
-fn extra_templates(dir: &Path) -> Result<Vec<(String, String)>, HomeError> {
+/// The `.jinja` files in `dir`, as (name, text), sorted by name.
+fn read_templates(dir: &Path) -> Result<Vec<(String, String)>, ResolveError> {
     let Ok(entries) = std::fs::read_dir(dir) else {
         return Ok(Vec::new());
     };
@@ -134,8 +136,8 @@ fn extra_templates(dir: &Path) -> Result<Vec<(String, String)>, HomeError> {
             .file_stem()
             .and_then(|stem| stem.to_str())
             .map(str::to_owned);
-        if let (Some(name), true) = (name, templates.len() < EXTRA_TEMPLATES_LIMIT)
-            && let Some(template) = text(&path)?
+        if let (Some(name), true) = (name, templates.len() < MAX_ADDITIONAL_TEMPLATES)
+            && let Some(template) = read_text(&path)?
         {
             templates.push((name, template));
         }

@@ -1,23 +1,22 @@
-//! Where a tokenizer lives: from the name that a run or a person gives to the few small files that decide a count.
+//! Resolves a tokenizer's name to the few small files that decide a count.
 //!
-//! A benchmark run names its tokenizer by a repository id or a path, and the machine that recounts is often another
-//! one. So a name is looked up in a fixed order of places, nothing is fetched unless [`download`] is called, and a miss
-//! says where it looked. This module knows files and folders, not what is in them.
+//! A benchmark run names its tokenizer by a repository id or a path, often of another machine. So a name is looked up
+//! in a fixed order of paths, an error lists the paths that were tried, and only [`download`] uses a network.
 
 mod download;
 mod files;
-mod places;
+mod search_paths;
 
 use std::path::{Path, PathBuf};
 
 pub use download::{Hub, download};
 pub use files::TokenizerFiles;
-pub use places::Places;
+pub use search_paths::SearchPaths;
 
-/// The file every tokenizer must have to be counted with.
-pub const TOKENIZER_JSON: &str = "tokenizer.json";
+/// The file that a tokenizer must have.
+const TOKENIZER_JSON: &str = "tokenizer.json";
 
-/// Files that a tokenizer can come with, which cannot be counted with by themselves.
+/// Vocabulary files that cannot be counted with unless there is a `tokenizer.json`.
 const OTHER_VOCABULARIES: [&str; 6] = [
     "tokenizer.model",
     "vocab.json",
@@ -27,35 +26,35 @@ const OTHER_VOCABULARIES: [&str; 6] = [
     "vocab.txt",
 ];
 
-/// A folder that holds a tokenizer.
+/// The location of a tokenizer's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenizerHome {
+pub struct TokenizerLocation {
     /// The folder: a plain one, or a snapshot in the Hugging Face cache.
     pub dir: PathBuf,
-    /// `tokenizer.json` in it (or the JSON file that was named).
+    /// The path of `tokenizer.json`, which has another name if the JSON file itself was named.
     pub tokenizer_json: PathBuf,
-    /// The repository id, when the folder was found in the cache by it.
+    /// The repository id, if the folder was found in the cache by it.
     pub repo_id: Option<String>,
 }
 
-/// Why no tokenizer could be had.
+/// Why a tokenizer could not be resolved, read or downloaded.
 #[derive(Debug, thiserror::Error)]
-pub enum HomeError {
-    /// No place had it.
+pub enum ResolveError {
+    /// None of the paths exists.
     #[error(
         "no tokenizer {name:?}: looked at {}; give --tokenizer a folder, a tokenizer.json or a cached repository id, \
          or add --download to fetch it",
-        list(.looked)
+        join_paths(.tried)
     )]
     NotFound {
         /// The name as given.
         name: String,
-        /// Every path tried, in order.
-        looked: Vec<PathBuf>,
+        /// The paths that were tried, in order.
+        tried: Vec<PathBuf>,
     },
-    /// The cache knows the repository, but no complete snapshot of its main branch.
+    /// The cache has the repository without a snapshot of its main branch.
     #[error(
-        "{repo_id} is in the cache at {} but its main branch is not: {what}; give --tokenizer a snapshot folder, \
+        "{repo_id} is in the cache at {} but its main branch is not: {cause}; give --tokenizer a snapshot folder, \
          or add --download",
         .repo_dir.display()
     )]
@@ -64,21 +63,21 @@ pub enum HomeError {
         repo_id: String,
         /// Its folder in the cache.
         repo_dir: PathBuf,
-        /// What is missing.
-        what: String,
+        /// The missing or invalid file.
+        cause: String,
     },
     /// A folder without `tokenizer.json`.
-    #[error("no tokenizer.json in {}{}", .dir.display(), other_files(.found))]
+    #[error("no tokenizer.json in {}{}", .dir.display(), advice_on(.found))]
     NoTokenizerJson {
         /// The folder.
         dir: PathBuf,
-        /// Vocabulary files of other kinds that it has.
+        /// The vocabulary files of other kinds in it.
         found: Vec<&'static str>,
     },
     /// A path that is neither a folder nor a regular file.
     #[error("{} is not a regular file", .0.display())]
     NotRegular(PathBuf),
-    /// A file larger than any tokenizer has.
+    /// A file above the size limit of its kind.
     #[error("{} has {bytes} bytes, more than the {limit} that a file of its kind may have", .path.display())]
     TooLarge {
         /// The file.
@@ -88,7 +87,7 @@ pub enum HomeError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// A file that could not be read.
+    /// A read error.
     #[error("cannot read {}", .path.display())]
     Read {
         /// The file.
@@ -96,7 +95,7 @@ pub enum HomeError {
         /// The cause.
         source: std::io::Error,
     },
-    /// A file that should be JSON and is not.
+    /// A configuration file that is not JSON.
     #[error("{} is not valid JSON", .path.display())]
     Json {
         /// The file.
@@ -107,12 +106,12 @@ pub enum HomeError {
     /// A text file that is not UTF-8.
     #[error("{} is not valid UTF-8", .0.display())]
     NotUtf8(PathBuf),
-    /// A name that cannot be a repository id.
+    /// A name that is not a repository id.
     #[error(
         "{0:?} is not a repository id: expected NAME or OWNER/NAME of letters, digits, '-', '_' and '.'"
     )]
     NotARepoId(String),
-    /// The hub could not be asked, or refused.
+    /// The request to the hub failed.
     #[error("cannot download the tokenizer of {repo_id}")]
     Download {
         /// The repository id.
@@ -120,44 +119,45 @@ pub enum HomeError {
         /// The cause.
         source: Box<hf_hub::api::sync::ApiError>,
     },
-    /// No folder to download into.
+    /// The environment names no cache folder.
     #[error("no Hugging Face cache to download into: set HF_HUB_CACHE or HOME")]
     NoCache,
 }
 
-/// Finds a tokenizer by `name`: a folder, a `tokenizer.json`, or a repository id in the local Hugging Face cache.
+/// Resolves `name`: a folder, a `tokenizer.json`, or a repository id in the local Hugging Face cache.
 ///
-/// A path that exists wins over a repository id of the same spelling, as `from_pretrained` decides it. A relative path
-/// is tried from the working folder, then from the run, because a run's `config.yaml` is relative to where its client
-/// stood. Symbolic links are followed (snapshots in the cache consist of them); what they lead to must be regular
-/// files.
-pub fn find(name: &str, places: &Places) -> Result<TokenizerHome, HomeError> {
-    let mut looked = Vec::new();
-    for path in places.paths_for(name) {
+/// A path that exists takes precedence over a repository id of the same spelling, as in `from_pretrained`. A relative
+/// path is tried from the working folder, then from the run, because the paths of a run's `config.yaml` are relative to
+/// its client's working folder. Symbolic links are followed (snapshots in the cache consist of them), but they must
+/// lead to regular files.
+pub fn resolve(name: &str, search_paths: &SearchPaths) -> Result<TokenizerLocation, ResolveError> {
+    let mut tried = Vec::new();
+    for path in search_paths.candidates(name) {
         if path.is_dir() {
             return in_folder(path, None);
         }
         if path.exists() {
             return named_file(path);
         }
-        looked.push(path);
+        tried.push(path);
     }
-    if let (true, Some(cache)) = (is_repo_id(name), &places.hub_cache) {
+    if let (true, Some(cache)) = (is_repo_id(name), &search_paths.hub_cache) {
         let repo_dir = cache.join(repo_folder(name));
         if repo_dir.is_dir() {
             return in_cache(name, repo_dir);
         }
-        looked.push(repo_dir);
+        tried.push(repo_dir);
     }
-    Err(HomeError::NotFound {
+    Err(ResolveError::NotFound {
         name: name.to_owned(),
-        looked,
+        tried,
     })
 }
 
-/// Whether `name` is spelled as a model repository id, `name` or `owner/name` (`huggingface_hub`'s `validate_repo_id`:
-/// at most 96 characters, letters, digits, `-`, `_`, `.`, no `--` and no `..`, not at either end `-` or `.`).
-pub fn is_repo_id(name: &str) -> bool {
+/// Returns true if `name` is a valid model repository id, `name` or `owner/name`, by the rules of `huggingface_hub`'s
+/// `validate_repo_id`: at most 96 letters, digits, `-`, `_` and `.`, without `--` and `..`, and without `-` or `.` at
+/// either end of a part.
+pub(crate) fn is_repo_id(name: &str) -> bool {
     let part = |part: &str| {
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
         part.chars()
@@ -172,20 +172,20 @@ pub fn is_repo_id(name: &str) -> bool {
         && !name.contains("..")
 }
 
-/// The folder of a repository in the cache: `models--owner--name`.
+/// The folder of a repository in the cache, `models--owner--name`.
 fn repo_folder(repo_id: &str) -> String {
     format!("models--{}", repo_id.replace('/', "--"))
 }
 
-fn in_cache(repo_id: &str, repo_dir: PathBuf) -> Result<TokenizerHome, HomeError> {
-    let missing = |repo_dir, what: &str| {
-        Err(HomeError::NotInSnapshot {
+fn in_cache(repo_id: &str, repo_dir: PathBuf) -> Result<TokenizerLocation, ResolveError> {
+    let missing = |repo_dir, cause: &str| {
+        Err(ResolveError::NotInSnapshot {
             repo_id: repo_id.to_owned(),
             repo_dir,
-            what: what.to_owned(),
+            cause: cause.to_owned(),
         })
     };
-    let Some(commit) = files::text(&repo_dir.join("refs/main"))? else {
+    let Some(commit) = files::read_text(&repo_dir.join("refs/main"))? else {
         return missing(repo_dir, "no refs/main");
     };
     let commit = commit.trim();
@@ -202,28 +202,28 @@ fn in_cache(repo_id: &str, repo_dir: PathBuf) -> Result<TokenizerHome, HomeError
     in_folder(snapshot, Some(repo_id.to_owned()))
 }
 
-fn in_folder(dir: PathBuf, repo_id: Option<String>) -> Result<TokenizerHome, HomeError> {
+fn in_folder(dir: PathBuf, repo_id: Option<String>) -> Result<TokenizerLocation, ResolveError> {
     let tokenizer_json = dir.join(TOKENIZER_JSON);
     if tokenizer_json.is_file() {
-        return Ok(TokenizerHome {
+        return Ok(TokenizerLocation {
             dir,
             tokenizer_json,
             repo_id,
         });
     }
     if tokenizer_json.exists() {
-        return Err(HomeError::NotRegular(tokenizer_json));
+        return Err(ResolveError::NotRegular(tokenizer_json));
     }
     let found = OTHER_VOCABULARIES
         .into_iter()
         .filter(|file| dir.join(file).exists())
         .collect();
-    Err(HomeError::NoTokenizerJson { dir, found })
+    Err(ResolveError::NoTokenizerJson { dir, found })
 }
 
-fn named_file(path: PathBuf) -> Result<TokenizerHome, HomeError> {
+fn named_file(path: PathBuf) -> Result<TokenizerLocation, ResolveError> {
     if !path.is_file() {
-        return Err(HomeError::NotRegular(path));
+        return Err(ResolveError::NotRegular(path));
     }
     let dir = path
         .parent()
@@ -234,11 +234,11 @@ fn named_file(path: PathBuf) -> Result<TokenizerHome, HomeError> {
         .file_name()
         .and_then(|name| OTHER_VOCABULARIES.into_iter().find(|other| name == *other));
     match other {
-        Some(other) => Err(HomeError::NoTokenizerJson {
+        Some(other) => Err(ResolveError::NoTokenizerJson {
             dir,
             found: vec![other],
         }),
-        None => Ok(TokenizerHome {
+        None => Ok(TokenizerLocation {
             dir,
             tokenizer_json: path,
             repo_id: None,
@@ -246,7 +246,7 @@ fn named_file(path: PathBuf) -> Result<TokenizerHome, HomeError> {
     }
 }
 
-fn list(paths: &[PathBuf]) -> String {
+fn join_paths(paths: &[PathBuf]) -> String {
     if paths.is_empty() {
         return "nothing, as it is neither a path nor a repository id".to_owned();
     }
@@ -257,7 +257,7 @@ fn list(paths: &[PathBuf]) -> String {
         .join(", ")
 }
 
-fn other_files(found: &[&str]) -> String {
+fn advice_on(found: &[&str]) -> String {
     if found.is_empty() {
         return "; expected a folder with a tokenizer.json".to_owned();
     }

@@ -32,9 +32,9 @@ fn cache_with(root: &Path, repo: &str, files: &[(&str, &str)]) {
 fn resolves_the_cache_as_the_hub_does() {
     let check = |env: &[(&str, &str)], expected: Option<&str>| {
         let env: HashMap<&str, &str> = env.iter().copied().collect();
-        let places = Places::from_env(|name| env.get(name).map(OsString::from), None);
+        let search_paths = SearchPaths::from_env(|name| env.get(name).map(OsString::from), None);
         assert_eq!(
-            places.hub_cache.as_deref(),
+            search_paths.hub_cache.as_deref(),
             expected.map(Path::new),
             "{env:?}"
         );
@@ -115,7 +115,7 @@ fn finds_folders_files_and_cached_repositories() {
         "solo",
         &[("tokenizer.json", "{}")],
     );
-    let places = Places {
+    let search_paths = SearchPaths {
         hub_cache: Some(root.path().join("hub")),
         run: Some(root.path().join("run")),
     };
@@ -127,13 +127,13 @@ fn finds_folders_files_and_cached_repositories() {
             .join(COMMIT)
     };
     let check = |name: &str, dir: &Path, repo_id: Option<&str>| {
-        let home = find(name, &places).unwrap();
+        let location = resolve(name, &search_paths).unwrap();
         assert_eq!(
-            (home.dir.as_path(), home.repo_id.as_deref()),
+            (location.dir.as_path(), location.repo_id.as_deref()),
             (dir, repo_id),
             "{name}"
         );
-        assert_eq!(home.tokenizer_json, dir.join("tokenizer.json"));
+        assert_eq!(location.tokenizer_json, dir.join("tokenizer.json"));
     };
     check(folder.to_str().unwrap(), &folder, None);
     check(
@@ -169,23 +169,23 @@ fn a_miss_says_where_it_looked_and_what_to_do() {
     cache_with(&hub, "org/nosnapshot", &[]);
     fs::write(hub.join("models--org--nosnapshot/refs/main"), "ffff").unwrap();
     cache_with(&hub, "org/weights", &[("config.json", "{}")]);
-    let places = Places {
+    let search_paths = SearchPaths {
         hub_cache: Some(hub.clone()),
         run: Some(root.path().to_owned()),
     };
     let check = |name: &str, parts: &[&str]| {
-        let message = find(name, &places).unwrap_err().to_string();
+        let message = resolve(name, &search_paths).unwrap_err().to_string();
         assert!(
             parts.iter().all(|part| message.contains(part)),
             "{name}: {message}"
         );
     };
-    let looked = hub.join("models--org--missing");
+    let tried = hub.join("models--org--missing");
     check(
         "org/missing",
         &[
             "\"org/missing\"",
-            looked.to_str().unwrap(),
+            tried.to_str().unwrap(),
             "--tokenizer",
             "--download",
         ],
@@ -203,8 +203,8 @@ fn a_miss_says_where_it_looked_and_what_to_do() {
     check("org/weights", &["no tokenizer.json"]);
 }
 
-fn home(dir: &Path) -> TokenizerHome {
-    TokenizerHome {
+fn location(dir: &Path) -> TokenizerLocation {
+    TokenizerLocation {
         dir: dir.to_owned(),
         tokenizer_json: dir.join("tokenizer.json"),
         repo_id: None,
@@ -217,7 +217,7 @@ fn reads_what_is_there() {
     let write = |name: &str, content: &[u8]| fs::write(dir.path().join(name), content).unwrap();
     write("tokenizer.json", b"abc");
     write("config.json", br#"{"model_type": "llama"}"#);
-    let files = TokenizerFiles::read(&home(dir.path())).unwrap();
+    let files = TokenizerFiles::read(&location(dir.path())).unwrap();
     assert_eq!(files.tokenizer_json, b"abc");
     assert_eq!(
         files.sha256,
@@ -228,27 +228,27 @@ fn reads_what_is_there() {
 
     write("tokenizer_config.json", b"{");
     assert!(matches!(
-        TokenizerFiles::read(&home(dir.path())),
-        Err(HomeError::Json { .. })
+        TokenizerFiles::read(&location(dir.path())),
+        Err(ResolveError::Json { .. })
     ));
     write("tokenizer_config.json", b"{}");
     write("chat_template.jinja", b"\xff");
     assert!(matches!(
-        TokenizerFiles::read(&home(dir.path())),
-        Err(HomeError::NotUtf8(_))
+        TokenizerFiles::read(&location(dir.path())),
+        Err(ResolveError::NotUtf8(_))
     ));
     fs::remove_file(dir.path().join("chat_template.jinja")).unwrap();
     fs::create_dir(dir.path().join("added_tokens.json")).unwrap();
     assert!(matches!(
-        TokenizerFiles::read(&home(dir.path())),
-        Err(HomeError::NotRegular(_))
+        TokenizerFiles::read(&location(dir.path())),
+        Err(ResolveError::NotRegular(_))
     ));
     fs::remove_dir(dir.path().join("added_tokens.json")).unwrap();
     let huge = fs::File::create(dir.path().join("special_tokens_map.json")).unwrap();
     huge.set_len((64 << 20) + 1).unwrap();
     assert!(matches!(
-        TokenizerFiles::read(&home(dir.path())),
-        Err(HomeError::TooLarge { .. })
+        TokenizerFiles::read(&location(dir.path())),
+        Err(ResolveError::TooLarge { .. })
     ));
 }
 
@@ -261,7 +261,7 @@ fn reads_templates_beside_the_others_by_their_name() {
     for (name, text) in [("b.jinja", "b"), ("a.txt", ""), ("a.jinja", "a")] {
         fs::write(folder.join(name), text).unwrap();
     }
-    let read = TokenizerFiles::read(&home(dir.path())).unwrap();
+    let read = TokenizerFiles::read(&location(dir.path())).unwrap();
     let expected = [("a", "a"), ("b", "b")].map(|(name, text)| (name.to_owned(), text.to_owned()));
     assert_eq!(read.additional_chat_templates, expected);
 }
@@ -328,7 +328,7 @@ fn serve(
 #[test]
 fn downloads_only_what_counting_needs() {
     let root = tempfile::tempdir().unwrap();
-    let places = Places {
+    let search_paths = SearchPaths {
         hub_cache: Some(root.path().join("hub")),
         run: None,
     };
@@ -344,17 +344,17 @@ fn downloads_only_what_counting_needs() {
         endpoint: Some(endpoint),
         token: None,
     };
-    let home = download("org/name", &places, &hub).unwrap();
-    assert_eq!(home, find("org/name", &places).unwrap());
-    let read = TokenizerFiles::read(&home).unwrap();
+    let location = download("org/name", &search_paths, &hub).unwrap();
+    assert_eq!(location, resolve("org/name", &search_paths).unwrap());
+    let read = TokenizerFiles::read(&location).unwrap();
     assert_eq!(read.tokenizer_json, b"{\"t\":1}");
     assert_eq!(
         read.additional_chat_templates,
         [("rag".to_owned(), "rag".to_owned())]
     );
     assert_eq!(
-        download("org/name", &places, &hub).unwrap(),
-        home,
+        download("org/name", &search_paths, &hub).unwrap(),
+        location,
         "a second time only asks which commit is current"
     );
     let asked = server.join().unwrap();
@@ -373,7 +373,7 @@ fn downloads_only_what_counting_needs() {
 #[test]
 fn a_failed_download_names_the_repository() {
     let root = tempfile::tempdir().unwrap();
-    let places = Places {
+    let search_paths = SearchPaths {
         hub_cache: Some(root.path().to_owned()),
         run: None,
     };
@@ -382,18 +382,18 @@ fn a_failed_download_names_the_repository() {
         endpoint: Some(endpoint),
         token: None,
     };
-    let error = download("org/other", &places, &hub).unwrap_err();
+    let error = download("org/other", &search_paths, &hub).unwrap_err();
     assert_eq!(
         error.to_string(),
         "cannot download the tokenizer of org/other"
     );
     server.join().unwrap();
     assert!(matches!(
-        download("../x", &places, &hub),
-        Err(HomeError::NotARepoId(_))
+        download("../x", &search_paths, &hub),
+        Err(ResolveError::NotARepoId(_))
     ));
     assert!(matches!(
-        download("org/name", &Places::default(), &hub),
-        Err(HomeError::NoCache)
+        download("org/name", &SearchPaths::default(), &hub),
+        Err(ResolveError::NoCache)
     ));
 }

@@ -1,24 +1,23 @@
-//! `fix_mistral_regex`, which transformers 5.5.0 reads and then fails on.
+//! Rejects `fix_mistral_regex`, on which transformers 5.5.0 fails.
 
 use serde_json::Value;
 
-use super::RulesError;
+use super::LoaderRulesError;
 use crate::tokenizer::resolve::TokenizerFiles;
 
-/// Model types that the correction is for.
+/// The model types that the correction applies to.
 const MODEL_TYPES: [&str; 5] = ["mistral", "mistral3", "voxtral", "ministral", "pixtral"];
-/// Vocabularies up to this size are left alone.
-const MAX_OLD_VOCABULARY: u32 = 100_000;
+/// The largest vocabulary that the correction does not apply to.
+const MAX_UNAFFECTED_VOCABULARY: u32 = 100_000;
 
-/// Refuses a tokenizer that asks for the corrected regex where the correction would be made: it reaches for an
-/// attribute that the backend does not have (`TokenizersBackend._patch_mistral_regex`), so no client has ever counted
-/// with it.
-/// `splits`: there is a pre-tokenizer; `vocabulary` counts the entries, added tokens included.
-pub(super) fn refuse(
+/// Rejects a tokenizer to which transformers would apply the corrected regex. The correction reads an attribute that the
+/// backend does not have (`TokenizersBackend._patch_mistral_regex`), so no client has counted with such a tokenizer.
+/// `vocabulary_size` counts the entries, added tokens included.
+pub(super) fn check_fix_mistral_regex(
     files: &TokenizerFiles,
-    splits: bool,
-    vocabulary: impl FnOnce() -> Result<u32, RulesError>,
-) -> Result<(), RulesError> {
+    has_pre_tokenizer: bool,
+    vocabulary_size: impl FnOnce() -> Result<u32, LoaderRulesError>,
+) -> Result<(), LoaderRulesError> {
     let asked = files
         .tokenizer_config
         .as_ref()
@@ -38,8 +37,8 @@ pub(super) fn refuse(
         Some(version) => version <= [4, 57, 3],
         None => true,
     };
-    if applies && splits && vocabulary()? > MAX_OLD_VOCABULARY {
-        return Err(RulesError::WouldNotLoad(
+    if applies && has_pre_tokenizer && vocabulary_size()? > MAX_UNAFFECTED_VOCABULARY {
+        return Err(LoaderRulesError::WouldNotLoad(
             "fix_mistral_regex is set, which that version fails on".to_owned(),
         ));
     }

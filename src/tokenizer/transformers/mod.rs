@@ -1,23 +1,24 @@
-//! What the loader of the benchmark's client makes of a tokenizer.
+//! Applies the loading rules of transformers 5.5.0 to a tokenizer.
 //!
-//! The client loads its tokenizer with `AutoTokenizer.from_pretrained` of transformers 5.5.0, which does not always use
-//! `tokenizer.json` as written: a class with its own constructor keeps vocabulary and merges and puts its own
-//! normalizer, pre-tokenizer and model flags in place of the file's. Which class that is depends on
-//! `tokenizer_config.json` and on `config.json`. A recount that ignores this is off by as much as a factor of two, so
-//! this module repeats the decision (`choose`), the arguments a class is built with (`merge`, `init`), what the classes
-//! build (`class`) and which added tokens result (`added`), and writes the `tokenizer.json` that says the same.
+//! The benchmark's client loads its tokenizer with `AutoTokenizer.from_pretrained`, which does not always use
+//! `tokenizer.json` as written: a class with its own constructor keeps the vocabulary and the merges and replaces the
+//! file's normalizer, pre-tokenizer and model flags. `tokenizer_config.json` and `config.json` decide which class that
+//! is. A recount that ignores this can be off by a factor of two.
 //!
-//! The vocabulary and the merges, nearly all of the file, are passed through as bytes (`parts`).
+//! So this module selects the class (`auto_class`), merges the configuration files into its arguments
+//! (`from_pretrained`, `init_kwargs`), builds the class's components (`tokenizer_class`) and its added tokens
+//! (`added_tokens`), and writes the equivalent `tokenizer.json`. The vocabulary and the merges, nearly all of the file,
+//! are copied as bytes (`tokenizer_json`).
 
-mod added;
-mod choose;
-mod class;
-mod init;
-mod merge;
+mod added_tokens;
+mod auto_class;
+mod from_pretrained;
+mod init_kwargs;
 mod mistral;
-mod parts;
 mod overrides;
-mod special;
+mod special_tokens;
+mod tokenizer_class;
+mod tokenizer_json;
 mod vocabulary;
 
 use std::borrow::Cow;
@@ -25,49 +26,50 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
-use self::added::{ModelVocabulary, Token, TokenWithId};
-use self::class::Class;
-use self::init::Init;
-use self::parts::Parts;
+use self::added_tokens::{AddedToken, AddedTokenWithId, ModelVocabulary};
+use self::auto_class::AutoClass;
+use self::init_kwargs::InitKwargs;
+use self::tokenizer_class::TokenizerClass;
+use self::tokenizer_json::TokenizerJson;
 use super::resolve::TokenizerFiles;
 
-pub use overrides::Replaced;
+pub use overrides::Override;
 
-/// Whose rules decide how text is split.
+/// The rules that a tokenizer is loaded by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Rules {
-    /// Those of transformers 5.5.0: what the benchmark's client counted.
+pub enum LoaderRules {
+    /// The rules of transformers 5.5.0, by which the benchmark's client counted.
     #[default]
     Transformers,
-    /// Those that `tokenizer.json` states.
+    /// `tokenizer.json` as written.
     File,
 }
 
-/// A tokenizer with the rules applied, ready for an engine.
+/// A tokenizer to which the loader's rules are applied.
 #[derive(Debug, Clone)]
-pub struct Applied<'a> {
-    /// The `tokenizer.json` to load, without truncation and padding; borrowed where the file can stay as it is.
+pub struct AppliedRules<'a> {
+    /// The `tokenizer.json` to load, without truncation and padding; borrowed if the file stays as it is.
     pub json: Cow<'a, [u8]>,
-    /// What of the file does not apply and what stands in its place; only what can change a count.
-    pub replaced: Vec<Replaced>,
-    /// `truncation` and `padding`, where the file had them and they were switched off.
-    pub switched_off: Vec<&'static str>,
-    /// The named special tokens in the order in which transformers hands them to chat templates: `bos_token`,
-    /// `eos_token`, `unk_token`, `sep_token`, `pad_token`, `cls_token`, `mask_token`, then names of the model's own.
+    /// The components of the file that the loader replaces, if that can change a count.
+    pub overrides: Vec<Override>,
+    /// `truncation` and `padding`, if the file had them; they are disabled.
+    pub disabled: Vec<&'static str>,
+    /// The named special tokens in the order in which transformers passes them to chat templates: `bos_token`,
+    /// `eos_token`, `unk_token`, `sep_token`, `pad_token`, `cls_token`, `mask_token`, then the model's own names.
     pub special_tokens: IndexMap<String, String>,
     /// The transformers class that loads this tokenizer.
     pub class: String,
-    /// Why the rules that the client followed are not known, if they are not: then the file's own rules are in `json`.
-    pub unknown: Option<String>,
+    /// The reason why the client's rules are unknown, if they are; `json` then follows the file's own rules.
+    pub unknown_rules: Option<String>,
 }
 
 /// Why the rules could not be applied.
 #[derive(Debug, thiserror::Error)]
-pub enum RulesError {
-    /// `tokenizer.json` is not what its name says.
+pub enum LoaderRulesError {
+    /// `tokenizer.json` is not a tokenizer's.
     #[error("tokenizer.json is not valid JSON of a tokenizer")]
     TokenizerJson(#[source] serde_json::Error),
-    /// The client could not have loaded this tokenizer.
+    /// transformers fails to load this tokenizer.
     #[error(
         "transformers 5.5.0 would refuse this tokenizer: {0}; use --tokenizer-rules file to count with it anyway"
     )]
@@ -77,86 +79,94 @@ pub enum RulesError {
 /// Applies `rules` to a tokenizer's files.
 ///
 /// # Errors
-/// When `tokenizer.json` is not a tokenizer's, and under [`Rules::Transformers`] when transformers would fail to load.
-pub fn apply(files: &TokenizerFiles, rules: Rules) -> Result<Applied<'_>, RulesError> {
-    let mut parts = Parts::parse(&files.tokenizer_json).map_err(RulesError::TokenizerJson)?;
-    let had_padding = parts.padding()?;
-    let switched_off = parts.switch_off();
-    let choice = choose::choose(files);
-    let mut unknown = choice.unknown;
-    let mut class = choice.class;
-    if let Some(why) = class.cannot_build(&parts) {
-        unknown = Some(why);
-        class = Class::AsWritten;
+/// When `tokenizer.json` is not a tokenizer's, and under [`LoaderRules::Transformers`] when transformers would fail to
+/// load it.
+pub fn apply(
+    files: &TokenizerFiles,
+    rules: LoaderRules,
+) -> Result<AppliedRules<'_>, LoaderRulesError> {
+    let mut tokenizer_json =
+        TokenizerJson::parse(&files.tokenizer_json).map_err(LoaderRulesError::TokenizerJson)?;
+    let pad_token = tokenizer_json.pad_token()?;
+    let disabled = tokenizer_json.disable_truncation_and_padding();
+    let AutoClass {
+        name,
+        mut class,
+        mut unknown_rules,
+    } = AutoClass::select(files);
+    if let Some(why) = class.cannot_build(&tokenizer_json) {
+        unknown_rules = Some(why);
+        class = TokenizerClass::AsWritten;
     }
-    let name = choice.name;
-    let init = match (Init::new(files, class, &parts, had_padding), rules) {
-        (Ok(init), _) => init,
-        (Err(_), Rules::File) => Init::default(),
-        (Err(error), Rules::Transformers) => return Err(error),
+    let kwargs = match (
+        InitKwargs::new(files, class, &tokenizer_json, pad_token),
+        rules,
+    ) {
+        (Ok(kwargs), _) => kwargs,
+        (Err(_), LoaderRules::File) => InitKwargs::default(),
+        (Err(error), LoaderRules::Transformers) => return Err(error),
     };
-    let mut applied = Applied {
+    let mut applied = AppliedRules {
         json: Cow::Borrowed(&files.tokenizer_json),
-        replaced: Vec::new(),
-        switched_off,
-        special_tokens: init.special_tokens(),
+        overrides: Vec::new(),
+        disabled,
+        special_tokens: kwargs.special_tokens(),
         class: name,
-        unknown: None,
+        unknown_rules: None,
     };
-    if rules == Rules::Transformers {
-        class.rebuild(&init, &mut parts, &mut applied.replaced)?;
-        put_added_tokens(class, &init, &mut parts, &mut applied.replaced)?;
-        let splits = !parts.get("pre_tokenizer")?.is_null();
-        mistral::refuse(files, splits, || entries(class, &init, &parts))?;
-        applied.unknown = unknown;
+    if rules == LoaderRules::Transformers {
+        class.rebuild(&kwargs, &mut tokenizer_json, &mut applied.overrides)?;
+        override_added_tokens(class, &kwargs, &mut tokenizer_json, &mut applied.overrides)?;
+        let has_pre_tokenizer = !tokenizer_json.get("pre_tokenizer")?.is_null();
+        mistral::check_fix_mistral_regex(files, has_pre_tokenizer, || {
+            vocabulary_size(class, &kwargs, &tokenizer_json)
+        })?;
+        applied.unknown_rules = unknown_rules;
     }
-    if let Some(json) = parts.edited() {
+    if let Some(json) = tokenizer_json.edited() {
         applied.json = Cow::Owned(json);
     }
     Ok(applied)
 }
 
-/// Writes `added_tokens` where one comes, goes or is matched in another way; new ids need a look at the vocabulary.
-/// With `split_special_tokens` text that looks like a special token is split like any other, so those are left out.
-fn put_added_tokens(
-    class: Class,
-    init: &Init,
-    parts: &mut Parts,
-    replaced: &mut Vec<Replaced>,
-) -> Result<(), RulesError> {
-    let set = |tokens: &[TokenWithId]| {
+/// Replaces `added_tokens` if the loader adds, drops or matches one differently. Only then the vocabulary is read, for
+/// the ids. With `split_special_tokens`, special tokens are split like other text, so they are dropped.
+fn override_added_tokens(
+    class: TokenizerClass,
+    kwargs: &InitKwargs,
+    tokenizer_json: &mut TokenizerJson,
+    overrides: &mut Vec<Override>,
+) -> Result<(), LoaderRulesError> {
+    let file = tokenizer_json.added_tokens()?;
+    let added_tokens = |model: &ModelVocabulary| {
+        let mut tokens = kwargs.added_tokens(class, &file, model).tokens();
+        tokens.retain(|added| !(kwargs.split_special_tokens && added.token.special));
         tokens
-            .iter()
-            .map(|added| added.token.clone())
-            .collect::<HashSet<_>>()
     };
-    let file = parts.added_tokens()?;
-    let guess = init
-        .added_tokens(class, &file, &ModelVocabulary::of_added(&file))
-        .tokens();
-    let (old, new) = (set(&file), set(&guess));
-    let left_out = |token: &Token| init.split_special_tokens && token.special;
-    let guess: HashSet<Token> = new.into_iter().filter(|token| !left_out(token)).collect();
-    let found = Replaced::added_tokens(&old, &guess);
-    if found.is_some() {
-        let model = parts.vocabulary(&init.contents(&file))?;
-        let mut tokens = init.added_tokens(class, &file, &model).tokens();
-        tokens.retain(|added| !left_out(&added.token));
-        parts.set(
-            "added_tokens",
-            &serde_json::to_value(tokens).map_err(RulesError::TokenizerJson)?,
-        );
-        replaced.extend(found);
-    }
+    let set = |tokens: &[AddedTokenWithId]| -> HashSet<AddedToken> {
+        tokens.iter().map(|added| added.token.clone()).collect()
+    };
+    let without_ids = set(&added_tokens(&ModelVocabulary::of_added(&file)));
+    let Some(found) = Override::added_tokens(&set(&file), &without_ids) else {
+        return Ok(());
+    };
+    let tokens = added_tokens(&tokenizer_json.vocabulary(&kwargs.contents(&file))?);
+    let value = serde_json::to_value(tokens).map_err(LoaderRulesError::TokenizerJson)?;
+    tokenizer_json.set("added_tokens", &value);
+    overrides.push(found);
     Ok(())
 }
 
-/// The entries of the vocabulary with the added tokens.
-fn entries(class: Class, init: &Init, parts: &Parts) -> Result<u32, RulesError> {
-    let file = parts.added_tokens()?;
-    let model = parts.vocabulary(&init.contents(&file))?;
-    let beyond = init.added_tokens(class, &file, &model).beyond(&model);
-    Ok(model.size.saturating_add(beyond))
+/// The number of entries of the vocabulary, added tokens included.
+fn vocabulary_size(
+    class: TokenizerClass,
+    kwargs: &InitKwargs,
+    tokenizer_json: &TokenizerJson,
+) -> Result<u32, LoaderRulesError> {
+    let file = tokenizer_json.added_tokens()?;
+    let model = tokenizer_json.vocabulary(&kwargs.contents(&file))?;
+    let added = kwargs.added_tokens(class, &file, &model);
+    Ok(model.size.saturating_add(added.count_outside(&model)))
 }
 
 #[cfg(test)]

@@ -1,41 +1,47 @@
-//! What the loader replaced, in words short enough for a warning.
+//! The components of a `tokenizer.json` that the loader replaces, described briefly enough for a warning.
 
 use std::collections::HashSet;
 
+use serde::Serialize;
 use serde_json::Value;
 
-use super::added::Token;
+use super::added_tokens::AddedToken;
 
-/// One part of a `tokenizer.json` that the loader does not take as written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replaced {
-    /// The part: `normalizer`, `pre_tokenizer`, `model` or `added_tokens`.
-    pub what: &'static str,
-    /// What the file has.
+/// The longest description, in characters.
+const MAX_DESCRIPTION_CHARS: usize = 120;
+
+/// A component of `tokenizer.json` that the loader replaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Override {
+    /// The component: `normalizer`, `pre_tokenizer`, `model` or `added_tokens`.
+    #[serde(rename = "what")]
+    pub component: &'static str,
+    /// The file's component.
     pub from: String,
-    /// What the client used.
+    /// The client's component.
     pub to: String,
 }
 
-/// The longest description, in characters.
-const LONGEST: usize = 120;
-
-impl Replaced {
-    /// A part that differs in something that can change a count.
-    pub(super) fn part(what: &'static str, old: &Value, new: &Value) -> Option<Self> {
-        let (old, new) = (essence(old), essence(new));
+impl Override {
+    /// Compares two versions of a component; `None` if they count alike.
+    pub(super) fn component(component: &'static str, old: &Value, new: &Value) -> Option<Self> {
+        let (old, new) = (canonical(old), canonical(new));
         if old == new {
             return None;
         }
-        let (mut from, mut to) = (kind(&old), kind(&new));
+        let (mut from, mut to) = (type_names(&old), type_names(&new));
         if from == to {
-            (from, to) = (shorten(&old.to_string()), shorten(&new.to_string()));
+            (from, to) = (truncate(&old.to_string()), truncate(&new.to_string()));
         }
-        Some(Self { what, from, to })
+        Some(Self {
+            component,
+            from,
+            to,
+        })
     }
 
-    /// A model whose kind or flags differ in something that can change a count; only the differences are named.
-    pub(super) fn flags(
+    /// Compares the model with a BPE of the flags `new`; `None` if they count alike. Only differing flags are described.
+    pub(super) fn model(
         model: &Value,
         old: &[(&str, Value)],
         new: &[(&str, Value)],
@@ -44,8 +50,10 @@ impl Replaced {
         let differing: Vec<_> = old
             .iter()
             .zip(new)
-            .filter(|((key, old), (_, new))| flag(key, old) != flag(key, new))
-            .map(|((key, old), (_, new))| (*key, flag(key, old), flag(key, new)))
+            .filter(|((key, old), (_, new))| canonical_flag(key, old) != canonical_flag(key, new))
+            .map(|((key, old), (_, new))| {
+                (*key, canonical_flag(key, old), canonical_flag(key, new))
+            })
             .collect();
         if was_bpe && differing.is_empty() {
             return None;
@@ -58,7 +66,7 @@ impl Replaced {
         };
         let old_kind = model.as_str().unwrap_or("BPE");
         Some(Self {
-            what: "model",
+            component: "model",
             from: format!("{old_kind} {}", side(|entry| entry.1.clone()))
                 .trim_end()
                 .to_owned(),
@@ -68,19 +76,22 @@ impl Replaced {
         })
     }
 
-    /// Added tokens that come, go, or are matched in another way; `None` if only marks that matching ignores differ.
-    pub(super) fn added_tokens(old: &HashSet<Token>, new: &HashSet<Token>) -> Option<Self> {
-        let matching = |tokens: &HashSet<Token>| -> HashSet<Token> {
+    /// Compares two sets of added tokens; `None` if they match alike.
+    pub(super) fn added_tokens(
+        old: &HashSet<AddedToken>,
+        new: &HashSet<AddedToken>,
+    ) -> Option<Self> {
+        let matching = |tokens: &HashSet<AddedToken>| -> HashSet<AddedToken> {
             tokens
                 .iter()
-                .map(|token| Token {
+                .map(|token| AddedToken {
                     special: false,
                     ..token.clone()
                 })
                 .collect()
         };
         let (old, new) = (matching(old), matching(new));
-        let side = |tokens: &HashSet<Token>, other: &HashSet<Token>| {
+        let side = |tokens: &HashSet<AddedToken>, other: &HashSet<AddedToken>| {
             let mut differing: Vec<&str> = tokens
                 .difference(other)
                 .map(|token| token.content.as_str())
@@ -89,18 +100,18 @@ impl Replaced {
             if differing.is_empty() {
                 return "none".to_owned();
             }
-            shorten(&format!("{}: {}", differing.len(), differing.join(" ")))
+            truncate(&format!("{}: {}", differing.len(), differing.join(" ")))
         };
         (old != new).then(|| Self {
-            what: "added_tokens",
+            component: "added_tokens",
             from: side(&old, &new),
             to: side(&new, &old),
         })
     }
 }
 
-/// A flag of a BPE as it counts: absent, null and empty are one, and so are a missing flag and a false one.
-pub(super) fn flag(key: &str, value: &Value) -> Value {
+/// A flag of a BPE in canonical form: absent, null and empty are the same, and so are absent and false.
+pub(super) fn canonical_flag(key: &str, value: &Value) -> Value {
     match (key, value) {
         ("fuse_unk" | "byte_fallback" | "ignore_merges", Value::Null) => Value::from(false),
         ("dropout", dropout) if dropout.as_f64() == Some(0.0) => Value::Null,
@@ -109,10 +120,10 @@ pub(super) fn flag(key: &str, value: &Value) -> Value {
     }
 }
 
-/// A part without what cannot change a count, and with defaults filled in.
-pub(super) fn essence(value: &Value) -> Value {
+/// A component in canonical form: without members that cannot change a count, and with defaults filled in.
+pub(super) fn canonical(value: &Value) -> Value {
     match value {
-        Value::Array(parts) => parts.iter().map(essence).collect(),
+        Value::Array(parts) => parts.iter().map(canonical).collect(),
         Value::Object(members) => {
             let mut members = members.clone();
             match members.get("type").and_then(Value::as_str) {
@@ -123,7 +134,7 @@ pub(super) fn essence(value: &Value) -> Value {
                 Some("Sequence") => {
                     for key in ["normalizers", "pretokenizers"] {
                         if let Some(parts) = members.get_mut(key) {
-                            *parts = essence(parts);
+                            *parts = canonical(parts);
                         }
                     }
                 }
@@ -135,13 +146,13 @@ pub(super) fn essence(value: &Value) -> Value {
     }
 }
 
-/// The names of a part's types: `Sequence[Split, ByteLevel]`.
-fn kind(value: &Value) -> String {
+/// The names of a component's types: `Sequence[Split, ByteLevel]`.
+fn type_names(value: &Value) -> String {
     let Some(name) = value.get("type").and_then(Value::as_str) else {
         return if value.is_null() {
             "none".to_owned()
         } else {
-            shorten(&value.to_string())
+            truncate(&value.to_string())
         };
     };
     let parts = ["normalizers", "pretokenizers"]
@@ -150,15 +161,18 @@ fn kind(value: &Value) -> String {
     match parts {
         Some(parts) => format!(
             "{name}[{}]",
-            parts.iter().map(kind).collect::<Vec<_>>().join(", ")
+            parts.iter().map(type_names).collect::<Vec<_>>().join(", ")
         ),
         None => name.to_owned(),
     }
 }
 
-fn shorten(text: &str) -> String {
-    if text.chars().count() <= LONGEST {
+fn truncate(text: &str) -> String {
+    if text.chars().count() <= MAX_DESCRIPTION_CHARS {
         return text.to_owned();
     }
-    text.chars().take(LONGEST).chain(['…']).collect()
+    text.chars()
+        .take(MAX_DESCRIPTION_CHARS)
+        .chain(['…'])
+        .collect()
 }

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 
 use super::*;
-use crate::tokenizer::resolve::{TokenizerFiles, TokenizerHome};
+use crate::tokenizer::resolve::{TokenizerFiles, TokenizerLocation};
 
-/// What transformers 5.5.0 made of 357 configurations; written by `fixtures/rules/make.py`.
+/// The results of transformers 5.5.0 for 357 configurations, written by `fixtures/rules/make.py`.
 const CASES: &str = include_str!("../../../fixtures/rules/cases.json");
 
 fn files(tokenizer: &Value, case: &Value) -> TokenizerFiles {
@@ -31,7 +31,12 @@ fn model_flags(tokenizer: &Value) -> Map<String, Value> {
 
 /// Compares with what transformers wrote: the parts (but for what cannot change a count), the added tokens, the special
 /// tokens, and counts of hard strings by the `tokenizers` crate.
-fn differences(base: &Value, applied: &Applied, expect: &Value, texts: &[String]) -> Vec<String> {
+fn differences(
+    base: &Value,
+    applied: &AppliedRules,
+    expect: &Value,
+    texts: &[String],
+) -> Vec<String> {
     let mut found = Vec::new();
     let mut compare = |what: &str, ours: Value, theirs: Value| {
         if ours != theirs {
@@ -43,23 +48,23 @@ fn differences(base: &Value, applied: &Applied, expect: &Value, texts: &[String]
     compare("class", json!(applied.class), expect["class"].clone());
     compare(
         "unknown",
-        json!(applied.unknown.is_some()),
+        json!(applied.unknown_rules.is_some()),
         json!(expect.get("unknown").is_some()),
     );
-    if applied.unknown.is_some() {
+    if applied.unknown_rules.is_some() {
         return found;
     }
     for key in ["normalizer", "pre_tokenizer"] {
         compare(
             key,
-            overrides::essence(&json[key]),
-            overrides::essence(&expected(key)),
+            overrides::canonical(&json[key]),
+            overrides::canonical(&expected(key)),
         );
     }
     let flags = |model: &Map<String, Value>| -> BTreeMap<String, Value> {
         model
             .iter()
-            .map(|(key, value)| (key.clone(), overrides::flag(key, value)))
+            .map(|(key, value)| (key.clone(), overrides::canonical_flag(key, value)))
             .collect()
     };
     let theirs = expect
@@ -111,8 +116,8 @@ fn differences(base: &Value, applied: &Applied, expect: &Value, texts: &[String]
     found
 }
 
-/// Their added tokens with the flags that matching uses, which is not what is written where a special token was added
-/// twice: the first version decides whether it is matched in normalized text, and it stays special.
+/// Their added tokens with the flags that apply to matching. These differ from the written ones if a special token was
+/// added twice: the first one decides whether it is matched in normalized text, and it stays special.
 fn as_matched(mut theirs: Value, base: &Value, ours: &Value, expect: &Value) -> Value {
     let find = |tokenizer: &Value, content: &Value| {
         tokenizer["added_tokens"]
@@ -149,12 +154,12 @@ fn does_what_transformers_does() {
         let base = &table["bases"][case["base"].as_str().unwrap()];
         let files = files(base, case);
         let found = match (
-            apply(&files, Rules::Transformers),
+            apply(&files, LoaderRules::Transformers),
             case["expect"].get("error"),
         ) {
             (Ok(applied), None) => differences(base, &applied, &case["expect"], &texts),
-            (Err(RulesError::WouldNotLoad(_)), Some(_)) => continue,
-            (Ok(applied), Some(_)) if applied.unknown.is_some() => continue,
+            (Err(LoaderRulesError::WouldNotLoad(_)), Some(_)) => continue,
+            (Ok(applied), Some(_)) if applied.unknown_rules.is_some() => continue,
             (Ok(_), Some(error)) => vec![format!("theirs refuses: {error}")],
             (Err(error), _) => vec![format!("ours refuses: {error}")],
         };
@@ -186,10 +191,10 @@ fn the_file_rules_change_nothing_but_truncation_and_padding() {
     for case in table["cases"].as_array().unwrap() {
         let name = case["base"].as_str().unwrap();
         let files = files(&table["bases"][name], case);
-        let applied = apply(&files, Rules::File).unwrap();
-        assert!(applied.replaced.is_empty() && applied.unknown.is_none());
+        let applied = apply(&files, LoaderRules::File).unwrap();
+        assert!(applied.overrides.is_empty() && applied.unknown_rules.is_none());
         if name == "cut" {
-            assert_eq!(applied.switched_off, ["truncation", "padding"]);
+            assert_eq!(applied.disabled, ["truncation", "padding"]);
             let mut expected = table["bases"][name].clone();
             expected["truncation"] = Value::Null;
             expected["padding"] = Value::Null;
@@ -198,23 +203,23 @@ fn the_file_rules_change_nothing_but_truncation_and_padding() {
                 expected
             );
         } else {
-            assert!(applied.switched_off.is_empty());
+            assert!(applied.disabled.is_empty());
             assert!(matches!(applied.json, Cow::Borrowed(bytes) if bytes == files.tokenizer_json));
         }
     }
 }
 
 #[test]
-fn says_what_is_replaced() {
+fn overrides_are_described() {
     let table: Value = serde_json::from_str(CASES).unwrap();
     let check = |base: &str, class: &str, expected: &[(&str, &str, &str)]| {
         let case = json!({"tokenizer_config": {"tokenizer_class": class}});
         let files = files(&table["bases"][base], &case);
-        let applied = apply(&files, Rules::Transformers).unwrap();
+        let applied = apply(&files, LoaderRules::Transformers).unwrap();
         let found: Vec<(&str, &str, &str)> = applied
-            .replaced
+            .overrides
             .iter()
-            .map(|r| (r.what, r.from.as_str(), r.to.as_str()))
+            .map(|r| (r.component, r.from.as_str(), r.to.as_str()))
             .collect();
         assert_eq!(found, expected, "{base} {class}");
     };
@@ -255,8 +260,8 @@ fn refuses_what_is_not_a_tokenizer() {
         };
         assert!(
             matches!(
-                apply(&files, Rules::Transformers),
-                Err(RulesError::TokenizerJson(_))
+                apply(&files, LoaderRules::Transformers),
+                Err(LoaderRulesError::TokenizerJson(_))
             ),
             "{json}"
         );
@@ -282,7 +287,7 @@ fn refuses_the_mistral_correction_where_it_fails() {
             ..files
         };
         assert_eq!(
-            apply(&files, Rules::Transformers).is_err(),
+            apply(&files, LoaderRules::Transformers).is_err(),
             refused,
             "{setting} {config:?}"
         );
@@ -312,7 +317,7 @@ fn refuses_the_mistral_correction_where_it_fails() {
     check(json!(true), None, false);
 }
 
-/// Prints what is made of the folders named in `RULES_DIRS` (colon-separated), for a comparison with transformers.
+/// Writes the applied rules of the folders in `RULES_DIRS` (colon-separated), for a comparison with transformers.
 #[test]
 #[ignore = "reads the folders that RULES_DIRS names"]
 fn writes_applied_files() {
@@ -320,24 +325,24 @@ fn writes_applied_files() {
         return;
     };
     for dir in dirs.split(':').map(Path::new) {
-        let home = TokenizerHome {
+        let location = TokenizerLocation {
             dir: dir.into(),
             tokenizer_json: dir.join("tokenizer.json"),
             repo_id: None,
         };
         let started = std::time::Instant::now();
-        let files = TokenizerFiles::read(&home).unwrap();
+        let files = TokenizerFiles::read(&location).unwrap();
         let read = started.elapsed();
         let started = std::time::Instant::now();
-        let applied = apply(&files, Rules::Transformers).unwrap();
+        let applied = apply(&files, LoaderRules::Transformers).unwrap();
         let took = started.elapsed();
         let out = dir.join("applied");
         if std::fs::create_dir_all(&out).is_ok() {
             std::fs::write(out.join("tokenizer.json"), &applied.json).unwrap();
             let about = json!({
                 "class": applied.class, "special_tokens": applied.special_tokens.iter().collect::<Vec<_>>(),
-                "unknown": applied.unknown,
-                "replaced": applied.replaced.iter().map(|r| [r.what, &r.from, &r.to]).collect::<Vec<_>>(),
+                "unknown": applied.unknown_rules,
+                "replaced": applied.overrides.iter().map(|r| [r.component, &r.from, &r.to]).collect::<Vec<_>>(),
                 "borrowed": matches!(applied.json, Cow::Borrowed(_)),
                 "read_ms": read.as_secs_f64() * 1e3, "apply_ms": took.as_secs_f64() * 1e3,
             });

@@ -1,18 +1,18 @@
-//! A look at a model's vocabulary that keeps only what added tokens need.
+//! Reads from a model's vocabulary only the ids that added tokens need.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::added::ModelVocabulary;
+use super::added_tokens::ModelVocabulary;
 
-/// Reads a vocabulary, a map of content to id or a list of (content, score), and keeps only what is wanted.
-pub(super) struct VocabularyScan<'w> {
-    pub wanted: &'w HashSet<&'w str>,
+/// Reads a vocabulary, a map of content to id or a list of (content, score), and keeps the ids of `contents`.
+pub(super) struct VocabularyVisitor<'c> {
+    pub contents: &'c HashSet<&'c str>,
 }
 
-impl<'de> Visitor<'de> for VocabularyScan<'_> {
+impl<'de> Visitor<'de> for VocabularyVisitor<'_> {
     type Value = ModelVocabulary;
 
     fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
@@ -21,7 +21,7 @@ impl<'de> Visitor<'de> for VocabularyScan<'_> {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<ModelVocabulary, M::Error> {
         let mut found = ModelVocabulary::default();
-        while let Some(content) = map.next_key_seed(IfWanted(self.wanted))? {
+        while let Some(content) = map.next_key_seed(StringIn(self.contents))? {
             found.size += 1;
             match content {
                 Some(content) => drop(found.ids.insert(content, map.next_value()?)),
@@ -34,7 +34,7 @@ impl<'de> Visitor<'de> for VocabularyScan<'_> {
     fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<ModelVocabulary, S::Error> {
         let mut found = ModelVocabulary::default();
         while let Some((content, _)) = seq.next_element::<(String, IgnoredAny)>()? {
-            if self.wanted.contains(content.as_str()) {
+            if self.contents.contains(content.as_str()) {
                 found.ids.insert(content, found.size);
             }
             found.size += 1;
@@ -43,10 +43,10 @@ impl<'de> Visitor<'de> for VocabularyScan<'_> {
     }
 }
 
-/// Reads a string and allocates it only if it is one of a set.
-struct IfWanted<'w>(&'w HashSet<&'w str>);
+/// Reads a string, and allocates it only if it is in the set.
+struct StringIn<'c>(&'c HashSet<&'c str>);
 
-impl<'de> DeserializeSeed<'de> for IfWanted<'_> {
+impl<'de> DeserializeSeed<'de> for StringIn<'_> {
     type Value = Option<String>;
     fn deserialize<D: Deserializer<'de>>(
         self,
@@ -56,7 +56,7 @@ impl<'de> DeserializeSeed<'de> for IfWanted<'_> {
     }
 }
 
-impl Visitor<'_> for IfWanted<'_> {
+impl Visitor<'_> for StringIn<'_> {
     type Value = Option<String>;
     fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
         out.write_str("a string")

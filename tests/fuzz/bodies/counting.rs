@@ -1,17 +1,17 @@
-//! The tool's counts against those of `tokenizers`: whole texts, tails, prompts of a conversation, pairs of messages.
+//! The tool's counts against those of `tokenizers`: whole texts, tails, prompts that repeat each other, pairs of messages.
 
 use std::sync::LazyLock;
 
-use tok_recompute::tokenizer::resolve::{self, Places, TokenizerFiles};
-use tok_recompute::tokenizer::transformers::Rules;
-use tok_recompute::tokenizer::{Choice, Counted, LoadOptions, MessageParts, Tokenizer};
+use tok_recompute::tokenizer::resolve::{self, SearchPaths, TokenizerFiles};
+use tok_recompute::tokenizer::transformers::LoaderRules;
+use tok_recompute::tokenizer::{Counted, EngineMode, LoadOptions, MessageParts, Tokenizer};
 
 struct Both {
     name: &'static str,
     ours: Tokenizer,
-    /// The same templates, every text counted by itself and by the referee.
+    /// The same templates, every text counted by itself and by `tokenizers`.
     plain: Tokenizer,
-    referee: tokenizers::Tokenizer,
+    tokenizers: tokenizers::Tokenizer,
 }
 
 static TOKENIZERS: LazyLock<Vec<Both>> = LazyLock::new(|| {
@@ -22,12 +22,13 @@ static TOKENIZERS: LazyLock<Vec<Both>> = LazyLock::new(|| {
 
 fn load(name: &'static str) -> Both {
     let dir = super::repository(&format!("fixtures/tokenizers/{name}"));
-    let home = resolve::find(dir.to_str().expect("UTF-8"), &Places::default()).expect("a fixture");
-    let files = TokenizerFiles::read(&home).expect("its files");
-    let load = |choice| {
+    let location =
+        resolve::resolve(dir.to_str().expect("UTF-8"), &SearchPaths::default()).expect("a fixture");
+    let files = TokenizerFiles::read(&location).expect("its files");
+    let load = |engine| {
         let options = LoadOptions {
-            rules: Rules::File,
-            choice,
+            rules: LoaderRules::File,
+            engine,
             text_bytes: u64::MAX,
             now: jiff::civil::date(2026, 1, 2).at(3, 4, 5, 0),
         };
@@ -35,9 +36,9 @@ fn load(name: &'static str) -> Both {
     };
     Both {
         name,
-        ours: load(Choice::Auto),
-        plain: load(Choice::Referee),
-        referee: tokenizers::Tokenizer::from_bytes(&files.tokenizer_json).expect("a tokenizer"),
+        ours: load(EngineMode::Auto),
+        plain: load(EngineMode::Tokenizers),
+        tokenizers: tokenizers::Tokenizer::from_bytes(&files.tokenizer_json).expect("a tokenizer"),
     }
 }
 
@@ -51,7 +52,7 @@ pub fn run(data: &[u8]) {
             .chunks_exact(2)
             .map(|id| u32::from(u16::from_le_bytes([id[0], id[1]])))
             .collect();
-        both.referee.decode(&ids, false).unwrap_or_default()
+        both.tokenizers.decode(&ids, false).unwrap_or_default()
     };
     let mut at = text.len() * usize::from(cut) / 255;
     while !text.is_char_boundary(at) {
@@ -65,7 +66,7 @@ pub fn run(data: &[u8]) {
 
 impl Both {
     fn expected(&self, text: &str) -> Counted {
-        let encoding = self.referee.encode(text, false).expect("a count");
+        let encoding = self.tokenizers.encode(text, false).expect("a count");
         Counted::Tokens {
             tokens: encoding.len() as u64,
             fallback: None,
@@ -83,7 +84,7 @@ impl Both {
         let pair = self.ours.text_with_tail(text, cut).expect("counts");
         assert_eq!(pair, (whole, tail), "{} {text:?} cut at {cut}", self.name);
         for prompt in [&text[..cut], text] {
-            let count = self.ours.conversation_text(7, prompt).expect("a count");
+            let count = self.ours.text(prompt).expect("a count");
             assert_eq!(count, self.expected(prompt), "{} {prompt:?}", self.name);
         }
     }

@@ -12,13 +12,13 @@ fn counted<'a>(tokenizer: &'a str, engine: &'a str) -> [&'a str; 5] {
 }
 
 #[test]
-fn a_panic_on_a_text_names_its_sample_or_is_made_good_by_the_referee() {
+fn a_panic_on_a_text_names_its_sample_or_is_made_good_by_tokenizers() {
     for nth in [1, 2, 60, 117] {
         let run = Run::text();
         let tokenizer = run.tokenizer();
         let tokenizer = tokenizer.to_str().unwrap();
         let before = run.files();
-        let outcome = Trial::shell(&run, "", &counted(tokenizer, "referee"))
+        let outcome = Trial::shell(&run, "", &counted(tokenizer, "tokenizers"))
             .fault("count.text", nth, "panic")
             .finish();
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
@@ -38,7 +38,7 @@ fn a_panic_on_a_text_names_its_sample_or_is_made_good_by_the_referee() {
         );
         assert_eq!(run.files(), before);
         row(
-            &format!("a panic on text {nth}, the referee counting"),
+            &format!("a panic on text {nth}, tokenizers counting"),
             &outcome,
             "left alone",
         );
@@ -50,7 +50,7 @@ fn a_panic_on_a_text_names_its_sample_or_is_made_good_by_the_referee() {
         assert!(
             outcome
                 .stderr
-                .contains("recounting everything with the referee"),
+                .contains("recounting everything with tokenizers"),
             "{outcome:?}"
         );
         assert!(run.bytes(SUMMARY) == read("run_expected/result_summary.json"));

@@ -47,7 +47,7 @@ const LIMITS: [(&str, &str); 22] = [
     ("that a file of its kind may have", "512 MiB a tokenizer"),
     ("parse depth limit over", "4,096 groups"),
     ("retry-limit-in-match over", "ten million steps back"),
-    ("without a place where it may be cut", "8 MiB in one piece"),
+    ("has no split point", "8 MiB in one piece"),
     (ENDLESS, "25 s"),
     (
         "could not be counted",

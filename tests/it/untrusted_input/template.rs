@@ -99,6 +99,6 @@ fn a_text_too_long_to_count_in_one_piece() {
         "a rendering of 10 MB in one word",
         &run,
         2,
-        "sample s in the line at byte 177: a text of 9 MiB without a place where it may be cut",
+        "sample s in the line at byte 177: a text of 9 MiB has no split point",
     );
 }

@@ -1,4 +1,4 @@
-//! The arguments that a tokenizer class is built with, and the tokens that its constructor adds (transformers 5.5.0,
+//! The keyword arguments of a tokenizer class, and the tokens that its constructor adds (transformers 5.5.0,
 //! `PreTrainedTokenizerBase.__init__`, `TokenizersBackend.__init__`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -6,63 +6,76 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use super::RulesError;
-use super::added::{AddedVocabulary, ModelVocabulary, Token, TokenWithId};
-use super::class::Class;
-use super::merge::{from_decoder, from_legacy_files, own_tokens};
-use super::parts::Parts;
-use super::special::{ATTRIBUTES, Special, list, refused};
+use super::LoaderRulesError;
+use super::added_tokens::{AddedToken, AddedTokenWithId, AddedVocabulary, ModelVocabulary};
+use super::from_pretrained::{
+    added_tokens_from_decoder, added_tokens_from_legacy_files, take_model_specific_tokens,
+};
+use super::special_tokens::{
+    SPECIAL_TOKENS_ATTRIBUTES, SpecialToken, extra_special_tokens, would_not_load,
+};
+use super::tokenizer_class::TokenizerClass;
+use super::tokenizer_json::TokenizerJson;
 use crate::tokenizer::resolve::TokenizerFiles;
 
-/// What a tokenizer class is built with, as far as counting needs it.
+/// The part of a tokenizer class's keyword arguments (`init_kwargs` in transformers) that counting needs.
 #[derive(Debug, Default)]
-pub(super) struct Init {
+pub(super) struct InitKwargs {
     arguments: Map<String, Value>,
-    /// Named special tokens in order.
-    special: IndexMap<String, Special>,
-    /// Special tokens without a name.
-    extra: Vec<Special>,
-    /// Added tokens by id.
-    added: BTreeMap<i64, Token>,
-    /// Special tokens are split like other text.
+    /// The named special tokens, in order.
+    named: IndexMap<String, SpecialToken>,
+    /// The special tokens without a name.
+    extra: Vec<SpecialToken>,
+    /// The added tokens by id.
+    added: BTreeMap<i64, AddedToken>,
+    /// If true, special tokens are split like other text.
     pub split_special_tokens: bool,
 }
 
-impl Init {
-    /// Merges the files for `class`; `padding` is the padding token of `tokenizer.json`.
+impl InitKwargs {
+    /// Merges the configuration files for `class`; `pad_token` is the padding token of `tokenizer.json`.
     pub fn new(
         files: &TokenizerFiles,
-        class: Class,
-        parts: &Parts,
-        padding: Option<String>,
-    ) -> Result<Self, RulesError> {
+        class: TokenizerClass,
+        tokenizer_json: &TokenizerJson,
+        pad_token: Option<String>,
+    ) -> Result<Self, LoaderRulesError> {
         let mut arguments = match &files.tokenizer_config {
             Some(Value::Object(config)) => config.clone(),
-            Some(_) => return Err(refused("tokenizer_config.json is not an object".to_owned())),
+            Some(_) => {
+                return Err(would_not_load(
+                    "tokenizer_config.json is not an object".to_owned(),
+                ));
+            }
             None => Map::new(),
         };
         if let Some(other) = arguments.get("tokenizer_file").and_then(Value::as_str) {
-            return Err(refused(format!(
+            return Err(would_not_load(format!(
                 "tokenizer_config.json names another tokenizer_file, {other:?}"
             )));
         }
         if let Some(tokens) = arguments.shift_remove("additional_special_tokens") {
             arguments.entry("extra_special_tokens").or_insert(tokens);
         }
-        let mut own = own_tokens(&mut arguments)?;
+        let mut model_specific = take_model_specific_tokens(&mut arguments)?;
         let added = match arguments.get("added_tokens_decoder") {
-            Some(decoder) => from_decoder(decoder)?,
-            None => from_legacy_files(files, parts, &mut arguments, &mut own)?,
+            Some(decoder) => added_tokens_from_decoder(decoder)?,
+            None => added_tokens_from_legacy_files(
+                files,
+                tokenizer_json,
+                &mut arguments,
+                &mut model_specific,
+            )?,
         };
-        let by_content: HashMap<&str, &Token> = added
+        let by_content: HashMap<&str, &AddedToken> = added
             .values()
             .map(|token| (token.content.as_str(), token))
             .collect();
-        for key in ATTRIBUTES {
+        for key in SPECIAL_TOKENS_ATTRIBUTES {
             let Some(value) = arguments.get(key) else {
                 continue;
             };
-            let Some(special) = Special::from_value(key, value)? else {
+            let Some(special) = SpecialToken::from_value(key, value)? else {
                 continue;
             };
             if let Some(token) = by_content.get(special.content()) {
@@ -71,32 +84,32 @@ impl Init {
                 arguments.insert(key.to_owned(), flagged);
             }
         }
-        let mut init = Self {
+        let mut kwargs = Self {
             arguments,
             added,
             ..Self::default()
         };
-        init.construct(class, padding, own)?;
-        Ok(init)
+        kwargs.name_special_tokens(class, pad_token, model_specific)?;
+        Ok(kwargs)
     }
 
-    /// The part of the constructors that names special tokens.
-    fn construct(
+    /// Names the special tokens, as the constructors do.
+    fn name_special_tokens(
         &mut self,
-        class: Class,
-        padding: Option<String>,
-        own: IndexMap<String, Special>,
-    ) -> Result<(), RulesError> {
+        class: TokenizerClass,
+        pad_token: Option<String>,
+        model_specific: IndexMap<String, SpecialToken>,
+    ) -> Result<(), LoaderRulesError> {
         for (key, default) in class.defaults() {
             self.arguments.entry(*key).or_insert_with(|| json!(default));
         }
-        if class == Class::CodeLlama {
-            self.name_infilling_tokens();
+        if class == TokenizerClass::CodeLlama {
+            self.add_infilling_tokens();
         }
-        if let Some(padding) = padding {
+        if let Some(pad_token) = pad_token {
             self.arguments
                 .entry("pad_token")
-                .or_insert(Value::from(padding));
+                .or_insert(Value::from(pad_token));
         }
         if let Some(tokens) = self.arguments.get("additional_special_tokens").cloned() {
             self.arguments
@@ -104,9 +117,9 @@ impl Init {
                 .or_insert(tokens);
         }
         let mut named = IndexMap::new();
-        for key in ATTRIBUTES {
+        for key in SPECIAL_TOKENS_ATTRIBUTES {
             if let Some(special) =
-                Special::from_value(key, self.arguments.get(key).unwrap_or(&Value::Null))?
+                SpecialToken::from_value(key, self.arguments.get(key).unwrap_or(&Value::Null))?
             {
                 named.insert(key.to_owned(), special);
             }
@@ -114,20 +127,24 @@ impl Init {
         for (key, value) in &self.arguments {
             let flagged =
                 value.is_string() || value.get("__type").is_some_and(|kind| kind == "AddedToken");
-            if key.ends_with("_token") && !ATTRIBUTES.contains(&key.as_str()) && flagged {
-                named
-                    .extend(Special::from_value(key, value)?.map(|special| (key.clone(), special)));
+            if key.ends_with("_token")
+                && !SPECIAL_TOKENS_ATTRIBUTES.contains(&key.as_str())
+                && flagged
+            {
+                named.extend(
+                    SpecialToken::from_value(key, value)?.map(|special| (key.clone(), special)),
+                );
             }
         }
-        named.extend(own);
-        self.extra = list(self.arguments.get("extra_special_tokens"))?;
-        self.special = named;
+        named.extend(model_specific);
+        self.extra = extra_special_tokens(self.arguments.get("extra_special_tokens"))?;
+        self.named = named;
         self.split_special_tokens = self.truthy("split_special_tokens", false);
         Ok(())
     }
 
-    /// Code Llama's constructor has five more tokens, which it also lists without names.
-    fn name_infilling_tokens(&mut self) {
+    /// Adds the five infilling tokens of Code Llama's constructor, which also lists them without names.
+    fn add_infilling_tokens(&mut self) {
         let mut extra = match self.arguments.shift_remove("additional_special_tokens") {
             Some(Value::Array(tokens)) => tokens,
             _ => Vec::new(),
@@ -152,20 +169,20 @@ impl Init {
         self.arguments = arguments;
     }
 
-    /// The named special tokens, as chat templates get them.
+    /// The named special tokens as they are passed to chat templates.
     pub fn special_tokens(&self) -> IndexMap<String, String> {
-        self.special
+        self.named
             .iter()
             .map(|(key, special)| (key.clone(), special.content().to_owned()))
             .collect()
     }
 
     /// The content of a named special token.
-    pub fn special(&self, key: &str) -> Option<&str> {
-        self.special.get(key).map(Special::content)
+    pub fn special_token(&self, key: &str) -> Option<&str> {
+        self.named.get(key).map(SpecialToken::content)
     }
 
-    /// An argument's truth in Python, `default` where it is absent or null.
+    /// The truth value of an argument in Python; `default` if it is absent or null.
     pub fn truthy(&self, key: &str, default: bool) -> bool {
         match self.arguments.get(key) {
             None | Some(Value::Null) => default,
@@ -177,17 +194,17 @@ impl Init {
         }
     }
 
-    /// An argument that must be a boolean where it is given.
-    pub fn flag(&self, key: &str) -> Result<bool, RulesError> {
+    /// An argument that must be a boolean if it is given.
+    pub fn flag(&self, key: &str) -> Result<bool, LoaderRulesError> {
         match self.arguments.get(key) {
             None => Ok(false),
             Some(Value::Bool(value)) => Ok(*value),
-            Some(_) => Err(refused(format!("{key} is not a boolean"))),
+            Some(_) => Err(would_not_load(format!("{key} is not a boolean"))),
         }
     }
 
-    /// An argument that must be a boolean or null where it is given.
-    pub fn flag_or_null(&self, key: &str) -> Result<bool, RulesError> {
+    /// An argument that must be a boolean or null if it is given.
+    pub fn flag_or_null(&self, key: &str) -> Result<bool, LoaderRulesError> {
         if self.arguments.get(key).is_some_and(Value::is_null) {
             Ok(false)
         } else {
@@ -195,43 +212,43 @@ impl Init {
         }
     }
 
-    /// The added tokens that the constructors leave, of a class that starts from the file's own or from none.
+    /// The added tokens after construction. The base class starts from the file's own, the others from none.
     pub fn added_tokens(
         &self,
-        class: Class,
-        file: &[TokenWithId],
+        class: TokenizerClass,
+        file: &[AddedTokenWithId],
         model: &ModelVocabulary,
     ) -> AddedVocabulary {
         let mut vocabulary = AddedVocabulary::default();
-        if class == Class::AsWritten {
-            let tokens: Vec<Token> = file.iter().map(|added| added.token.clone()).collect();
+        if class == TokenizerClass::AsWritten {
+            let tokens: Vec<AddedToken> = file.iter().map(|added| added.token.clone()).collect();
             vocabulary.add(&tokens, model);
         }
         vocabulary.add(&self.tokens_to_add(&vocabulary), model);
         let all = self
-            .special
+            .named
             .values()
             .chain(&self.extra)
-            .map(Special::content);
+            .map(SpecialToken::content);
         match class {
-            Class::Qwen2 => {
+            TokenizerClass::Qwen2 => {
                 let unique: IndexMap<&str, ()> = all.map(|content| (content, ())).collect();
-                let tokens: Vec<Token> = unique
+                let tokens: Vec<AddedToken> = unique
                     .keys()
-                    .map(|content| Token::plain(content, true))
+                    .map(|content| AddedToken::new(content, true))
                     .collect();
                 vocabulary.add(&tokens, model);
             }
-            Class::Cohere => {
-                let special = |special: &Special| match special {
-                    Special::Text(content) => Token::plain(content, true),
-                    Special::Flagged(token) => Token {
+            TokenizerClass::Cohere => {
+                let special = |special: &SpecialToken| match special {
+                    SpecialToken::Text(content) => AddedToken::new(content, true),
+                    SpecialToken::Flagged(token) => AddedToken {
                         special: true,
                         ..token.clone()
                     },
                 };
-                let tokens: Vec<Token> = self
-                    .special
+                let tokens: Vec<AddedToken> = self
+                    .named
                     .values()
                     .chain(&self.extra)
                     .map(special)
@@ -243,12 +260,12 @@ impl Init {
         vocabulary
     }
 
-    /// `TokenizersBackend.__init__`: the added tokens by id, then special tokens that are not among them.
-    fn tokens_to_add(&self, present: &AddedVocabulary) -> Vec<Token> {
+    /// The tokens that `TokenizersBackend.__init__` adds: the added tokens by id, then the other special tokens.
+    fn tokens_to_add(&self, present: &AddedVocabulary) -> Vec<AddedToken> {
         let named: HashSet<&str> = self
-            .special
+            .named
             .values()
-            .map(Special::content)
+            .map(SpecialToken::content)
             .filter(|c| !c.is_empty())
             .collect();
         let by_id: HashSet<&str> = self
@@ -256,8 +273,8 @@ impl Init {
             .values()
             .map(|token| token.content.as_str())
             .collect();
-        let mut missing: Vec<&Special> = Vec::new();
-        for special in self.special.values().chain(&self.extra) {
+        let mut missing: Vec<&SpecialToken> = Vec::new();
+        for special in self.named.values().chain(&self.extra) {
             let content = special.content();
             if !present.contains(content) && !by_id.contains(content) && !missing.contains(&special)
             {
@@ -265,10 +282,10 @@ impl Init {
             }
         }
         let missing = missing.into_iter().map(|special| match special {
-            Special::Text(content) => Token::plain(content, true),
-            Special::Flagged(token) => token.clone(),
+            SpecialToken::Text(content) => AddedToken::new(content, true),
+            SpecialToken::Flagged(token) => token.clone(),
         });
-        let mark = |token: Token| Token {
+        let mark_special = |token: AddedToken| AddedToken {
             special: token.special || named.contains(token.content.as_str()),
             ..token
         };
@@ -276,21 +293,21 @@ impl Init {
             .values()
             .cloned()
             .chain(missing)
-            .map(mark)
+            .map(mark_special)
             .collect()
     }
 
-    /// The contents of all tokens that may be added: those whose ids in the vocabulary matter.
-    pub fn contents<'t>(&'t self, file: &'t [TokenWithId]) -> HashSet<&'t str> {
+    /// The contents of all tokens that may be added, whose ids in the vocabulary matter.
+    pub fn contents<'t>(&'t self, file: &'t [AddedTokenWithId]) -> HashSet<&'t str> {
         let tokens = file
             .iter()
             .map(|added| &added.token)
             .chain(self.added.values());
         let special = self
-            .special
+            .named
             .values()
             .chain(&self.extra)
-            .map(Special::content);
+            .map(SpecialToken::content);
         tokens
             .map(|token| token.content.as_str())
             .chain(special)

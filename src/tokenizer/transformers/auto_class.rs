@@ -1,27 +1,47 @@
-//! Which class loads a tokenizer (transformers 5.5.0, `models/auto/tokenization_auto.py`).
+//! Selects the class that loads a tokenizer (transformers 5.5.0, `models/auto/tokenization_auto.py`).
 
 use serde_json::Value;
 
-use super::class::Class;
+use super::tokenizer_class::TokenizerClass;
 use crate::tokenizer::resolve::TokenizerFiles;
 
-/// For every model type that has one: the class named for it (`-` for none), the class it gets when no file names one,
-/// and `ignores-code` where code shipped with the tokenizer is not run. Written by `fixtures/rules/tables.py`.
+/// The model types, one a row: the type, the class named for it (`-` for none), its default class if the files name
+/// none, and `ignores-code` if code shipped with the tokenizer is not run. `fixtures/rules/tables.py` writes it.
 const MODEL_TYPES: &str = include_str!("model_types.tsv");
-/// Names of tokenizer classes that transformers knows, without `Fast`, and the class behind each.
+/// The names of tokenizer classes in transformers, without `Fast`, and the class behind each.
 const CLASSES: &str = include_str!("classes.tsv");
 
 /// The base class, which takes `tokenizer.json` as written.
 const BACKEND: &str = "TokenizersBackend";
 
-/// The class that loads a tokenizer.
-pub(super) struct Choice {
-    /// Its name in transformers.
+/// The class that `AutoTokenizer` loads a tokenizer with.
+pub(super) struct AutoClass {
+    /// The class's name in transformers.
     pub name: String,
-    /// What we do for it.
-    pub class: Class,
-    /// Why its rules are not known here.
-    pub unknown: Option<String>,
+    /// The class's rules here.
+    pub class: TokenizerClass,
+    /// The reason why the class's rules are not known here, if they are not.
+    pub unknown_rules: Option<String>,
+}
+
+impl AutoClass {
+    /// Decides as `AutoTokenizer.from_pretrained(dir, trust_remote_code=True)` does, except that code which a tokenizer
+    /// ships is never run: its rules are unknown.
+    pub(super) fn select(files: &TokenizerFiles) -> Self {
+        let mut selected = select_class(files);
+        let versions = files
+            .tokenizer_config
+            .as_ref()
+            .and_then(|config| config.get("fast_tokenizer_files"))
+            .and_then(Value::as_array);
+        if versions.is_some_and(|versions| versions.len() > 1) {
+            selected.unknown_rules.get_or_insert_with(|| {
+                "tokenizer_config.json lists several versions of tokenizer.json, of which this program reads the plain one"
+                    .to_owned()
+            });
+        }
+        selected
+    }
 }
 
 struct ModelType {
@@ -30,27 +50,7 @@ struct ModelType {
     ignores_code: bool,
 }
 
-/// The decision of `AutoTokenizer.from_pretrained(dir, trust_remote_code=True)`, except that code which a tokenizer
-/// ships is never run: that is an unknown rule.
-pub(super) fn choose(files: &TokenizerFiles) -> Choice {
-    let mut choice = by_class(files);
-    let versions = files
-        .tokenizer_config
-        .as_ref()
-        .and_then(|config| config.get("fast_tokenizer_files"));
-    if versions
-        .and_then(Value::as_array)
-        .is_some_and(|versions| versions.len() > 1)
-    {
-        choice.unknown.get_or_insert_with(|| {
-            "tokenizer_config.json lists several versions of tokenizer.json, of which this program reads the plain one"
-                .to_owned()
-        });
-    }
-    choice
-}
-
-fn by_class(files: &TokenizerFiles) -> Choice {
+fn select_class(files: &TokenizerFiles) -> AutoClass {
     let text = |value: &Option<Value>, key: &str| {
         value
             .as_ref()
@@ -65,45 +65,47 @@ fn by_class(files: &TokenizerFiles) -> Choice {
     if let (None, Some(stated), Some(named)) = (&code, &stated, model_type.named)
         && without_fast(named) != without_fast(stated)
     {
-        return known(BACKEND);
+        return class_named(BACKEND);
     }
     if let Some(code) = code
         && !model_type.ignores_code
     {
-        return Choice {
+        return AutoClass {
             name: code.clone(),
-            class: Class::AsWritten,
-            unknown: Some(format!(
+            class: TokenizerClass::AsWritten,
+            unknown_rules: Some(format!(
                 "the tokenizer ships its own code ({code}), which the client ran and this program does not"
             )),
         };
     }
     let stated =
         stated.or_else(|| text(&files.config, "tokenizer_class").filter(|name| !name.is_empty()));
-    known(stated.map_or(model_type.default, |stated| {
-        class_behind(without_fast(&stated))
+    class_named(stated.map_or(model_type.default, |stated| {
+        class_by_name(without_fast(&stated))
     }))
 }
 
-fn known(name: &'static str) -> Choice {
-    // A class named as the base of the slow tokenizers is loaded as the base of the fast ones.
+fn class_named(name: &'static str) -> AutoClass {
+    // The base class of slow tokenizers loads as the base class of fast ones.
     let name = if name == "PythonBackend" {
         BACKEND
     } else {
         name
     };
-    let class = Class::ALL.into_iter().find(|class| class.name() == name);
-    Choice {
+    let class = TokenizerClass::ALL
+        .into_iter()
+        .find(|class| class.name() == name);
+    AutoClass {
         name: name.to_owned(),
-        class: class.unwrap_or(Class::AsWritten),
-        unknown: class.is_none().then(|| {
+        class: class.unwrap_or(TokenizerClass::AsWritten),
+        unknown_rules: class.is_none().then(|| {
             format!("the client loaded it as {name}, whose rules this program does not know")
         }),
     }
 }
 
-/// The class that transformers has under a name; the base class where it has none.
-fn class_behind(name: &str) -> &'static str {
+/// The class that transformers has under a name, or the base class.
+fn class_by_name(name: &str) -> &'static str {
     rows(CLASSES)
         .find(|row| row.first() == Some(&name))
         .and_then(|row| row.get(1).copied())
@@ -125,7 +127,7 @@ fn rows(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     table.lines().map(|line| line.split('\t').collect())
 }
 
-/// The class in shipped code that `auto_map` names for the tokenizer: a pair of (slow, fast) names or one name.
+/// The class that `auto_map` names for the tokenizer in shipped code: one name, or a pair (slow, fast).
 fn custom_code(tokenizer_config: Option<&Value>) -> Option<String> {
     let map = tokenizer_config?.get("auto_map")?;
     let entry = if map.is_array() {

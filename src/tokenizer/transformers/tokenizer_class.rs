@@ -3,19 +3,19 @@
 
 use serde_json::{Value, json};
 
-use super::RulesError;
-use super::init::Init;
-use super::overrides::Replaced;
-use super::parts::Parts;
+use super::LoaderRulesError;
+use super::init_kwargs::InitKwargs;
+use super::overrides::Override;
+use super::tokenizer_json::TokenizerJson;
 
-/// How Qwen 2 and 3 split text (Onigurama syntax).
+/// The split pattern of Qwen 2 and 3 (Oniguruma syntax).
 const QWEN2_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// How Qwen 3.5 splits text: marks count as letters.
+/// The split pattern of Qwen 3.5, in which marks count as letters.
 const QWEN3_5_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// What loads a tokenizer.
+/// A tokenizer class of transformers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum TokenizerClass {
     /// The base class: `tokenizer.json` as written.
     AsWritten,
     CodeGen,
@@ -30,10 +30,10 @@ pub(super) enum Class {
     Roberta,
 }
 
-/// Where the names of special tokens come from when no file has them: (attribute, default).
+/// The special tokens of a constructor: (attribute, default).
 type Defaults = &'static [(&'static str, Option<&'static str>)];
 
-impl Class {
+impl TokenizerClass {
     pub const ALL: [Self; 11] = [
         Self::AsWritten,
         Self::CodeGen,
@@ -48,7 +48,7 @@ impl Class {
         Self::Roberta,
     ];
 
-    /// Its name in transformers.
+    /// The class's name in transformers.
     pub fn name(self) -> &'static str {
         match self {
             Self::AsWritten => "TokenizersBackend",
@@ -65,7 +65,7 @@ impl Class {
         }
     }
 
-    /// The special tokens that its constructor names, with their defaults.
+    /// The special tokens that the class's constructor names, with their defaults.
     pub fn defaults(self) -> Defaults {
         const END: Option<&str> = Some("<|endoftext|>");
         match self {
@@ -121,10 +121,9 @@ impl Class {
         }
     }
 
-    /// Why this class's rules cannot be put on a file, if they cannot: they are those of a BPE with a map of a
-    /// vocabulary.
-    pub fn cannot_build(self, parts: &Parts) -> Option<String> {
-        (self != Self::AsWritten && !parts.vocab_is_map()).then(|| {
+    /// The reason why this class cannot be built from a file, if there is one: it needs a vocabulary that is a map.
+    pub fn cannot_build(self, tokenizer_json: &TokenizerJson) -> Option<String> {
+        (self != Self::AsWritten && !tokenizer_json.vocab_is_map()).then(|| {
             format!(
                 "{} builds a BPE, and tokenizer.json has a vocabulary of another kind",
                 self.name()
@@ -132,35 +131,35 @@ impl Class {
         })
     }
 
-    /// Puts the class's own parts in the place of the file's, and names those that can change a count.
+    /// Replaces the file's components by the class's own, and records those that can change a count.
     pub fn rebuild(
         self,
-        init: &Init,
-        parts: &mut Parts,
-        replaced: &mut Vec<Replaced>,
-    ) -> Result<(), RulesError> {
+        kwargs: &InitKwargs,
+        tokenizer_json: &mut TokenizerJson,
+        overrides: &mut Vec<Override>,
+    ) -> Result<(), LoaderRulesError> {
         if self == Self::AsWritten {
             return Ok(());
         }
         for (key, new) in [
             ("normalizer", self.normalizer()),
-            ("pre_tokenizer", self.pre_tokenizer(init)?),
+            ("pre_tokenizer", self.pre_tokenizer(kwargs)?),
         ] {
-            let old = parts.get(key)?;
-            if let Some(found) = Replaced::part(key, &old, &new) {
-                replaced.push(found);
-                parts.set(key, &new);
+            let old = tokenizer_json.get(key)?;
+            if let Some(found) = Override::component(key, &old, &new) {
+                overrides.push(found);
+                tokenizer_json.set(key, &new);
             }
         }
-        let flags = self.bpe_flags(init);
+        let flags = self.bpe_flags(kwargs);
         let old: Vec<(&str, Value)> = flags
             .iter()
-            .map(|(key, _)| Ok((*key, parts.model(key)?)))
-            .collect::<Result<_, RulesError>>()?;
-        let kind = parts.model("type")?;
-        if let Some(found) = Replaced::flags(&kind, &old, &flags) {
-            replaced.push(found);
-            parts.set_bpe(&flags);
+            .map(|(key, _)| Ok((*key, tokenizer_json.model_member(key)?)))
+            .collect::<Result<_, LoaderRulesError>>()?;
+        let kind = tokenizer_json.model_member("type")?;
+        if let Some(found) = Override::model(&kind, &old, &flags) {
+            overrides.push(found);
+            tokenizer_json.set_bpe(&flags);
         }
         Ok(())
     }
@@ -173,7 +172,7 @@ impl Class {
         }
     }
 
-    fn pre_tokenizer(self, init: &Init) -> Result<Value, RulesError> {
+    fn pre_tokenizer(self, kwargs: &InitKwargs) -> Result<Value, LoaderRulesError> {
         let byte_level = |prefix: bool, use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": use_regex});
         let split = |regex: &str, prefix: bool| {
             json!({"type": "Sequence", "pretokenizers": [
@@ -186,15 +185,15 @@ impl Class {
             Self::AsWritten => Value::Null,
             Self::Llama => metaspace(
                 match (
-                    init.truthy("add_prefix_space", true),
-                    init.truthy("legacy", false),
+                    kwargs.truthy("add_prefix_space", true),
+                    kwargs.truthy("legacy", false),
                 ) {
                     (false, _) => "never",
                     (true, true) => "always",
                     (true, false) => "first",
                 },
             ),
-            Self::CodeLlama => metaspace(if init.truthy("add_prefix_space", true) {
+            Self::CodeLlama => metaspace(if kwargs.truthy("add_prefix_space", true) {
                 "first"
             } else {
                 "never"
@@ -204,32 +203,36 @@ impl Class {
             }),
             Self::Cohere => json!({"type": "Sequence", "pretokenizers": [
                 {"type": "Digits", "individual_digits": true},
-                byte_level(init.flag("add_prefix_space")?, true),
+                byte_level(kwargs.flag("add_prefix_space")?, true),
             ]}),
             Self::CodeGen | Self::Gpt2 | Self::GptNeoX | Self::Roberta => {
-                byte_level(init.flag("add_prefix_space")?, true)
+                byte_level(kwargs.flag("add_prefix_space")?, true)
             }
-            Self::Qwen2 => split(QWEN2_SPLIT, init.flag_or_null("add_prefix_space")?),
-            Self::Qwen3_5 => split(QWEN3_5_SPLIT, init.flag_or_null("add_prefix_space")?),
+            Self::Qwen2 => split(QWEN2_SPLIT, kwargs.flag_or_null("add_prefix_space")?),
+            Self::Qwen3_5 => split(QWEN3_5_SPLIT, kwargs.flag_or_null("add_prefix_space")?),
         })
     }
 
-    /// The flags of the BPE that the class builds, all that a BPE has.
-    fn bpe_flags(self, init: &Init) -> Vec<(&'static str, Value)> {
-        let pieces = matches!(self, Self::Llama | Self::CodeLlama | Self::Gemma);
+    /// All flags of the BPE that the class builds.
+    fn bpe_flags(self, kwargs: &InitKwargs) -> Vec<(&'static str, Value)> {
+        let is_sentencepiece = matches!(self, Self::Llama | Self::CodeLlama | Self::Gemma);
         let unk = if matches!(self, Self::CodeLlama | Self::Gemma) {
-            Value::from(init.special("unk_token").unwrap_or("None"))
+            Value::from(kwargs.special_token("unk_token").unwrap_or("None"))
         } else {
             Value::Null
         };
-        let affix = if pieces { Value::Null } else { Value::from("") };
+        let affix = if is_sentencepiece {
+            Value::Null
+        } else {
+            Value::from("")
+        };
         vec![
             ("dropout", Value::Null),
             ("unk_token", unk),
             ("continuing_subword_prefix", affix.clone()),
             ("end_of_word_suffix", affix),
-            ("fuse_unk", Value::from(pieces)),
-            ("byte_fallback", Value::from(pieces)),
+            ("fuse_unk", Value::from(is_sentencepiece)),
+            ("byte_fallback", Value::from(is_sentencepiece)),
             ("ignore_merges", Value::from(false)),
         ]
     }

@@ -1,34 +1,39 @@
-//! What the fast engine is compared on with the referee.
+//! The strings on which `fastokens` is compared with `tokenizers`, and the choice of a run's texts to count with both.
 //!
-//! Two engines that split text by the same pattern differ, if they do, at rare characters, at the ends of runs, around
-//! added tokens, or in how a word of the vocabulary is put together. The strings here go after those: hard ones by hand,
-//! and texts made of the tokenizer's own vocabulary, each token next to others it may merge with.
+//! Engines that split by the same pattern can differ at rare characters, at the ends of runs, around added tokens, or in
+//! how the merges build a word. So the strings are hard ones, written by hand, and texts made of the tokenizer's own
+//! vocabulary, in which each token stands next to others that it may merge with.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::EngineError;
-use super::fastokens::{Fast, is_beyond_fast};
-use super::spec::Shape;
-use super::tokenizers::Referee;
+use super::fastokens_engine::{FastokensEngine, is_split_differently};
+use super::spec::TokenizerSpec;
+use super::tokenizers_engine::TokenizersEngine;
 
-/// Texts made of the vocabulary, and tokens in each.
+/// Number of texts made of the vocabulary, and of tokens in each.
 const VOCABULARY_TEXTS: u32 = 96;
 const TOKENS_PER_TEXT: u32 = 20;
-/// Added tokens that are tried in context.
+/// Number of added tokens that are compared in context.
 const ADDED_TOKENS: usize = 48;
-/// One text in this many is counted by both engines while a run is counted.
+/// Both engines count one of this many texts of a run.
 const SAMPLED_ONE_IN: u64 = 2048;
-/// As much of a sampled text as the referee counts again, in bytes.
-pub(super) const SAMPLED_BYTES: usize = 16 << 10;
+/// The part of a sampled text that both engines count, in bytes.
+pub(super) const MAX_SAMPLED_BYTES: usize = 16 << 10;
 
-/// Compares the ids of both engines on the built-in strings and the vocabulary's; returns how many strings agreed.
-pub(super) fn compare(fast: &Fast, referee: &Referee, shape: &Shape) -> Result<usize, EngineError> {
+/// Compares the ids of both engines on the hard strings and on those made of the vocabulary. Returns the number of
+/// strings on which they agree.
+pub(super) fn compare_engines(
+    fastokens: &FastokensEngine,
+    tokenizers: &TokenizersEngine,
+    spec: &TokenizerSpec,
+) -> Result<usize, EngineError> {
     let texts = hard_texts()
-        .chain(added_texts(shape))
-        .chain(vocabulary_texts(referee));
+        .chain(added_token_texts(spec))
+        .chain(vocabulary_texts(tokenizers));
     let mut agreed = 0;
-    for text in texts.filter(|text| !is_beyond_fast(text, shape.split_family())) {
-        let (ids, expected) = (fast.ids(&text)?, referee.ids(&text)?);
+    for text in texts.filter(|text| !is_split_differently(text, spec.family())) {
+        let (ids, expected) = (fastokens.ids(&text)?, tokenizers.ids(&text)?);
         if ids != expected {
             return Err(EngineError::disagreement(&text, ids.len(), expected.len()));
         }
@@ -37,12 +42,12 @@ pub(super) fn compare(fast: &Fast, referee: &Referee, shape: &Shape) -> Result<u
     Ok(agreed)
 }
 
-/// Whether `text` is among those that both engines count: by its content, so that the choice does not depend on time,
-/// order or threads.
+/// Returns true if both engines count `text`. The choice depends on its content only, so it is the same in any order
+/// and on any number of threads.
 pub(super) fn is_sampled(text: &str) -> bool {
     let bytes = text.as_bytes();
     let edge = bytes.len().min(48);
-    // Its keys are fixed, so a build samples the same texts everywhere.
+    // The hasher's keys are fixed, so a build samples the same texts everywhere.
     let mut hasher = DefaultHasher::new();
     (bytes.len(), &bytes[..edge], &bytes[bytes.len() - edge..]).hash(&mut hasher);
     hasher.finish().is_multiple_of(SAMPLED_ONE_IN)
@@ -50,38 +55,38 @@ pub(super) fn is_sampled(text: &str) -> bool {
 
 fn hard_texts() -> impl Iterator<Item = String> {
     const CONTEXTS: [&str; 7] = ["{}", "a{}b", " {} ", "{}{}", "\n{}1", "中{}é", "'{}'s"];
-    let pieces = HARD
+    let pieces = HARD_TEXTS
         .iter()
         .chain(&["\u{0}", "\u{7f}", "\u{85}", "\u{a0}", "\u{feff}"]);
     pieces.flat_map(|piece| CONTEXTS.map(|context| context.replace("{}", piece)))
 }
 
-fn added_texts(shape: &Shape) -> impl Iterator<Item = String> {
-    let every = (shape.added_tokens.len() / ADDED_TOKENS).max(1);
-    shape.added_tokens.iter().step_by(every).map(|token| {
+fn added_token_texts(spec: &TokenizerSpec) -> impl Iterator<Item = String> {
+    let every = (spec.added_tokens.len() / ADDED_TOKENS).max(1);
+    spec.added_tokens.iter().step_by(every).map(|token| {
         let it = &token.content;
         format!("{it}a {it} \n{it}{it}, {it}'s é{it}\u{301} 1{it}2\t{it}\n\n  {it}")
     })
 }
 
-fn vocabulary_texts(referee: &Referee) -> impl Iterator<Item = String> {
-    let size = u64::from(referee.vocabulary_size().max(1));
+fn vocabulary_texts(tokenizers: &TokenizersEngine) -> impl Iterator<Item = String> {
+    let size = u64::from(tokenizers.vocabulary_size().max(1));
     let mut state = 1_u64;
     (0..VOCABULARY_TEXTS).filter_map(move |_| {
         let ids: Vec<u32> = (0..TOKENS_PER_TEXT)
             .map(|_| {
-                // Knuth's MMIX generator: any fixed sequence will do.
+                // Knuth's MMIX generator: any fixed sequence serves.
                 state = state
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1_442_695_040_888_963_407);
                 u32::try_from((state >> 33) % size).unwrap_or(0)
             })
             .collect();
-        referee.decode(&ids)
+        tokenizers.decode(&ids)
     })
 }
 
-const HARD: &[&str] = &[
+const HARD_TEXTS: &[&str] = &[
     " ",
     "  ",
     "   x",

@@ -1,19 +1,19 @@
-//! Where names are looked up, taken from the environment once.
+//! Where tokenizer names are looked up.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Where names are looked up. Plain data, so that a lookup depends on nothing else.
+/// The folders in which tokenizer names are looked up, read from the environment once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Places {
-    /// The Hugging Face hub's cache, the folder with `models--owner--name` in it.
+pub struct SearchPaths {
+    /// The Hugging Face hub's cache: the folder of `models--owner--name`.
     pub hub_cache: Option<PathBuf>,
-    /// The run that names the tokenizer; relative paths are tried from it too.
+    /// The run that names the tokenizer: a relative path is tried from it, too.
     pub run: Option<PathBuf>,
 }
 
-impl Places {
-    /// The places that the environment means, with `env` to ask for a variable.
+impl SearchPaths {
+    /// Reads the environment, of which `env` returns a variable.
     ///
     /// The cache is, in this order, `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME/hub`,
     /// `XDG_CACHE_HOME/huggingface/hub`, `~/.cache/huggingface/hub`, with `~` expanded, as `huggingface_hub` 1.x
@@ -44,7 +44,7 @@ impl Places {
     }
 
     /// The paths that `name` can mean, in the order they are tried.
-    pub(super) fn paths_for(&self, name: &str) -> Vec<PathBuf> {
+    pub(super) fn candidates(&self, name: &str) -> Vec<PathBuf> {
         if name.is_empty() {
             return Vec::new();
         }

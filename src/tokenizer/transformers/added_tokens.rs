@@ -1,15 +1,14 @@
-//! Added tokens as the `tokenizers` 0.22 crate keeps them (`tokenizer/added_vocabulary.rs`), and as transformers hands
-//! them over.
+//! Added tokens as `tokenizers` 0.22 keeps them (`tokenizer/added_vocabulary.rs`), and as transformers passes them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A token that is matched before the text is split, as `tokenizer.json` writes it.
+/// A token that is matched before the text is split, in the fields of `tokenizer.json`.
 #[expect(clippy::struct_excessive_bools, reason = "the file's own fields")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct Token {
+pub(super) struct AddedToken {
     pub content: String,
     pub single_word: bool,
     pub lstrip: bool,
@@ -18,17 +17,17 @@ pub(super) struct Token {
     pub special: bool,
 }
 
-/// A token with its id, one element of `added_tokens`.
+/// An element of `added_tokens`: a token with its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct TokenWithId {
+pub(super) struct AddedTokenWithId {
     pub id: u32,
     #[serde(flatten)]
-    pub token: Token,
+    pub token: AddedToken,
 }
 
-impl Token {
+impl AddedToken {
     /// `AddedToken(content, special=special)`: a special token is not normalized.
-    pub fn plain(content: &str, special: bool) -> Self {
+    pub fn new(content: &str, special: bool) -> Self {
         Self {
             content: content.to_owned(),
             single_word: false,
@@ -39,7 +38,7 @@ impl Token {
         }
     }
 
-    /// `AddedToken(**value)`: `None` where a field has another type than Python's constructor takes.
+    /// `AddedToken(**value)`; `None` if a field does not have the type that Python's constructor takes.
     pub fn from_value(value: &Value) -> Option<Self> {
         let flag = |key: &str| match value.get(key) {
             None => Some(None),
@@ -58,18 +57,18 @@ impl Token {
     }
 }
 
-/// The model's vocabulary, as far as added tokens need it.
+/// The part of the model's vocabulary that added tokens need.
 #[derive(Debug, Default)]
 pub(super) struct ModelVocabulary {
-    /// Ids of the contents that were asked for.
+    /// The ids of the requested contents.
     pub ids: HashMap<String, u32>,
-    /// Number of entries.
+    /// The number of entries.
     pub size: u32,
 }
 
 impl ModelVocabulary {
-    /// What the ids of a file's added tokens tell, which is enough where nothing else is added.
-    pub fn of_added(tokens: &[TokenWithId]) -> Self {
+    /// The vocabulary as the ids of a file's added tokens imply it, which is enough if no other token is added.
+    pub fn of_added(tokens: &[AddedTokenWithId]) -> Self {
         let ids: HashMap<String, u32> = tokens
             .iter()
             .map(|added| (added.token.content.clone(), added.id))
@@ -79,20 +78,20 @@ impl ModelVocabulary {
     }
 }
 
-/// `AddedVocabulary`: which tokens are matched, and how.
+/// The tokens that are matched, as `AddedVocabulary` of `tokenizers` keeps them.
 #[derive(Debug, Default)]
 pub(super) struct AddedVocabulary {
     ids: HashMap<String, u32>,
-    by_id: BTreeMap<u32, Token>,
-    /// Special tokens in the version first seen: it decides whether a token is matched in normalized text.
-    special: HashMap<String, Token>,
-    /// Other tokens, in the version last seen.
-    classic: HashMap<String, Token>,
+    by_id: BTreeMap<u32, AddedToken>,
+    /// Special tokens as first added, which decides whether they are matched in normalized text.
+    special: HashMap<String, AddedToken>,
+    /// Other tokens as last added.
+    classic: HashMap<String, AddedToken>,
 }
 
 impl AddedVocabulary {
-    /// `add_tokens`: a token that differs in any flag replaces the one before it.
-    pub fn add(&mut self, tokens: &[Token], model: &ModelVocabulary) {
+    /// `add_tokens`: a token that differs in a flag replaces an earlier one of the same content.
+    pub fn add(&mut self, tokens: &[AddedToken], model: &ModelVocabulary) {
         for token in tokens
             .iter()
             .filter(|token| token.special && !token.content.is_empty())
@@ -101,7 +100,7 @@ impl AddedVocabulary {
                 .entry(token.content.clone())
                 .or_insert_with(|| token.clone());
         }
-        let mut existing: HashSet<Token> = self.by_id.values().cloned().collect();
+        let mut existing: HashSet<AddedToken> = self.by_id.values().cloned().collect();
         let mut next_id = match self.by_id.keys().next_back() {
             Some(&last) if last >= model.size => last.saturating_add(1),
             _ => model.size,
@@ -127,23 +126,23 @@ impl AddedVocabulary {
         }
     }
 
-    /// Whether a token with this content was added.
+    /// Returns true if a token with this content was added.
     pub fn contains(&self, content: &str) -> bool {
         self.ids.contains_key(content)
     }
 
-    /// Tokens outside the model's vocabulary.
-    pub fn beyond(&self, model: &ModelVocabulary) -> u32 {
-        let beyond = self
+    /// The number of tokens outside of the model's vocabulary.
+    pub fn count_outside(&self, model: &ModelVocabulary) -> u32 {
+        let outside = self
             .ids
             .keys()
             .filter(|content| !model.ids.contains_key(*content))
             .count();
-        u32::try_from(beyond).unwrap_or(u32::MAX)
+        u32::try_from(outside).unwrap_or(u32::MAX)
     }
 
-    /// The tokens by id, with the flags that matching uses.
-    pub fn tokens(&self) -> Vec<TokenWithId> {
+    /// The tokens by id, with the flags that apply to matching.
+    pub fn tokens(&self) -> Vec<AddedTokenWithId> {
         self.by_id
             .iter()
             .map(|(&id, token)| {
@@ -153,9 +152,9 @@ impl AddedVocabulary {
                     .or_else(|| self.classic.get(&token.content));
                 let normalized = matched.unwrap_or(token).normalized;
                 let special = self.special.contains_key(&token.content);
-                TokenWithId {
+                AddedTokenWithId {
                     id,
-                    token: Token {
+                    token: AddedToken {
                         normalized,
                         special,
                         ..token.clone()

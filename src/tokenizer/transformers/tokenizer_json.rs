@@ -1,4 +1,4 @@
-//! `tokenizer.json` taken apart without parsing what is large.
+//! Edits a `tokenizer.json` without parsing its vocabulary and its merges.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,11 +9,11 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::RulesError;
-use super::added::{ModelVocabulary, TokenWithId};
-use super::vocabulary::VocabularyScan;
+use super::LoaderRulesError;
+use super::added_tokens::{AddedTokenWithId, ModelVocabulary};
+use super::vocabulary::VocabularyVisitor;
 
-/// An object's members in the order of the file, each value as its text or as what replaces it.
+/// The members of an object in the order of the file, each as its text or as its replacement.
 #[derive(Debug, Default)]
 struct Members<'a>(IndexMap<String, Member<'a>>);
 
@@ -34,35 +34,35 @@ impl Member<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let parts = deserializer.deserialize_map(Object { apart: None })?;
-        Ok(parts.top)
+        let object = deserializer.deserialize_map(ObjectVisitor { nested: None })?;
+        Ok(object.top)
     }
 }
 
-/// Reads an object's members as texts, but the one named `apart` as members of its own.
-struct Object {
-    apart: Option<&'static str>,
+/// Reads an object's members as texts, except the one named `nested`, which is read as members of its own.
+struct ObjectVisitor {
+    nested: Option<&'static str>,
 }
 
-impl<'de> Visitor<'de> for Object {
-    type Value = Parts<'de>;
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = TokenizerJson<'de>;
 
     fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
         out.write_str("an object")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Parts<'de>, M::Error> {
-        let mut parts = Parts::default();
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<TokenizerJson<'de>, M::Error> {
+        let mut object = TokenizerJson::default();
         while let Some(key) = map.next_key::<String>()? {
-            let member = if self.apart == Some(&key) {
-                parts.model = map.next_value()?;
+            let member = if self.nested == Some(&key) {
+                object.model = map.next_value()?;
                 Member::New(String::new())
             } else {
                 Member::Raw(map.next_value()?)
             };
-            parts.top.0.insert(key, member);
+            object.top.0.insert(key, member);
         }
-        Ok(parts)
+        Ok(object)
     }
 }
 
@@ -75,7 +75,7 @@ impl<'a> Members<'a> {
         self.0.insert(key.to_owned(), member);
     }
 
-    /// Writes the object, with `model` in the place of a member that is empty.
+    /// Writes the object, with `model` as the value of an empty member.
     fn write(&self, out: &mut String, model: Option<&Self>) {
         out.push('{');
         for (index, (key, member)) in self.0.iter().enumerate() {
@@ -92,8 +92,8 @@ impl<'a> Members<'a> {
         out.push('}');
     }
 
-    /// At most this many bytes are written.
-    fn bytes(&self) -> usize {
+    /// The largest number of bytes that [`Self::write`] can write.
+    fn max_bytes(&self) -> usize {
         self.0
             .iter()
             .map(|(key, member)| 6 * key.len() + member.text().len() + 4)
@@ -102,49 +102,49 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The parts of a `tokenizer.json`.
+/// A `tokenizer.json` whose members can be replaced.
 #[derive(Debug, Default)]
-pub(super) struct Parts<'a> {
-    /// Its members; that of the model is empty and filled in at the end.
+pub(super) struct TokenizerJson<'a> {
+    /// The top-level members; the model's is empty until the file is written.
     top: Members<'a>,
     /// The model's members.
     model: Members<'a>,
     edited: bool,
 }
 
-impl<'a> Parts<'a> {
-    /// Takes `json` apart in one pass over the bytes; the vocabulary and the merges stay where they are.
+impl<'a> TokenizerJson<'a> {
+    /// Parses `json` in one pass over the bytes, borrowing the vocabulary and the merges.
     pub fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
         let mut reader = serde_json::Deserializer::from_slice(json);
-        let parts = reader.deserialize_map(Object {
-            apart: Some("model"),
+        let object = reader.deserialize_map(ObjectVisitor {
+            nested: Some("model"),
         })?;
         reader.end()?;
-        if !parts.top.0.contains_key("model") {
+        if !object.top.0.contains_key("model") {
             return Err(serde::de::Error::missing_field("model"));
         }
-        Ok(parts)
+        Ok(object)
     }
 
-    /// A part as a value; `Null` where it is absent.
-    pub fn get(&self, key: &str) -> Result<Value, RulesError> {
+    /// A top-level member; `Null` if it is absent.
+    pub fn get(&self, key: &str) -> Result<Value, LoaderRulesError> {
         let text = self.top.get(key).unwrap_or("null");
-        serde_json::from_str(text).map_err(RulesError::TokenizerJson)
+        serde_json::from_str(text).map_err(LoaderRulesError::TokenizerJson)
     }
 
-    /// A flag or name of the model as a value (not its vocabulary or merges); `Null` where it is absent.
-    pub fn model(&self, key: &str) -> Result<Value, RulesError> {
+    /// A flag or name of the model, not its vocabulary or merges; `Null` if it is absent.
+    pub fn model_member(&self, key: &str) -> Result<Value, LoaderRulesError> {
         let text = self.model.get(key).unwrap_or("null");
-        serde_json::from_str(text).map_err(RulesError::TokenizerJson)
+        serde_json::from_str(text).map_err(LoaderRulesError::TokenizerJson)
     }
 
-    /// Puts `value` in the place of a part.
+    /// Replaces a top-level member.
     pub fn set(&mut self, key: &str, value: &Value) {
         self.top.set(key, Member::New(value.to_string()));
         self.edited = true;
     }
 
-    /// Makes the model a BPE with these flags, on the vocabulary and the merges that it has.
+    /// Replaces the model by a BPE with these flags; the vocabulary and the merges stay.
     pub fn set_bpe(&mut self, flags: &[(&str, Value)]) {
         let mut model = Members::default();
         model.set("type", Member::New("\"BPE\"".to_owned()));
@@ -165,58 +165,60 @@ impl<'a> Parts<'a> {
         self.edited = true;
     }
 
-    /// The first byte of the vocabulary: `{` for a map, `[` for a list.
+    /// Returns true if the vocabulary is a map, not a list.
     pub fn vocab_is_map(&self) -> bool {
         self.model
             .get("vocab")
             .is_some_and(|vocab| vocab.starts_with('{'))
     }
 
-    /// The padding token of the file, which the loader takes for `pad_token` where nothing else names one.
-    pub fn padding(&self) -> Result<Option<String>, RulesError> {
-        let padding = self.get("padding")?;
-        Ok(padding
-            .get("pad_token")
-            .and_then(Value::as_str)
-            .map(str::to_owned))
+    /// The file's padding token, which the loader uses as `pad_token` if the configuration does not name one.
+    pub fn pad_token(&self) -> Result<Option<String>, LoaderRulesError> {
+        let token = &self.get("padding")?["pad_token"];
+        Ok(token.as_str().map(str::to_owned))
     }
 
-    /// Switches truncation and padding off; names those that were on.
-    pub fn switch_off(&mut self) -> Vec<&'static str> {
-        let on: Vec<&'static str> = ["truncation", "padding"]
+    /// Disables truncation and padding. Returns the names of those that were enabled.
+    pub fn disable_truncation_and_padding(&mut self) -> Vec<&'static str> {
+        let enabled: Vec<&'static str> = ["truncation", "padding"]
             .into_iter()
             .filter(|key| self.top.get(key).is_some_and(|text| text != "null"))
             .collect();
-        for key in &on {
+        for key in &enabled {
             self.set(key, &Value::Null);
         }
-        on
+        enabled
     }
 
     /// The file's `added_tokens`.
-    pub fn added_tokens(&self) -> Result<Vec<TokenWithId>, RulesError> {
+    pub fn added_tokens(&self) -> Result<Vec<AddedTokenWithId>, LoaderRulesError> {
         let text = self
             .top
             .get("added_tokens")
             .filter(|text| *text != "null")
             .unwrap_or("[]");
-        serde_json::from_str(text).map_err(RulesError::TokenizerJson)
+        serde_json::from_str(text).map_err(LoaderRulesError::TokenizerJson)
     }
 
-    /// Looks `wanted` up in the model's vocabulary and counts its entries.
-    pub fn vocabulary(&self, wanted: &HashSet<&str>) -> Result<ModelVocabulary, RulesError> {
+    /// Looks up the ids of `contents` in the model's vocabulary and counts the entries.
+    pub fn vocabulary(
+        &self,
+        contents: &HashSet<&str>,
+    ) -> Result<ModelVocabulary, LoaderRulesError> {
         let Some(text) = self.model.get("vocab") else {
             return Ok(ModelVocabulary::default());
         };
         let mut json = serde_json::Deserializer::from_str(text);
-        json.deserialize_any(VocabularyScan { wanted })
-            .map_err(RulesError::TokenizerJson)
+        json.deserialize_any(VocabularyVisitor { contents })
+            .map_err(LoaderRulesError::TokenizerJson)
     }
 
-    /// The whole file again, if anything in it was replaced.
+    /// The edited file; `None` if nothing was replaced.
     pub fn edited(&self) -> Option<Vec<u8>> {
-        let mut out =
-            String::with_capacity(self.edited.then(|| self.top.bytes() + self.model.bytes())?);
+        let mut out = String::with_capacity(
+            self.edited
+                .then(|| self.top.max_bytes() + self.model.max_bytes())?,
+        );
         self.top.write(&mut out, Some(&self.model));
         Some(out.into_bytes())
     }
