@@ -37,7 +37,7 @@ struct Session<'a> {
 }
 
 /// Resolves the plan and carries it out; returns the exit code.
-pub(crate) fn run(display: &Display, resolve: impl FnOnce() -> Result<Plan, PlanError>) -> u8 {
+pub(crate) fn run(display: Display, resolve: impl FnOnce() -> Result<Plan, PlanError>) -> u8 {
     let messages = Messages::new(display);
     // Every panic is caught and reported as an error.
     std::panic::set_hook(Box::new(|_| {}));

@@ -90,7 +90,7 @@ pub(crate) struct FollowPlan {
 }
 
 /// How tokenizers are found and loaded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Counting {
     pub download: bool,
     pub engine: EngineChoice,

@@ -33,7 +33,7 @@ const DIM: Style = Style::new().dimmed();
 
 impl Messages {
     /// Takes the verbosity from the plan, and sets the colour choice of both streams.
-    pub fn new(display: &plan::Display) -> Self {
+    pub(crate) fn new(display: plan::Display) -> Self {
         match display.color {
             Color::Auto => anstream::ColorChoice::Auto,
             Color::Always => anstream::ColorChoice::Always,
