@@ -76,8 +76,8 @@ Examples:
   tok-recompute --follow results/run_18 --output report.json
   tok-recompute 'results/*' --check --against baseline --tolerance '*=5%,tps>=-2%' --junit check.xml";
 
-/// How tokens are counted.
-#[derive(Args, Debug)]
+/// Flags of counting.
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Counting")]
 pub(crate) struct Counting {
     /// Tokenizer: a directory, a tokenizer.json, a Hugging Face repo id, or `none` [default: the run's own]
@@ -127,7 +127,7 @@ pub(crate) enum TokenizerRules {
 }
 
 /// Settings that otherwise the run's own files decide.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Overriding the run's own files")]
 pub(crate) struct Overrides {
     /// Treat responses as streamed or not; only streamed ones have TTFT and TPOT [default: the run's setting]
@@ -170,8 +170,15 @@ pub(crate) enum QpsWindow {
     Legacy,
 }
 
-/// The outputs.
-#[derive(Args, Debug)]
+impl QpsWindow {
+    /// Returns true if it is LoadGen's.
+    pub(crate) fn is_legacy(self) -> bool {
+        self == Self::Legacy
+    }
+}
+
+/// Flags of the outputs.
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Writing")]
 pub(crate) struct Writing {
     /// Rewrite the summary at PATH [default: the run's performance/result_summary.json, else
@@ -376,7 +383,7 @@ fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "too large".to_owned())
 }
 
-/// What is shown.
+/// Flags of the output on the terminal.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Display")]
 pub(crate) struct Display {

@@ -25,7 +25,7 @@ use clap::CommandFactory;
 
 use crate::cli::Cli;
 use crate::cpu::{CorePlan, CoreRequest, Machine, Pools, panic_message};
-use crate::plan::{Display, Mode, Plan, PlanError};
+use crate::plan::{Display, Mode, Plan, PlanError, RunPlan};
 use crate::process::{exit, watchdog};
 use crate::terminal::{self, Messages};
 
@@ -69,6 +69,15 @@ impl Session<'_> {
                 let pools = self.start_pools()?;
                 check::run(self, check, &pools)
             }
+        }
+    }
+
+    fn show_assumptions(self, run: &RunPlan) {
+        for warning in &run.warnings {
+            self.messages.warn(warning);
+        }
+        for assumed in &run.assumed {
+            self.messages.note(assumed);
         }
     }
 

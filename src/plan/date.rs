@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 pub(crate) struct RunDate {
     /// In local time, as Python's `datetime.now()`.
     pub now: DateTime,
-    /// Where the date was taken from.
+    /// The source of the date, in words.
     pub source: &'static str,
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::conflicts::{self, Protected};
-use super::find::{FoundRun, LOG_NAMES, Log, folder_of, log_in};
+use super::find::{FoundRun, LOG_NAMES, Log, folder_of, log_in, modified};
 use super::{FollowPlan, PlanError, RunPlan, SharedOutputs};
 
 /// The place of these folders; without it the client uses the temporary directory.
@@ -84,11 +84,12 @@ impl Live {
             name: self.name.clone(),
             log: Log::Path(self.log.clone()),
             dir: self.dir.clone(),
+            modified,
         };
         let options = &follow.options;
         let mut protected = Protected::default();
-        protected.add_run(&found, options.outputs.summary.as_deref());
-        let plan = RunPlan::new(found, modified, options, None)?;
+        protected.add_run(&found, options.writing.summary.as_deref());
+        let plan = RunPlan::new(found, options, None)?;
         conflicts::check(&protected, [&plan.outputs], &SharedOutputs::default())?;
         if let Some(folder) = self.vanishing() {
             let folders = plan.outputs.report_files().map(folder_of);
@@ -129,10 +130,6 @@ fn logs(bases: &[&Path]) -> impl Iterator<Item = PathBuf> {
 /// Returns the log that was written last.
 fn newest(bases: &[&Path]) -> Option<PathBuf> {
     logs(bases).max_by_key(|log| modified(log))
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
 #[cfg(test)]
