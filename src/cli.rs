@@ -1,4 +1,4 @@
-//! The command line as typed: flags, their help, and nothing that depends on a run.
+//! The command line as typed: flags and their help. Nothing here depends on a run.
 
 use std::ffi::OsStr;
 use std::num::NonZeroUsize;
@@ -9,7 +9,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, ValueEnum, ValueHint};
 use jiff::civil::DateTime;
 
-/// What a person typed.
+/// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "tok-recompute", version, about, long_about = LONG_ABOUT, after_long_help = AFTER_HELP)]
 #[command(
@@ -18,37 +18,31 @@ use jiff::civil::DateTime;
 )]
 #[command(group(ArgGroup::new("compared").args(["check", "html"]).multiple(true)))]
 pub struct Cli {
-    /// Run directories, or their `events.jsonl` (`.gz` and `.zst` too; `-` reads stdin); patterns too
+    /// Run directories or event logs (`events.jsonl`, `.gz`, `.zst`); `-` reads stdin, patterns are expanded
     #[arg(value_name = "RUN", required_unless_present_any = ["completions", "follow"], value_hint = ValueHint::AnyPath)]
     pub runs: Vec<PathBuf>,
 
-    /// How tokens are counted.
     #[command(flatten)]
-    pub counting: Counting,
+    pub(crate) counting: Counting,
 
-    /// What the run's own files would say.
     #[command(flatten)]
-    pub overrides: Overrides,
+    pub(crate) overrides: Overrides,
 
-    /// What is written, and where.
     #[command(flatten)]
-    pub writing: Writing,
+    pub(crate) writing: Writing,
 
-    /// Whether a run is compared instead of mended.
+    /// Flags of `--check`.
     #[command(flatten)]
     pub checking: Checking,
 
-    /// Whether a run is followed that goes on.
     #[command(flatten)]
-    pub following: Following,
+    pub(crate) following: Following,
 
-    /// Which processors are used.
     #[command(flatten)]
-    pub cores: Cores,
+    pub(crate) cores: Cores,
 
-    /// What is shown.
     #[command(flatten)]
-    pub display: Display,
+    pub(crate) display: Display,
 
     /// Print a completion script for SHELL and exit
     #[arg(long, value_name = "SHELL", exclusive = true)]
@@ -64,13 +58,13 @@ what was done.";
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0    written, and the run is complete
+  0    written, and the run is complete; or a check passed
   1    a check found differences, or an incomplete log
-  2    could not do it, or not compare it; nothing was changed
-  3    written, but the run is incomplete (the reason is on stderr)
+  2    failed; nothing was changed
+  3    written, but the run is incomplete (stderr says why)
   130  interrupted (SIGINT); 143 terminated (SIGTERM)
-       A followed run then has a report of what was counted.
-With several RUNs all are done, and the worst code is the exit code.
+       A followed run then has a report of the part that was counted.
+With several RUNs all are processed, and the worst code is returned.
 
 Examples:
   tok-recompute results/run_17
@@ -82,32 +76,32 @@ Examples:
   tok-recompute --follow results/run_18 --output report.json
   tok-recompute 'results/*' --check --against baseline --tolerance '*=5%,tps>=-2%' --junit check.xml";
 
-/// How tokens are counted.
-#[derive(Args, Debug)]
+/// Flags of counting.
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Counting")]
-pub struct Counting {
-    /// Tokenizer: a directory, a tokenizer.json, a Hugging Face repo id, or `none`
+pub(crate) struct Counting {
+    /// Tokenizer: a directory, a tokenizer.json, a Hugging Face repo id, or `none` [default: the run's own]
     ///
-    /// By default the one that the run's config.yaml names. A repo id is looked up in the local
-    /// Hugging Face cache. `none` counts only prompts that were sent as token ids.
+    /// The run's own is the one that its config.yaml names. A repo id is looked up in the local Hugging Face cache.
+    /// With `none` only prompts that were sent as token ids are counted.
     #[arg(long, value_name = "DIR|FILE|REPO|none")]
-    pub tokenizer: Option<String>,
+    pub(crate) tokenizer: Option<String>,
 
-    /// Allow fetching a tokenizer that is not in the local cache
+    /// Download the tokenizer if it is not in the local cache
     #[arg(long)]
-    pub download: bool,
+    pub(crate) download: bool,
 
-    /// Which engine counts
-    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
-    pub engine: EngineChoice,
+    /// Count with this engine
+    #[arg(long, value_enum, default_value_t, value_name = "ENGINE")]
+    pub(crate) engine: EngineChoice,
 
-    /// Load tokenizer.json as the client's transformers does, or as the file is written
-    #[arg(long, value_enum, default_value_t, value_name = "WHOSE")]
-    pub tokenizer_rules: TokenizerRules,
+    /// Load tokenizer.json by these rules
+    #[arg(long, value_enum, default_value_t, value_name = "RULES")]
+    pub(crate) tokenizer_rules: TokenizerRules,
 
-    /// The date that chat templates see (`strftime_now`), instead of the run's own
+    /// Show this date to chat templates (`strftime_now`) [default: when the log was last written]
     #[arg(long, value_name = "YYYY-MM-DD[THH:MM:SS]")]
-    pub date: Option<DateTime>,
+    pub(crate) date: Option<DateTime>,
 }
 
 /// The engine that counts.
@@ -124,83 +118,89 @@ pub enum EngineChoice {
     Tokenizers,
 }
 
-/// Whose reading of tokenizer.json is followed.
+/// The rules that tokenizer.json is loaded by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum TokenizerRules {
-    /// What the client would have counted
+pub(crate) enum TokenizerRules {
+    /// As the client does: transformers replaces parts of some files
     #[default]
     Transformers,
-    /// The file as it is written
+    /// Exactly as the file is written
     File,
 }
 
-/// What the run's own files would say.
-#[derive(Args, Debug)]
+/// Settings that otherwise the run's own files decide.
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Overriding the run's own files")]
-pub struct Overrides {
-    /// Whether responses were streamed: TTFT and TPOT exist only then
+pub(crate) struct Overrides {
+    /// Treat responses as streamed or not; only streamed ones have TTFT and TPOT [default: the run's setting]
     #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true)]
-    pub streaming: Option<Switch>,
+    pub(crate) streaming: Option<Switch>,
 
-    /// Whether early-stopping estimates are reported
+    /// Report early-stopping estimates or not [default: the run's setting, else on]
     #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true)]
-    pub early_stopping: Option<Switch>,
+    pub(crate) early_stopping: Option<Switch>,
 
-    /// The window of QPS and TPS: the tracked duration, or LoadGen's
+    /// Compute QPS and TPS over the tracked duration (native) or LoadGen's window (legacy) [default: the run's setting,
+    /// else native]
     #[arg(
         long,
         value_enum,
         value_name = "native|legacy",
         hide_possible_values = true
     )]
-    pub qps_window: Option<QpsWindow>,
+    pub(crate) qps_window: Option<QpsWindow>,
 }
 
 /// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum Switch {
+pub(crate) enum Switch {
     On,
     Off,
 }
 
 impl Switch {
-    /// Whether it is on.
-    pub fn is_on(self) -> bool {
+    /// Returns true if it is on.
+    pub(crate) fn is_on(self) -> bool {
         self == Self::On
     }
 }
 
-/// Which window QPS and TPS are computed over.
+/// The window of QPS and TPS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum QpsWindow {
+pub(crate) enum QpsWindow {
     Native,
     Legacy,
 }
 
-/// What is written, and where.
-#[derive(Args, Debug)]
+impl QpsWindow {
+    /// Returns true if it is LoadGen's.
+    pub(crate) fn is_legacy(self) -> bool {
+        self == Self::Legacy
+    }
+}
+
+/// Flags of the outputs.
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Writing")]
-pub struct Writing {
-    /// The summary to rewrite [default: the run's performance/result_summary.json, else
+pub(crate) struct Writing {
+    /// Rewrite the summary at PATH [default: the run's performance/result_summary.json, else
     /// result_summary.json beside the log]
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-    pub summary: Option<PathBuf>,
+    pub(crate) summary: Option<PathBuf>,
 
-    /// Write the summary to PATH and leave the run alone
+    /// Write the summary to PATH, the other files of the report beside it, and nothing into the run
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-    pub output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
 
-    /// Compute and print; write nothing
+    /// Compute and print, but do not write the report
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 
-    /// Write a row for every tracked sample to PATH.csv or PATH.parquet, also with --dry-run and --check
+    /// Write a row for each tracked sample to PATH, a .csv or .parquet file; also with --dry-run and --check
     #[arg(long, value_name = "PATH", value_parser = table_path(), conflicts_with = "follow", value_hint = ValueHint::FilePath)]
-    pub samples: Option<PathBuf>,
+    pub(crate) samples: Option<PathBuf>,
 
-    /// Which files: `summary`, `report` (report.txt), `snapshot` (metrics/final_snapshot.json)
+    /// Write these files of the report: `summary`, `report` (report.txt), `snapshot` (metrics/final_snapshot.json)
     #[arg(
         long,
         value_enum,
@@ -208,31 +208,31 @@ pub struct Writing {
         default_value = "summary",
         value_name = "FILES"
     )]
-    pub write: Vec<Artifact>,
+    pub(crate) write: Vec<Artifact>,
 
-    /// Write a page that shows the run: figures, distributions, what happened when; also with --dry-run and --check
+    /// Write an HTML page with the run's figures, distributions and timeline to PATH; also with --dry-run and --check
     ///
-    /// One HTML file that needs nothing but itself. With several RUNs it is an index of them, and their pages are in the
-    /// folder beside it that is called like it, but `.runs`. With --against two runs are shown together. Only a page is
-    /// ever overwritten.
+    /// The page is one self-contained file. With several RUNs it is an index of them, and their pages are in a folder
+    /// beside it, PATH with the extension `.runs`. With --against the page shows both runs. An existing file is
+    /// overwritten only if it is such a page.
     #[arg(long, value_name = "PATH", conflicts_with = "follow", value_hint = ValueHint::FilePath)]
-    pub html: Option<PathBuf>,
+    pub(crate) html: Option<PathBuf>,
 }
 
-/// A path whose name says in which form a table is to be written.
+/// Parses the path of a table; its extension decides the format.
 fn table_path() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| {
-        let form = path.extension().map(OsStr::to_ascii_lowercase);
-        match form.as_deref().and_then(OsStr::to_str) {
+        let extension = path.extension().map(OsStr::to_ascii_lowercase);
+        match extension.as_deref().and_then(OsStr::to_str) {
             Some("csv" | "parquet") => Ok(path),
             _ => Err("expected a name that ends in .csv or .parquet"),
         }
     })
 }
 
-/// A file that a recompute can write.
+/// A file of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Artifact {
+pub(crate) enum Artifact {
     /// performance/result_summary.json
     Summary,
     /// report.txt
@@ -241,27 +241,28 @@ pub enum Artifact {
     Snapshot,
 }
 
-/// Whether a run is compared instead of mended.
+/// Flags of `--check`.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Checking")]
 pub struct Checking {
-    /// Recount and compare with the run's own summary; write nothing
+    /// Recount and compare with the run's own summary; do not write the report
     ///
-    /// Exits with 0 if nothing differs, 1 if something does or the log is incomplete, 2 if it could not be compared.
+    /// Exits with 0 if nothing differs, 1 if something differs or the log is incomplete, 2 if the run could not be
+    /// compared.
     #[arg(long, conflicts_with_all = ["output", "write"])]
-    pub check: bool,
+    pub(crate) check: bool,
 
-    /// Compare with another summary, or with another run's
+    /// Compare with another summary, or with another run
     ///
-    /// Of a run whose summary is missing or incomplete the recount is taken. With --html it is shown beside the RUN.
-    #[arg(long, value_name = "SUMMARY|RUN", requires = "compared", value_hint = ValueHint::AnyPath)]
-    pub against: Option<PathBuf>,
+    /// If that run's summary is missing or incomplete, the run is recounted. With --html it is shown beside the RUN.
+    #[arg(long, visible_alias = "baseline", value_name = "SUMMARY|RUN", requires = "compared", value_hint = ValueHint::AnyPath)]
+    pub(crate) against: Option<PathBuf>,
 
-    /// What may differ: `'tpot.percentiles.99.0=5%'`, `'ttft.*=2ms'`, `'*=0.1%'`, `'tps>=-2%'`
+    /// Allow a difference: `'tpot.percentiles.99.0=5%'`, `'ttft.*=2ms'`, `'*=0.1%'`, `'tps>=-2%'` [default: none]
     ///
-    /// Without it everything must be exact. `=` allows a change either way, `<=` limits a rise and `>=` a fall.
-    /// Amounts: a share of the value before (5%), a time (2ms), a number in the metric's unit, or `any`. Of several
-    /// the one counts that spells out most of a metric's name.
+    /// `=` allows a change either way, `<=` limits a rise and `>=` a fall. AMOUNT is a share of the value before (5%), a
+    /// time (2ms), a number in the metric's unit, or `any`. Where several tolerances match a metric, the one that spells
+    /// out most of its name applies.
     #[arg(
         long,
         value_name = "METRIC=AMOUNT",
@@ -270,61 +271,63 @@ pub struct Checking {
     )]
     pub tolerance: Vec<String>,
 
-    /// What must hold whatever other runs say: a TOML file such as `osl.avg = { min = 425, max = 520 }`
+    /// Require the values that a TOML file gives, such as `osl.avg = { min = 425, max = 520 }`
     ///
-    /// Without --against and --tolerance nothing else is judged.
+    /// Without --against and --tolerance only these are judged.
     #[arg(long, value_name = "TOML", requires = "check", value_hint = ValueHint::FilePath)]
-    pub expect: Option<PathBuf>,
+    pub(crate) expect: Option<PathBuf>,
 
-    /// A tokenizer that the run may have been counted with, if only token counts differ (repeatable)
+    /// If only token counts differ, find out if the run was counted with this tokenizer (repeatable)
     #[arg(long = "try", value_name = "DIR|FILE|REPO", requires = "check")]
-    pub try_tokenizers: Vec<String>,
+    pub(crate) try_tokenizers: Vec<String>,
 
-    /// Write the outcome as JUnit XML too
+    /// Write the outcome as JUnit XML to PATH
     #[arg(long, value_name = "PATH", requires = "check", value_hint = ValueHint::FilePath)]
-    pub junit: Option<PathBuf>,
+    pub(crate) junit: Option<PathBuf>,
 }
 
-/// Whether a run is followed that goes on.
+/// Flags of `--follow`.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Following a live run")]
-pub struct Following {
-    /// Follow a run while it goes on, and write its exact report when it ends
+pub(crate) struct Following {
+    /// Follow a live run, and write its exact report when it ends
     ///
-    /// RUN is a log, or a run directory, whose log the client keeps in memory until the run ends; without RUN it is the
-    /// newest live log. The report is written into the run directory, or where --output says. Meanwhile a table on the
-    /// terminal shows how the run stands; its percentiles are approximate, those of the report are exact.
+    /// RUN is a log, or a run directory, whose log the client keeps in memory until the run ends; without RUN the newest
+    /// live log is followed. The report is written into the run directory, or to --output. Meanwhile a table on the
+    /// terminal shows the status of the run; its percentiles are approximate, those of the report are exact.
     #[arg(long, visible_alias = "tail", conflicts_with = "check")]
-    pub follow: bool,
+    pub(crate) follow: bool,
 
-    /// Wait so long for a log that is not there yet; 0 does not wait
+    /// Wait this long for a log that does not exist yet; 0 does not wait
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, requires = "follow")]
-    pub wait: Duration,
+    pub(crate) wait: Duration,
 
-    /// How many threads count while the run goes on, at the lowest priority and on the highest processors unless --cpus
-    /// names some; 0 leaves all counting to the end
+    /// Count with N threads while the run is live; 0 leaves all counting to the end
+    ///
+    /// They have the lowest priority, and are on the highest processors unless --cpus names some.
     #[arg(long, value_name = "N", default_value = "1", requires = "follow")]
-    pub live_threads: usize,
+    pub(crate) live_threads: usize,
 
-    /// Keep a snapshot of how the run stands in PATH, in the shape of metrics/final_snapshot.json
+    /// Keep a snapshot of the live run in PATH, in the format of metrics/final_snapshot.json
     #[arg(long, value_name = "PATH", requires = "follow", value_hint = ValueHint::FilePath)]
-    pub live_snapshot: Option<PathBuf>,
+    pub(crate) live_snapshot: Option<PathBuf>,
 
-    /// Say so often how the run stands: in a line where stderr is no terminal, or as JSON with --format json; and renew the
-    /// snapshot
+    /// Renew the status and the live snapshot this often
+    ///
+    /// The status is a line where stderr is not a terminal, and a JSON object on stdout with --format json.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, requires = "follow")]
-    pub interval: Duration,
+    pub(crate) interval: Duration,
 
-    /// When the run has ended, count for so long and leave the rest; 0 counts everything
+    /// Once the run has ended, count for at most this long and leave the rest; 0 counts everything
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds, requires = "follow")]
-    pub drain_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
 
-    /// Take the run for ended when its log has not grown for so long; 0 never does
+    /// Treat the run as ended when its log has not grown for this long; 0 waits without limit
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds, requires = "follow")]
-    pub idle_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
 }
 
-/// A time: `10`, `0.5`.
+/// Parses a time in seconds: `10`, `0.5`.
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text
         .parse()
@@ -333,30 +336,30 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .map_err(|_| "expected a number of seconds from 0 on".to_owned())
 }
 
-/// Which processors are used, and how much memory.
+/// Processors and memory.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Processors and memory")]
-pub struct Cores {
-    /// How many threads count [default: one for each allowed processor]
+pub(crate) struct Cores {
+    /// Count with N threads [default: one for each allowed processor]
     #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    pub(crate) threads: Option<NonZeroUsize>,
 
-    /// The processors to use, such as `0-7,16` [default: all that the kernel allows]
+    /// Use these processors, such as `0-7,16` [default: all that the kernel allows]
     #[arg(long, value_name = "LIST")]
-    pub cpus: Option<String>,
+    pub(crate) cpus: Option<String>,
 
-    /// How many processors one pinned pool spans
+    /// Put N processors into each pinned pool
     #[arg(long, value_name = "N", default_value = "8")]
-    pub block_size: NonZeroUsize,
+    pub(crate) block_size: NonZeroUsize,
 
-    /// Stay below this much memory, such as `2GiB`, with fewer threads and smaller batches, or fail
+    /// Use at most this much memory, such as `2GiB`: with fewer threads and smaller batches, or fail [default: no limit]
     ///
-    /// Pages of the log that are mapped do not count: the kernel may take them back.
+    /// Mapped pages of the log are not included: the kernel may reclaim them.
     #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub max_memory: Option<u64>,
+    pub(crate) max_memory: Option<u64>,
 }
 
-/// Bytes: `512M` and `512MiB` are 512 times 1024², `512MB` are 512 million.
+/// Parses a size in bytes: `512M` and `512MiB` are 512 times 1024², `512MB` is 512 million.
 fn size(text: &str) -> Result<u64, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -382,11 +385,11 @@ fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "too large".to_owned())
 }
 
-/// What is shown.
+/// Flags of the output on the terminal.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Display")]
-pub struct Display {
-    /// What stdout shows
+pub(crate) struct Display {
+    /// Print the results in this format
     #[arg(
         long,
         value_enum,
@@ -394,34 +397,32 @@ pub struct Display {
         value_name = "text|json",
         hide_possible_values = true
     )]
-    pub format: Format,
+    pub(crate) format: Format,
 
-    /// Say only what went wrong
+    /// Print only warnings and errors to stderr
     #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 
-    /// Say more: what was read from where, which processors, which engine and why
+    /// Print details: the files that were read, the processors, the engine and why it was chosen
     #[arg(short, long)]
-    pub verbose: bool,
+    pub(crate) verbose: bool,
 
-    /// When to use colour (`NO_COLOR` is respected)
+    /// Use colours (`auto` respects `NO_COLOR`)
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    pub color: Color,
+    pub(crate) color: Color,
 }
 
-/// The form of the results on stdout.
+/// The format of the results on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum Format {
+pub(crate) enum Format {
     #[default]
     Text,
     Json,
 }
 
-/// When to use colour.
+/// The use of colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum Color {
+pub(crate) enum Color {
     #[default]
     Auto,
     Always,

@@ -33,9 +33,9 @@ pub mod process;
 
 pub mod pipeline;
 mod command;
-mod terminal;
+pub mod terminal;
 
 /// Does what the command line asks for; returns the exit code.
 pub fn run(cli: &cli::Cli) -> u8 {
-    command::run(&plan::Display::new(&cli.display), || plan::resolve(cli))
+    command::run(plan::Display::new(&cli.display), || plan::resolve(cli))
 }

@@ -18,7 +18,7 @@ pub(super) struct Baseline {
     pub bytes: Vec<u8>,
     pub fields: Fields,
     pub complete: bool,
-    /// Whether it has the fields that are not measured: the client's version, the run's configuration.
+    /// True if it has the fields that are not measured: the client's version, the run's configuration.
     pub described: bool,
     /// The part that a page shows.
     pub side: Rc<PageRun>,

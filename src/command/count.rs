@@ -49,8 +49,7 @@ impl<'a> Counter<'a> {
         rows: Option<&mut dyn RowSink>,
     ) -> anyhow::Result<CountedRun> {
         let Session { plan, messages } = self.session;
-        run.warnings.iter().for_each(|line| messages.warn(line));
-        run.assumed.iter().for_each(|line| messages.note(line));
+        self.session.show_assumptions(run);
         let log = open(run)?;
         messages.detail(format!("reading {}: {}", run.log, log.describe()));
         let text_bytes = log.len_bytes().unwrap_or(u64::MAX);

@@ -25,7 +25,7 @@ use clap::CommandFactory;
 
 use crate::cli::Cli;
 use crate::cpu::{CorePlan, CoreRequest, Machine, Pools};
-use crate::plan::{Display, Mode, Plan, PlanError};
+use crate::plan::{Display, Mode, Plan, PlanError, RunPlan};
 use crate::process::{exit, panic_message, watchdog};
 use crate::terminal::{self, Messages};
 
@@ -37,8 +37,8 @@ struct Session<'a> {
 }
 
 /// Resolves the plan and carries it out; returns the exit code.
-pub(crate) fn run(display: &Display, resolve: impl FnOnce() -> Result<Plan, PlanError>) -> u8 {
-    let messages = Messages::new(*display);
+pub(crate) fn run(display: Display, resolve: impl FnOnce() -> Result<Plan, PlanError>) -> u8 {
+    let messages = Messages::new(display);
     // Every panic is caught and reported as an error.
     std::panic::set_hook(Box::new(|_| {}));
     let run = || {
@@ -69,6 +69,15 @@ impl Session<'_> {
                 let pools = self.start_pools()?;
                 check::run(self, check, &pools)
             }
+        }
+    }
+
+    fn show_assumptions(self, run: &RunPlan) {
+        for warning in &run.warnings {
+            self.messages.warn(warning);
+        }
+        for assumed in &run.assumed {
+            self.messages.note(assumed);
         }
     }
 

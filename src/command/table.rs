@@ -1,11 +1,11 @@
-//! The short table that a recompute ends with: each metric before and after.
+//! The table at the end of a recompute: each metric before and after.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
 use crate::report::{Figures, Headline};
 
-/// Each metric's count, mean, p50 and p99, `before → after` where they differ.
+/// Renders each metric's count, mean, p50 and p99, as `before → after` where they differ.
 pub(super) fn before_and_after(before: Option<&Headline>, after: &Headline) -> String {
     let was = before.unwrap_or(after);
     let mut table = Table::new();

@@ -1,22 +1,22 @@
-//! Whether a report can be trusted as the run's, and if not, why: in words.
+//! The verdict: is the report that of the whole run, and if not, why?
 
 use crate::pipeline::Finished;
 
-/// What the log allows to say about the run.
+/// The verdict on a run.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Verdict {
     /// `complete` or `interrupted`.
     pub state: &'static str,
-    /// Whether every sample's every text was read and counted.
+    /// True if every text of every sample was read and counted.
     pub complete: bool,
-    /// Why it is not complete; and what no recount can mend.
+    /// Why it is not complete, and the losses that a recount cannot restore.
     pub reasons: Vec<String>,
-    /// Where to look: the first damaged lines.
+    /// The first damaged lines, with their places.
     pub damaged_lines: Vec<String>,
 }
 
 impl Verdict {
-    /// In a word or two.
+    /// Returns the verdict in a word or two.
     pub fn outcome(&self) -> String {
         if self.complete {
             "complete".to_owned()
@@ -62,8 +62,11 @@ impl Verdict {
             ));
         }
         if finished.lost > 0 {
-            let lost = plural(finished.lost, "sample");
-            reasons.push(format!("{lost} issued in a tracking window never completed, no recount brings them back: {}", named(finished)));
+            reasons.push(format!(
+                "{} issued in a tracking window never completed, and a recount cannot restore them: {}",
+                plural(finished.lost, "sample"),
+                lost_samples(finished)
+            ));
         }
         Self {
             state: snapshot.state.name(),
@@ -78,7 +81,7 @@ impl Verdict {
     }
 }
 
-fn named(finished: &Finished) -> String {
+fn lost_samples(finished: &Finished) -> String {
     let names = finished.lost_samples.join(", ");
     let more = finished.lost - finished.lost_samples.len() as u64;
     if more == 0 {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::files::{SummaryFile, summary_in};
-use super::find::is_log;
+use super::find::{FoundRun, is_log};
 use super::{PlanError, RunOptions, RunPlan};
 
 /// The summary or the run that runs are compared with instead of their own summaries.
@@ -29,7 +29,8 @@ impl BaselinePlan {
         if !path.is_dir() && !is_log(path) {
             return Self::summary(name, path);
         }
-        match RunPlan::resolve(path, &options.read_only(), None) {
+        let options = options.for_baseline();
+        match FoundRun::find(path).and_then(|run| RunPlan::new(run, &options, None)) {
             Ok(run) => Ok(Self {
                 name,
                 summary: run.previous.clone(),

@@ -1,16 +1,15 @@
-//! `config.yaml`: the facts of a run's configuration that decide how its report is computed.
+//! `config.yaml`: the settings of a run that decide how its report is computed.
 //!
-//! Keys can be missing and unknown keys are normal; defaults are those of the reference's
-//! schema (`config/schema.py`).
+//! Any key can be missing, and unknown keys are normal. Defaults are those of the client's schema (`config/schema.py`).
 
 use serde_json::{Value, json};
 
-/// A run's configuration, empty where the run has none.
+/// A run's configuration, empty if the run has none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RunConfig(Value);
 
 impl RunConfig {
-    /// Reads YAML; the error says where it is none.
+    /// Parses YAML; the error names the place that is wrong.
     pub fn parse(yaml: &str) -> Result<Self, String> {
         let value: Value = serde_saphyr::from_str(yaml).map_err(|e| e.to_string())?;
         if value.is_object() {
@@ -20,7 +19,7 @@ impl RunConfig {
         }
     }
 
-    /// The value at a `/`-separated path, unless it is missing or null.
+    /// Returns the value at a `/`-separated path, unless it is missing or null.
     fn at(&self, path: &str) -> Option<&Value> {
         self.0.pointer(path).filter(|value| !value.is_null())
     }
@@ -29,13 +28,13 @@ impl RunConfig {
         self.at(path).and_then(Value::as_str)
     }
 
-    /// `model_params.tokenizer_name`, else `model_params.name`: a repo id or a directory.
+    /// Returns `model_params.tokenizer_name`, else `model_params.name`: a repo id or a directory.
     pub fn tokenizer(&self) -> Option<&str> {
         let named = self.text("/model_params/tokenizer_name");
         named.or_else(|| self.text("/model_params/name"))
     }
 
-    /// `model_params.streaming`; `auto`, the default, is on for online runs and off for offline
+    /// Returns `model_params.streaming`; `auto`, the default, is on for online runs and off for offline
     /// ones (`BenchmarkConfig`'s resolution of `StreamingMode.AUTO`).
     pub fn streaming(&self) -> Option<bool> {
         match self.at("/model_params/streaming") {
@@ -51,19 +50,19 @@ impl RunConfig {
         }
     }
 
-    /// `settings.early_stopping.enabled`.
+    /// Returns `settings.early_stopping.enabled`.
     pub fn early_stopping(&self) -> Option<bool> {
         self.at("/settings/early_stopping/enabled")
             .and_then(Value::as_bool)
     }
 
-    /// Whether QPS and TPS use LoadGen's window: Poisson load unless switched off.
+    /// Returns true if QPS and TPS use LoadGen's window: with Poisson load, unless it is switched off.
     pub fn legacy_qps_window(&self) -> Option<bool> {
         legacy_qps_window(self.at("/settings/load_pattern")?)
     }
 
-    /// What the client writes as the summary's `run_config` (`commands/benchmark/pipeline.py`):
-    /// load pattern and warm-up with their defaults, and the two seeds.
+    /// Returns the summary's `run_config` as the client writes it (`commands/benchmark/pipeline.py`): load pattern and
+    /// warm-up with their defaults, and the two seeds.
     pub fn summary_run_config(&self) -> Option<Value> {
         let mut load_pattern = json!({
             "type": "max_throughput",
@@ -103,14 +102,13 @@ impl RunConfig {
     }
 }
 
-/// Whether a load pattern (of config.yaml, or of a summary's `run_config`) means LoadGen's
-/// window.
+/// Returns true if a load pattern, of config.yaml or of a summary's `run_config`, uses LoadGen's window.
 pub(super) fn legacy_qps_window(load_pattern: &Value) -> Option<bool> {
     let poisson = load_pattern.get("type")?.as_str()? == "poisson";
-    let wanted = load_pattern
+    let enabled = load_pattern
         .get("use_legacy_loadgen_qps_metrics")
         .and_then(Value::as_bool);
-    Some(poisson && wanted.unwrap_or(true))
+    Some(poisson && enabled.unwrap_or(true))
 }
 
 /// Copies the values of `given` over those of `defaults`, keys in the order of `defaults`.
@@ -200,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_that_is_no_mapping_is_refused() {
+    fn yaml_without_a_mapping_is_refused() {
         for yaml in ["", "- a", "a: [", "just text", "&a [*a, *a"] {
             assert!(RunConfig::parse(yaml).is_err(), "{yaml}");
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::containment::resolve_links;
 use super::files::summary_path;
 use super::find::{FoundRun, Log};
-use super::outputs::OutputKind;
+use super::outputs::{OutputKind, original_of};
 use super::{PlanError, RunOutputs, SharedOutputs};
 
 /// The files of runs that outputs must not replace, links followed.
@@ -29,7 +29,7 @@ impl Protected {
             self.add_input(&dir.join("config.yaml"));
         }
         if let Ok(Some(summary)) = summary_path(run.dir.as_deref(), summary) {
-            let original = summary.with_file_name("result_summary.orig.json");
+            let original = original_of(&summary);
             self.summaries.extend(resolve_links(&summary));
             self.originals.extend(resolve_links(&original));
         }

@@ -1,5 +1,5 @@
-//! The date that chat templates see. The client renders at the end of a run, so a recount on another
-//! day must not show today's.
+//! The date that chat templates see. The client renders at the end of a run, so a recount on another day must not show
+//! that day.
 
 use std::time::SystemTime;
 
@@ -7,18 +7,18 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// A run's date, in local time as Python's `datetime.now()`, and where it was taken from.
+/// A run's date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunDate {
-    /// What templates take for now.
+    /// In local time, as Python's `datetime.now()`.
     pub now: DateTime,
-    /// How we know.
+    /// The source of the date, in words.
     pub source: &'static str,
 }
 
 impl RunDate {
-    /// `given`, else when the log was last written, `modified`: the client writes it until the run ends. Event
-    /// timestamps are of a clock that knows no date.
+    /// Returns the date that `--date` gives, else that of the log's last write, which is at the end of the run. The
+    /// timestamps of events have no date.
     pub fn resolve(given: Option<DateTime>, modified: Option<SystemTime>) -> Self {
         if let Some(now) = given {
             return Self {

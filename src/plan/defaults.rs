@@ -14,7 +14,7 @@ pub(super) struct Defaults<'a> {
 }
 
 impl Defaults<'_> {
-    /// Returns whether responses were streamed; `None`: the log decides.
+    /// Returns true if responses were streamed; `None`: the log decides.
     pub fn streaming(&mut self) -> Option<bool> {
         let has_ttft = || {
             let ttft = self.summary.get("ttft").and_then(Value::as_object);
@@ -27,7 +27,7 @@ impl Defaults<'_> {
         streaming
     }
 
-    /// Returns whether early-stopping estimates are reported.
+    /// Returns true if early-stopping estimates are reported.
     pub fn early_stopping(&mut self) -> bool {
         let in_summary = || {
             let complete = self.summary.get("complete").and_then(Value::as_bool) == Some(true);
@@ -43,7 +43,7 @@ impl Defaults<'_> {
         })
     }
 
-    /// Returns whether QPS and TPS use LoadGen's window.
+    /// Returns true if QPS and TPS use LoadGen's window.
     pub fn legacy_window(&mut self) -> bool {
         let load_pattern = self.summary.pointer("/run_config/load_pattern");
         let duration = self.summary.get("legacy_loadgen_window_duration_ns");

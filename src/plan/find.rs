@@ -12,7 +12,7 @@ use super::PlanError;
 /// The names of a log in a run directory, the preferred first.
 pub(super) const LOG_NAMES: [&str; 3] = ["events.jsonl", "events.jsonl.zst", "events.jsonl.gz"];
 
-/// Where the log is.
+/// The place of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Log {
     /// A file.
@@ -49,44 +49,43 @@ pub(super) struct FoundRun {
     pub name: String,
     pub log: Log,
     pub dir: Option<PathBuf>,
+    /// The time of the log's last write.
+    pub modified: Option<SystemTime>,
 }
 
 impl FoundRun {
     /// Finds the log that `run` means.
     pub fn find(run: &Path) -> Result<Self, PlanError> {
-        let (log, dir) = find_log(run)?;
-        Ok(Self {
+        let found = |log, dir, modified| Self {
             name: run.display().to_string(),
             log,
             dir,
-        })
-    }
-
-    /// Returns when the log was last written.
-    pub fn modified(&self) -> Option<SystemTime> {
-        match &self.log {
-            Log::Path(path) => fs::metadata(path).and_then(|file| file.modified()).ok(),
-            Log::Stdin => None,
+            modified,
+        };
+        if run == Path::new("-") {
+            return Ok(found(Log::Stdin, None, None));
         }
+        let metadata = fs::metadata(run).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => PlanError::NoSuchRun(run.to_owned()),
+            _ => PlanError::Read {
+                path: run.to_owned(),
+                source,
+            },
+        })?;
+        let (log, dir) = if metadata.is_dir() {
+            let log = log_in(run).ok_or_else(|| PlanError::NoLog(run.to_owned()))?;
+            (log, run)
+        } else {
+            (run.to_owned(), folder_of(run))
+        };
+        let modified = modified(&log);
+        Ok(found(Log::Path(log), Some(dir.to_owned()), modified))
     }
 }
 
-fn find_log(run: &Path) -> Result<(Log, Option<PathBuf>), PlanError> {
-    if run == Path::new("-") {
-        return Ok((Log::Stdin, None));
-    }
-    let metadata = fs::metadata(run).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => PlanError::NoSuchRun(run.to_owned()),
-        _ => PlanError::Read {
-            path: run.to_owned(),
-            source,
-        },
-    })?;
-    if !metadata.is_dir() {
-        return Ok((Log::Path(run.to_owned()), Some(folder_of(run).to_owned())));
-    }
-    let log = log_in(run).ok_or_else(|| PlanError::NoLog(run.to_owned()))?;
-    Ok((Log::Path(log), Some(run.to_owned())))
+/// Returns the time of a file's last write.
+pub(super) fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
 /// Returns the log in a run directory.
@@ -110,9 +109,9 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 /// Returns all runs that the command line names, patterns expanded, each log once.
 pub(super) fn expand_all(runs: &[PathBuf]) -> Vec<PathBuf> {
     let mut seen = HashSet::new();
-    let mut is_new = |run: &PathBuf| match find_log(run) {
-        Ok((Log::Path(log), _)) => log.canonicalize().map_or(true, |log| seen.insert(log)),
-        Ok((Log::Stdin, _)) => seen.insert(run.clone()),
+    let mut is_new = |run: &PathBuf| match FoundRun::find(run).map(|found| found.log) {
+        Ok(Log::Path(log)) => log.canonicalize().map_or(true, |log| seen.insert(log)),
+        Ok(Log::Stdin) => seen.insert(run.clone()),
         Err(_) => true,
     };
     let runs = runs.iter().flat_map(|run| expand(run));

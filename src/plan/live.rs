@@ -1,5 +1,5 @@
-//! Where a run is that goes on: the client writes the log of a run into a folder in memory, and copies it into the run
-//! directory when the run ends.
+//! Finds live runs: the client writes the log of a run into a folder in memory, and copies it into the run directory when
+//! the run ends.
 
 use std::env;
 use std::fs;
@@ -7,23 +7,23 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::conflicts::{self, Protected};
-use super::find::{FoundRun, LOG_NAMES, Log, folder_of, log_in};
+use super::find::{FoundRun, LOG_NAMES, Log, folder_of, log_in, modified};
 use super::{FollowPlan, PlanError, RunPlan, SharedOutputs};
 
-/// Where the client makes such a folder where it can; otherwise in the temporary directory.
+/// The place of these folders; without it the client uses the temporary directory.
 const SHARED_MEMORY: &str = "/dev/shm";
-/// The start of its name, and the folder in it that has the log (`commands/benchmark/execute.py`).
-const PREFIX: &str = "benchmark_";
-const INNER: &str = "events";
+/// The start of a folder's name, and the folder in it that holds the log (`commands/benchmark/execute.py`).
+const FOLDER_PREFIX: &str = "benchmark_";
+const LOG_FOLDER: &str = "events";
 
-/// A run that goes on.
+/// A live run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Live {
-    /// As the person named it; the log if they did not.
+    /// The run as the command line names it, else its log.
     name: String,
     log: PathBuf,
     dir: Option<PathBuf>,
-    /// Whether the log was found, not named.
+    /// True if the log was found, not named.
     pub found: bool,
 }
 
@@ -52,7 +52,7 @@ impl Live {
         }
     }
 
-    /// Its own log, else the first live one that was begun after the client wrote the run's configuration.
+    /// Returns the log in the run directory, else the first live log that was begun after the client wrote config.yaml.
     fn of_directory(dir: &Path, bases: &[&Path]) -> Option<Self> {
         let own = log_in(dir);
         let found = own.is_none();
@@ -70,7 +70,6 @@ impl Live {
         })
     }
 
-    /// Where the log is.
     pub fn log(&self) -> &Path {
         &self.log
     }
@@ -85,11 +84,12 @@ impl Live {
             name: self.name.clone(),
             log: Log::Path(self.log.clone()),
             dir: self.dir.clone(),
+            modified,
         };
         let options = &follow.options;
         let mut protected = Protected::default();
-        protected.add_run(&found, options.outputs.summary.as_deref());
-        let plan = RunPlan::new(found, modified, options, None)?;
+        protected.add_run(&found, options.writing.summary.as_deref());
+        let plan = RunPlan::new(found, options, None)?;
         conflicts::check(&protected, [&plan.outputs], &SharedOutputs::default())?;
         if let Some(folder) = self.vanishing() {
             let folders = plan.outputs.report_files().map(folder_of);
@@ -101,38 +101,35 @@ impl Live {
         Ok(plan)
     }
 
-    /// The folder that the client removes when the run ends, if the log is in one.
+    /// Returns the folder around the log that the client removes when the run ends, if there is one.
     pub fn vanishing(&self) -> Option<PathBuf> {
         let log = self.log.canonicalize();
         let log = log.as_deref().unwrap_or(&self.log);
-        let events = log.parent().filter(|folder| folder.ends_with(INNER))?;
+        let events = log.parent().filter(|folder| folder.ends_with(LOG_FOLDER))?;
         let folder = events.parent()?;
         let name = folder.file_name()?.to_str()?;
-        name.starts_with(PREFIX).then(|| folder.to_owned())
+        name.starts_with(FOLDER_PREFIX).then(|| folder.to_owned())
     }
 }
 
-/// Live logs, in no order.
+/// Returns live logs, in any order.
 fn logs(bases: &[&Path]) -> impl Iterator<Item = PathBuf> {
     let mut logs: Vec<PathBuf> = Vec::new();
     for base in bases {
         let entries = fs::read_dir(base).into_iter().flatten().flatten();
         let folders = entries.filter(|entry| {
             let name = entry.file_name();
-            name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+            name.as_encoded_bytes()
+                .starts_with(FOLDER_PREFIX.as_bytes())
         });
-        logs.extend(folders.map(|entry| entry.path().join(INNER).join(LOG_NAMES[0])));
+        logs.extend(folders.map(|entry| entry.path().join(LOG_FOLDER).join(LOG_NAMES[0])));
     }
     logs.into_iter().filter(|log| log.is_file())
 }
 
-/// The one that was written last.
+/// Returns the log that was written last.
 fn newest(bases: &[&Path]) -> Option<PathBuf> {
     logs(bases).max_by_key(|log| modified(log))
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
 #[cfg(test)]
@@ -142,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// Files with the seconds of their times, and those of their folders.
+    /// Creates files; they and their folders are modified at these seconds.
     fn tree(files: &[(&str, u64)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (name, seconds) in files {

@@ -1,5 +1,5 @@
-//! The command line and the runs' own files, resolved into one [`Plan`]: which runs, how they are counted, what is
-//! written where. Below this module the flags do not exist.
+//! Resolves the command line and the runs' own files into one [`Plan`]: the runs, their settings, their outputs. Below
+//! this module the flags do not exist.
 //!
 //! Nothing is counted and nothing is written here.
 
@@ -80,7 +80,7 @@ pub(crate) struct CheckPlan {
 pub(crate) struct FollowPlan {
     /// The run; `None`: the newest live one.
     pub run: Option<PathBuf>,
-    /// For resolving the run, which goes on changing.
+    /// The options for resolving the run again when its files have changed.
     pub options: RunOptions,
     pub wait: Duration,
     pub live_threads: usize,
@@ -89,24 +89,24 @@ pub(crate) struct FollowPlan {
     pub idle_timeout: Duration,
 }
 
-/// How tokenizers are found and loaded.
-#[derive(Clone, Copy, Debug)]
+/// The options for finding and loading tokenizers.
+#[derive(Debug)]
 pub(crate) struct Counting {
     pub download: bool,
     pub engine: EngineChoice,
     pub tokenizer_rules: TokenizerRules,
 }
 
-/// What is shown.
+/// The options of the output on the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Display {
-    /// The form of the results on stdout.
+    /// The format of the results on stdout.
     pub format: Format,
     pub verbosity: Verbosity,
     pub color: Color,
 }
 
-/// How much is said on stderr.
+/// The amount of messages on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
     Quiet,
@@ -125,79 +125,84 @@ pub(crate) struct Unresolved {
 /// Resolves the command line.
 pub(crate) fn resolve(cli: &Cli) -> Result<Plan, PlanError> {
     let mode = Mode::resolve(cli)?;
-    let counting = &cli.counting;
-    let mut plan = Plan {
-        mode,
-        runs: Vec::new(),
-        baseline: None,
-        counting: Counting {
-            download: counting.download,
-            engine: counting.engine,
-            tokenizer_rules: counting.tokenizer_rules,
-        },
-        cores: CoreRequest::default(),
-        max_memory_bytes: cli.cores.max_memory,
-        outputs: SharedOutputs::default(),
-        display: Display::new(&cli.display),
+    let named = match mode {
+        Mode::Recompute | Mode::Check(_) => expand_all(&cli.runs),
+        Mode::Follow(_) | Mode::Completions(_) => Vec::new(),
     };
-    if matches!(plan.mode, Mode::Recompute | Mode::Check(_)) {
-        plan.resolve_runs(cli)?;
-    }
+    refuse_one_file_for_several(&named, cli)?;
+    let options = RunOptions::new(cli);
+    let against = cli.checking.against.as_deref();
+    let baseline = against.map(|path| BaselinePlan::resolve(path, &options));
+    let baseline = baseline.transpose()?;
+    let runs = resolve_runs(&named, &options, baseline.as_ref(), cli);
+    let outputs = SharedOutputs::new(cli, named.len());
+    check_outputs(&named, &runs, &outputs, cli)?;
     let cpus = cli.cores.cpus.as_deref().map(str::parse::<CpuList>);
-    plan.cores = CoreRequest {
-        cpus: cpus.transpose()?,
-        threads: cli.cores.threads.map(usize::from),
-        block_size: cli.cores.block_size.get(),
-    };
-    Ok(plan)
+    Ok(Plan {
+        mode,
+        runs,
+        baseline,
+        counting: Counting {
+            download: cli.counting.download,
+            engine: cli.counting.engine,
+            tokenizer_rules: cli.counting.tokenizer_rules,
+        },
+        cores: CoreRequest {
+            cpus: cpus.transpose()?,
+            threads: cli.cores.threads.map(usize::from),
+            block_size: cli.cores.block_size.get(),
+        },
+        max_memory_bytes: cli.cores.max_memory,
+        outputs,
+        display: Display::new(&cli.display),
+    })
 }
 
-impl Plan {
-    fn resolve_runs(&mut self, cli: &Cli) -> Result<(), PlanError> {
-        let runs = expand_all(&cli.runs);
-        refuse_one_file_for_several(&runs, cli)?;
-        let options = RunOptions::new(cli);
-        let against = cli.checking.against.as_deref();
-        self.baseline = against
-            .map(|path| BaselinePlan::resolve(path, &options))
-            .transpose()?;
-        // A baseline that is only shown beside the run does not decide what is written.
-        let described_by = (self.baseline.as_ref())
-            .filter(|_| cli.checking.check)
-            .map(BaselinePlan::summary_value);
-        let html = cli.writing.html.as_deref();
-        let resolve = |(number, run): (usize, &PathBuf)| {
-            let mut plan = RunPlan::resolve(run, &options, described_by.as_ref())?;
-            plan.outputs.page = html.map(|html| match runs.len() {
-                1 => PageTarget::alone(html),
-                _ => PageTarget::of_several(html, number, run),
-            });
-            Ok(plan)
-        };
-        let named = |run: &PathBuf| run.display().to_string();
-        self.runs = (1..)
-            .zip(&runs)
-            .map(|(number, run)| {
-                let run_plan = resolve((number, run));
-                run_plan.map_err(|error| Unresolved {
-                    run: named(run),
-                    error,
-                })
-            })
-            .collect();
-        self.outputs = SharedOutputs::new(cli, runs.len());
-        let mut protected = Protected::default();
-        for run in runs.iter().map(PathBuf::as_path).chain(against) {
-            if let Ok(found) = FoundRun::find(run) {
-                protected.add_run(&found, cli.writing.summary.as_deref());
-            }
+fn resolve_runs(
+    named: &[PathBuf],
+    options: &RunOptions,
+    baseline: Option<&BaselinePlan>,
+    cli: &Cli,
+) -> Vec<Result<RunPlan, Unresolved>> {
+    // A baseline that a page only shows beside the run does not decide what is written.
+    let described_by = baseline.filter(|_| cli.checking.check);
+    let described_by = described_by.map(BaselinePlan::summary_value);
+    let html = cli.writing.html.as_deref();
+    let page = |number: usize, run: &Path| match named.len() {
+        1 => html.map(PageTarget::alone),
+        _ => html.map(|html| PageTarget::of_several(html, number, run)),
+    };
+    let resolve = |(number, run): (usize, &PathBuf)| {
+        let found = FoundRun::find(run);
+        let plan = found.and_then(|found| RunPlan::new(found, options, described_by.as_ref()));
+        let mut plan = plan.map_err(|error| Unresolved {
+            run: run.display().to_string(),
+            error,
+        })?;
+        plan.outputs.page = page(number, run);
+        Ok(plan)
+    };
+    (1..).zip(named).map(resolve).collect()
+}
+
+fn check_outputs(
+    named: &[PathBuf],
+    runs: &[Result<RunPlan, Unresolved>],
+    shared: &SharedOutputs,
+    cli: &Cli,
+) -> Result<(), PlanError> {
+    let mut protected = Protected::default();
+    // A run that cannot be resolved has files too.
+    for run in named.iter().chain(&cli.checking.against) {
+        if let Ok(found) = FoundRun::find(run) {
+            protected.add_run(&found, cli.writing.summary.as_deref());
         }
-        if let Some(expectations) = &cli.checking.expect {
-            protected.add_input(expectations);
-        }
-        let outputs = self.runs.iter().flatten().map(|run| &run.outputs);
-        conflicts::check(&protected, outputs, &self.outputs)
     }
+    if let Some(expectations) = &cli.checking.expect {
+        protected.add_input(expectations);
+    }
+    let outputs = runs.iter().flatten().map(|run| &run.outputs);
+    conflicts::check(&protected, outputs, shared)
 }
 
 fn refuse_one_file_for_several(runs: &[PathBuf], cli: &Cli) -> Result<(), PlanError> {

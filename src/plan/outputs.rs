@@ -4,63 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::files::SummaryFile;
 use super::find::folder_of;
-use super::{PageTarget, PlanError, containment};
-use crate::cli::{Artifact, Cli};
-
-/// Where the files of a report go.
-#[derive(Clone, Debug)]
-enum Destination {
-    /// Nowhere: `--dry-run`, `--check`, a run that others are compared with.
-    Nowhere,
-    /// `--output`, and beside it.
-    Output(PathBuf),
-    /// Into the run.
-    Run,
-}
-
-/// The flags that say what is written where.
-#[derive(Clone, Debug)]
-pub(super) struct OutputOptions {
-    destination: Destination,
-    artifacts: Vec<Artifact>,
-    /// The existing summary, if `--summary` names it.
-    pub summary: Option<PathBuf>,
-    samples: Option<PathBuf>,
-    live_snapshot: Option<PathBuf>,
-}
-
-impl OutputOptions {
-    pub fn new(cli: &Cli) -> Self {
-        let writing = &cli.writing;
-        let destination = match &writing.output {
-            _ if writing.dry_run || cli.checking.check => Destination::Nowhere,
-            Some(output) => Destination::Output(output.clone()),
-            None => Destination::Run,
-        };
-        Self {
-            destination,
-            artifacts: writing.write.clone(),
-            summary: writing.summary.clone(),
-            samples: writing.samples.clone(),
-            live_snapshot: cli.following.live_snapshot.clone(),
-        }
-    }
-
-    /// Returns options for a run that is only read.
-    pub fn read_only() -> Self {
-        Self {
-            destination: Destination::Nowhere,
-            artifacts: Vec::new(),
-            summary: None,
-            samples: None,
-            live_snapshot: None,
-        }
-    }
-
-    fn wants(&self, artifact: Artifact) -> bool {
-        self.artifacts.contains(&artifact)
-    }
-}
+use super::{PageTarget, PlanError, RunOptions, containment};
+use crate::cli::{Artifact, Cli, Writing};
 
 /// The rules that hold for an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,30 +55,27 @@ impl RunOutputs {
     pub(super) fn new(
         dir: Option<&Path>,
         existing: Option<&SummaryFile>,
-        options: &OutputOptions,
+        options: &RunOptions,
     ) -> Result<Self, PlanError> {
+        let writing = &options.writing;
         let mut outputs = Self {
-            samples: options.samples.clone(),
+            samples: writing.samples.clone(),
             live_snapshot: options.live_snapshot.clone(),
             ..Self::default()
         };
-        match &options.destination {
-            Destination::Nowhere => {}
-            Destination::Output(output) => {
-                outputs.put_report(
-                    output.clone(),
-                    |name, _| output.with_file_name(name),
-                    options,
-                );
-            }
-            Destination::Run => {
-                let existing = existing.map(|summary| summary.path.clone());
-                let summary = existing
-                    .or_else(|| dir.map(new_summary))
-                    .ok_or(PlanError::NowhereToWrite)?;
-                outputs.put_into_run(dir, summary, options)?;
-            }
+        if writing.dry_run {
+            return Ok(outputs);
         }
+        if let Some(output) = &writing.output {
+            let beside = |name: &str, _: &str| output.with_file_name(name);
+            outputs.put_report(output.clone(), beside, &writing.write);
+            return Ok(outputs);
+        }
+        let existing = existing.map(|summary| summary.path.clone());
+        let summary = existing
+            .or_else(|| dir.map(new_summary))
+            .ok_or(PlanError::NowhereToWrite)?;
+        outputs.put_into_run(dir, summary, writing)?;
         Ok(outputs)
     }
 
@@ -141,39 +83,33 @@ impl RunOutputs {
         &mut self,
         dir: Option<&Path>,
         summary: PathBuf,
-        options: &OutputOptions,
+        writing: &Writing,
     ) -> Result<(), PlanError> {
         let beside = folder_of(&summary).to_owned();
         let folder = dir.or(summary.parent()).unwrap_or(Path::new("")).to_owned();
-        let original = summary.with_file_name("result_summary.orig.json");
-        self.original = options.wants(Artifact::Summary).then_some(original);
-        self.put_report(
-            summary,
-            |name, inner| folder.join(inner).join(name),
-            options,
-        );
+        if writing.write.contains(&Artifact::Summary) {
+            self.original = Some(original_of(&summary));
+        }
+        let in_run = |name: &str, inner: &str| folder.join(inner).join(name);
+        self.put_report(summary, in_run, &writing.write);
         // A summary that the command line names may be anywhere; the files beside it must not lead on.
-        let named = options.summary.as_deref();
+        let named = writing.summary.as_deref();
         let root = dir.unwrap_or(&beside);
         let roots = [named.map_or(root, folder_of), root];
         let written = self.report_files().filter(|path| Some(*path) != named);
         containment::check(&roots, written)?;
-        self.locked_folders = dir
-            .map(Path::to_owned)
-            .into_iter()
-            .chain([beside])
-            .collect();
+        self.locked_folders = [root.to_owned(), beside].into();
         Ok(())
     }
 
-    /// Sets the files of a report; `place` returns where a file is put, by its name and its folder in a run.
+    /// Sets the files of a report; `place` returns the path of a file for its name and its folder in a run.
     fn put_report(
         &mut self,
         summary: PathBuf,
         place: impl Fn(&str, &str) -> PathBuf,
-        options: &OutputOptions,
+        artifacts: &[Artifact],
     ) {
-        let wants = |artifact| options.wants(artifact);
+        let wants = |artifact| artifacts.contains(&artifact);
         self.report = wants(Artifact::Report).then(|| place("report.txt", ""));
         self.snapshot = wants(Artifact::Snapshot).then(|| place("final_snapshot.json", "metrics"));
         self.provenance = Some(summary.with_file_name("recompute.json"));
@@ -231,6 +167,11 @@ impl SharedOutputs {
         all.into_iter()
             .filter_map(|path| Some((OutputKind::Extra, path.as_deref()?)))
     }
+}
+
+/// Returns where the original of a summary is kept.
+pub(super) fn original_of(summary: &Path) -> PathBuf {
+    summary.with_file_name("result_summary.orig.json")
 }
 
 /// Returns where the summary of a run without one belongs: in the performance folder of a run directory, else beside the

@@ -1,4 +1,4 @@
-//! Where the pages of `--html` go.
+//! The paths of the pages that `--html` writes.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -6,22 +6,21 @@ use std::path::{Path, PathBuf};
 
 use super::find::is_log;
 
-/// Characters of a run's name that its page is called by.
-const MAX_NAME: usize = 60;
+/// The longest part of a run's name in the name of its page, in characters.
+const MAX_NAME_CHARS: usize = 60;
 
-/// Where the page of one run goes.
+/// The page of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PageTarget {
-    /// The file.
     pub path: PathBuf,
-    /// The link from there to the index of all runs, if there are several.
+    /// The link from the page to the index, if there are several runs.
     pub index: Option<String>,
-    /// The link from the index to there.
+    /// The link from the index to the page.
     pub link: String,
 }
 
 impl PageTarget {
-    /// The page of the only run.
+    /// Returns the page of the only run.
     pub(super) fn alone(html: &Path) -> Self {
         Self {
             path: html.to_owned(),
@@ -30,7 +29,7 @@ impl PageTarget {
         }
     }
 
-    /// The page of one run of several, the `number`th: in a folder that is called like the index, but `.runs`.
+    /// Returns the page of one of several runs: in a folder beside the index, with the extension `.runs`.
     pub(super) fn of_several(html: &Path, number: usize, run: &Path) -> Self {
         let folder = html.with_extension("runs");
         let file = format!("{number}-{}.html", plain_name(run));
@@ -43,7 +42,7 @@ impl PageTarget {
     }
 }
 
-/// What is plain in a run's name.
+/// Returns a run's name with plain characters only.
 fn plain_name(run: &Path) -> String {
     let dir = if is_log(run) {
         run.parent().unwrap_or(run)
@@ -58,11 +57,11 @@ fn plain_name(run: &Path) -> String {
             '-'
         }
     };
-    let name: String = name.chars().take(MAX_NAME).map(plain).collect();
+    let name: String = name.chars().take(MAX_NAME_CHARS).map(plain).collect();
     name.trim_matches(['.', '-']).to_owned()
 }
 
-/// A file name as it stands in a link.
+/// Percent-encodes a file name for a link.
 fn encoded(name: &OsString) -> String {
     let encode = |byte: &u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {

@@ -1,18 +1,16 @@
 //! One run, resolved: its log, its settings, its outputs.
 
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::PathBuf;
 
-use jiff::civil::DateTime;
 use serde_json::Value;
 
 use super::config::RunConfig;
 use super::defaults::Defaults;
 use super::files::RunFiles;
 use super::find::{FoundRun, Log};
-use super::outputs::{OutputOptions, RunOutputs};
+use super::outputs::RunOutputs;
 use super::{PlanError, RunDate};
-use crate::cli::{Cli, QpsWindow, Switch};
+use crate::cli::{self, Cli, QpsWindow, Switch};
 
 /// The tokenizer asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,38 +27,34 @@ pub(crate) enum TokenizerName {
     Unknown,
 }
 
-/// The flags that resolving a run depends on.
+/// The flags that resolving a run depends on. Only this module reads them.
 #[derive(Clone, Debug)]
 pub(crate) struct RunOptions {
-    tokenizer: Option<String>,
-    date: Option<DateTime>,
-    streaming: Option<bool>,
-    early_stopping: Option<bool>,
-    legacy_window: Option<bool>,
-    pub(super) outputs: OutputOptions,
+    counting: cli::Counting,
+    overrides: cli::Overrides,
+    pub(super) writing: cli::Writing,
+    pub(super) live_snapshot: Option<PathBuf>,
 }
 
 impl RunOptions {
     pub(super) fn new(cli: &Cli) -> Self {
-        let overrides = &cli.overrides;
+        let mut writing = cli.writing.clone();
+        writing.dry_run |= cli.checking.check;
         Self {
-            tokenizer: cli.counting.tokenizer.clone(),
-            date: cli.counting.date,
-            streaming: overrides.streaming.map(Switch::is_on),
-            early_stopping: overrides.early_stopping.map(Switch::is_on),
-            legacy_window: overrides
-                .qps_window
-                .map(|window| window == QpsWindow::Legacy),
-            outputs: OutputOptions::new(cli),
+            counting: cli.counting.clone(),
+            overrides: cli.overrides.clone(),
+            writing,
+            live_snapshot: cli.following.live_snapshot.clone(),
         }
     }
 
-    /// Returns the same options for a run into which nothing is written.
-    pub(super) fn read_only(&self) -> Self {
-        Self {
-            outputs: OutputOptions::read_only(),
-            ..self.clone()
-        }
+    /// Returns the same options for a baseline: nothing is written, and `--summary` means the run, not the baseline.
+    pub(super) fn for_baseline(&self) -> Self {
+        let mut options = self.clone();
+        options.writing.dry_run = true;
+        options.writing.samples = None;
+        options.writing.summary = None;
+        options
     }
 
     fn tokenizer(&self, config: &RunConfig) -> TokenizerName {
@@ -68,7 +62,7 @@ impl RunOptions {
             name: name.to_owned(),
             from_config,
         };
-        match (self.tokenizer.as_deref(), config.tokenizer()) {
+        match (self.counting.tokenizer.as_deref(), config.tokenizer()) {
             (Some("none"), _) => TokenizerName::None,
             (Some(name), _) => named(name, false),
             (None, Some(name)) => named(name, true),
@@ -90,11 +84,11 @@ pub(crate) struct RunPlan {
     /// The existing summary's bytes.
     pub previous: Option<Vec<u8>>,
     pub tokenizer: TokenizerName,
-    /// Whether responses were streamed; `None`: the log decides.
+    /// True if responses were streamed; `None`: the log decides.
     pub streaming: Option<bool>,
-    /// Whether early-stopping estimates are reported.
+    /// True if early-stopping estimates are reported.
     pub early_stopping: bool,
-    /// Whether QPS and TPS use LoadGen's window.
+    /// True if QPS and TPS use LoadGen's window.
     pub legacy_window: bool,
     /// The date that chat templates see.
     pub date: RunDate,
@@ -106,32 +100,25 @@ pub(crate) struct RunPlan {
 }
 
 impl RunPlan {
-    /// Resolves the run that `run` names. A run without a summary takes the settings that a summary tells from
-    /// `described_by`.
-    pub(super) fn resolve(
-        run: &Path,
-        options: &RunOptions,
-        described_by: Option<&Value>,
-    ) -> Result<Self, PlanError> {
-        let found = FoundRun::find(run)?;
-        let modified = found.modified();
-        Self::new(found, modified, options, described_by)
-    }
-
-    /// Resolves a run whose log was last written at `modified`.
+    /// Resolves a run. Without a summary of its own, settings are taken from the summary `described_by`.
     pub(super) fn new(
         found: FoundRun,
-        modified: Option<SystemTime>,
         options: &RunOptions,
         described_by: Option<&Value>,
     ) -> Result<Self, PlanError> {
-        let FoundRun { name, log, dir } = found;
+        let FoundRun {
+            name,
+            log,
+            dir,
+            modified,
+        } = found;
         let RunFiles {
             config,
             summary,
             warnings,
-        } = RunFiles::read(dir.as_deref(), options.outputs.summary.as_deref())?;
-        let outputs = RunOutputs::new(dir.as_deref(), summary.as_ref(), &options.outputs)?;
+        } = RunFiles::read(dir.as_deref(), options.writing.summary.as_deref())?;
+        let outputs = RunOutputs::new(dir.as_deref(), summary.as_ref(), options)?;
+        let overrides = &options.overrides;
         let own = summary.as_ref().map(|summary| &summary.value);
         let mut defaults = Defaults {
             config: &config,
@@ -141,11 +128,13 @@ impl RunPlan {
         Ok(Self {
             name,
             log,
-            date: RunDate::resolve(options.date, modified),
+            date: RunDate::resolve(options.counting.date, modified),
             tokenizer: options.tokenizer(&config),
-            streaming: options.streaming.or_else(|| defaults.streaming()),
-            early_stopping: (options.early_stopping).unwrap_or_else(|| defaults.early_stopping()),
-            legacy_window: (options.legacy_window).unwrap_or_else(|| defaults.legacy_window()),
+            streaming: (overrides.streaming.map(Switch::is_on)).or_else(|| defaults.streaming()),
+            early_stopping: (overrides.early_stopping.map(Switch::is_on))
+                .unwrap_or_else(|| defaults.early_stopping()),
+            legacy_window: (overrides.qps_window.map(QpsWindow::is_legacy))
+                .unwrap_or_else(|| defaults.legacy_window()),
             assumed: defaults.assumed,
             outputs,
             warnings,

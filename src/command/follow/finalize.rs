@@ -46,12 +46,7 @@ impl Follow<'_> {
         }
         refuse_empty(&plan, &finished)?;
         write_snapshot(&finished.snapshot);
-        for warning in &plan.warnings {
-            self.messages.warn(warning);
-        }
-        for assumed in &plan.assumed {
-            self.messages.note(assumed);
-        }
+        self.session.show_assumptions(&plan);
         let lock = self.lock(&plan, &mut signal, rx);
         if let Err(error) = &lock {
             self.messages.error(error.as_ref());

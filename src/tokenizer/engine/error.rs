@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
 use super::MAX_UNSPLIT_BYTES;
-use crate::cpu::panic_message;
+use crate::process::panic_message;
 
 /// Why a tokenizer could not be loaded or a text could not be counted.
 #[derive(Debug, Error)]
