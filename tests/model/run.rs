@@ -8,7 +8,7 @@ use num_bigint::BigInt;
 use super::decode::{Data, Event, Output, Prompt, decode};
 use super::stat::{Series, Stat, ratio};
 
-/// What the run's configuration says.
+/// The settings from the run's configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// `None`: whether there is a first chunk.
@@ -19,7 +19,7 @@ pub struct Options {
     pub line_bytes: usize,
 }
 
-/// What counts tokens; `None` where there is no count.
+/// Counts tokens; `None` where there is no count.
 pub trait Count {
     fn text(&mut self, text: &str) -> Option<u64>;
     fn prompt(&mut self, prompt: &Prompt) -> Option<u64>;
@@ -33,7 +33,7 @@ pub trait Count {
     ) -> Option<u64>;
 }
 
-/// What a log comes to.
+/// The report on a log.
 #[derive(Debug)]
 pub struct Report {
     pub lines: u64,
@@ -127,7 +127,7 @@ const COUNTERS: [&str; 12] = [
     "tracked_finish_reason_other",
 ];
 
-/// What counts, if anything does.
+/// The counter; `None` counts only token ids.
 pub type Counter<'a, 'b> = Option<&'a mut (dyn Count + 'b)>;
 
 impl Run {
