@@ -37,9 +37,9 @@ impl Follow<'_> {
 
     /// Loads the tokenizer of `plan`; returns whether the counts so far are void.
     fn update_counting(&self, plan: &RunPlan) -> anyhow::Result<bool> {
-        let loaded = self
-            .tokenizers()
-            .get(plan, &self.session.plan.counting, u64::MAX, self.messages)?;
+        let loaded =
+            self.tokenizers()
+                .get(plan, &self.session.plan.counting, u64::MAX, self.messages)?;
         let mut counting = self.counting();
         let same = match (&counting.loaded, &loaded) {
             (Some(old), Some(new)) => old.is(new),
