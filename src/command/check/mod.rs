@@ -37,7 +37,7 @@ struct Checker<'a> {
     counter: Counter<'a>,
     criteria: Criteria,
     /// The baseline that `--against` names, loaded for the first run.
-    against: Option<Rc<Baseline>>,
+    baseline: Option<Rc<Baseline>>,
     pages: Pages<'a>,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn run(session: Session, options: &CheckPlan, pools: &Pools) -> anyho
         options,
         counter: Counter::new(session, pools),
         criteria: Criteria::read(options, plan.baseline.is_some())?,
-        against: None,
+        baseline: None,
         pages: Pages::new(&plan.outputs),
     };
     let runs: Vec<CheckedRun> = plan.runs.iter().map(|run| checker.run(run)).collect();
@@ -109,7 +109,7 @@ impl Checker<'_> {
         for line in &verdict.damaged_lines {
             self.session.messages.note(format!("{}: {line}", plan.name));
         }
-        let after = fields(plan, baseline.as_deref(), &counted)?;
+        let after = recounted_summary(plan, baseline.as_deref(), &counted)?;
         let tolerances = &self.criteria.tolerances;
         let comparison = before.map(|before| compare(before, &after, tolerances));
         if baseline.is_none() && plan.previous.is_some() {
@@ -172,12 +172,12 @@ impl Checker<'_> {
     /// The summary to compare the run with; `None` if only expectations are judged.
     fn baseline(&mut self, plan: &RunPlan) -> anyhow::Result<Option<Rc<Baseline>>> {
         if let Some(against) = &self.session.plan.baseline {
-            if self.against.is_none() {
+            if self.baseline.is_none() {
                 let baseline =
                     Baseline::load(against, &mut self.counter, plan.outputs.page.is_some())?;
-                self.against = Some(Rc::new(baseline));
+                self.baseline = Some(Rc::new(baseline));
             }
-            return Ok(self.against.clone());
+            return Ok(self.baseline.clone());
         }
         if self.criteria.only_expectations {
             return Ok(None);
@@ -197,7 +197,7 @@ impl Checker<'_> {
         }
         let tolerances = &self.criteria.tolerances;
         let reproduces = |counted: &CountedRun| -> anyhow::Result<bool> {
-            let after = fields(plan, Some(baseline), counted)?;
+            let after = recounted_summary(plan, Some(baseline), counted)?;
             let again = compare(&baseline.fields, &after, tolerances);
             // A tolerance does not apply to lengths here: the same tokenizer gives exactly the same counts.
             let lengths = [Metric::Isl, Metric::Osl].map(Metric::summary_key);
@@ -229,7 +229,7 @@ impl Checker<'_> {
 }
 
 /// The summary of a recount. Descriptions that only one of the two summaries can have do not count as differences.
-fn fields(
+fn recounted_summary(
     plan: &RunPlan,
     baseline: Option<&Baseline>,
     counted: &CountedRun,
