@@ -10,13 +10,13 @@ use super::row_sinks::RowSinks;
 use super::verdict::Verdict;
 use crate::html::{PageRun, PageStats};
 use crate::plan::{BaselinePlan, RunPlan};
-use crate::report::check::Fields;
+use crate::report::check::FlatSummary;
 
 /// A summary to compare with.
 pub(super) struct Baseline {
     pub name: String,
     pub bytes: Vec<u8>,
-    pub fields: Fields,
+    pub fields: FlatSummary,
     pub complete: bool,
     /// True if it has the fields that are not measured: the client's version, the run's configuration.
     pub described: bool,
@@ -99,7 +99,7 @@ impl Baseline {
         let summary: Value = serde_json::from_slice(&bytes)?;
         Ok(Self {
             bytes,
-            fields: Fields::of(&summary),
+            fields: FlatSummary::of(&summary),
             complete: summary["complete"].as_bool() != Some(false),
             described: true,
             side: Rc::new(PageRun {

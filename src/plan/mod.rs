@@ -90,7 +90,7 @@ pub(crate) struct FollowPlan {
 }
 
 /// The options for finding and loading tokenizers.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Counting {
     pub download: bool,
     pub engine: EngineChoice,

@@ -65,7 +65,7 @@ fn commands_are_accepted() {
             let cli = Cli::try_parse_from(words(command))
                 .unwrap_or_else(|e| panic!("{name}: {command}\n{e}"));
             let tolerances = Tolerances::parse(&cli.checking.tolerance).unwrap();
-            tolerances.must_match(&[]).unwrap();
+            tolerances.validate(&[]).unwrap();
             seen += 1;
         }
     }
@@ -220,10 +220,7 @@ fn files_are_what_they_say() {
     }
     let toml = blocks(&text, "toml");
     assert_eq!(toml.len(), 1);
-    Expectations::parse(toml[0])
-        .unwrap()
-        .must_match(&[])
-        .unwrap();
+    Expectations::parse(toml[0]).unwrap().validate(&[]).unwrap();
     for block in blocks(&text, "json") {
         serde_json::from_str::<serde_json::Value>(block).unwrap();
     }

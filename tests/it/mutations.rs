@@ -1,5 +1,5 @@
-//! Mutated logs: the tool reports exactly what the slow implementation reports, counts as many damaged lines, and refuses
-//! only what holds no event.
+//! Mutated logs: the tool reports exactly what the model of `tests/model` reports, counts as many damaged lines, and
+//! refuses only logs without an event.
 //!
 //! `MUTATIONS=10000 cargo test --test it mutations -- --nocapture` tries ten thousand and says what came of them;
 //! `MUTATION_SEED=n` starts elsewhere, and with `RECORDED=DIR` the runs in `DIR/goldens` take part, whose tokenizers are in
@@ -25,15 +25,15 @@ use crate::model::decode::{Output, Prompt};
 use crate::model::{self, Count, Options};
 use crate::support::fixture;
 
-const FEW: u64 = 120;
-/// Larger logs take too long, ten thousand times.
+const DEFAULT_MUTATIONS: u64 = 120;
+/// Ten thousand rounds with larger logs would take too long.
 const MAX_LOG_BYTES: u64 = 300_000;
 
 #[test]
-fn mutated_logs_come_to_what_a_slow_reader_makes_of_them() {
+fn mutated_logs_give_the_report_of_the_model() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let (mutations, seed) = (
-        number("MUTATIONS").unwrap_or(FEW),
+        number("MUTATIONS").unwrap_or(DEFAULT_MUTATIONS),
         number("MUTATION_SEED").unwrap_or(1),
     );
     let mut runs = runs();
@@ -56,14 +56,14 @@ fn mutated_logs_come_to_what_a_slow_reader_makes_of_them() {
             .collect();
         let run = &mut runs[at];
         if let Err(why) = run.check(&mutated(&logs[at], &logs[from], &steps), &mut tally) {
-            let steps = fewest(&steps, |steps| {
+            let steps = minimal_steps(&steps, |steps| {
                 run.check(
                     &mutated(&logs[at], &logs[from], steps),
                     &mut Tally::default(),
                 )
                 .is_err()
             });
-            let log = shortest(&mutated(&logs[at], &logs[from], &steps), |log| {
+            let log = minimal_log(&mutated(&logs[at], &logs[from], &steps), |log| {
                 run.check(log, &mut Tally::default()).is_err()
             });
             let path =
@@ -98,7 +98,7 @@ struct Run {
     name: String,
     log: Vec<u8>,
     tokenizer: Option<Tokenizer>,
-    plain: Option<Plain>,
+    model_counter: Option<ModelCounter>,
     options: Options,
     pools: Pools,
 }
@@ -155,7 +155,7 @@ impl Run {
             name: name.to_owned(),
             log: fs::read(log).unwrap(),
             tokenizer: tokenizer.map(|dir| load(dir, EngineMode::Auto)),
-            plain: tokenizer.map(Plain::new),
+            model_counter: tokenizer.map(ModelCounter::new),
             options: Options {
                 streaming: flag("streaming"),
                 early_stopping: flag("early_stopping").unwrap_or(true),
@@ -168,7 +168,7 @@ impl Run {
 
     /// Both implementations on `log`; the difference, if there is one.
     fn check(&mut self, log: &[u8], tally: &mut Tally) -> Result<(), String> {
-        let count = self.plain.as_mut().map(|plain| plain as &mut dyn Count);
+        let count = self.model_counter.as_mut().map(|it| it as &mut dyn Count);
         let expected = model::read(log, &self.options, count);
         let job = Job {
             pools: &self.pools,
@@ -236,7 +236,8 @@ fn same(what: &str, ours: &[u8], theirs: &str, left_out: &[&str]) -> Result<(), 
             .and_then(|summary| summary.remove(*key))
             .ok_or("no such key")?;
     }
-    let theirs: Value = serde_json::from_str(theirs).map_err(|e| format!("slow {what}: {e}"))?;
+    let theirs: Value =
+        serde_json::from_str(theirs).map_err(|e| format!("{what} of the model: {e}"))?;
     match difference(&ours, &theirs) {
         None => Ok(()),
         Some(place) => Err(format!("{what}{place}")),
@@ -276,17 +277,17 @@ fn load(dir: &Path, engine: EngineMode) -> Tokenizer {
     Tokenizer::load(&TokenizerFiles::read(&location).unwrap(), &options).unwrap()
 }
 
-/// Counts each text by itself with `tokenizers`. Templates are rendered by the tool's: they have their own oracle.
-struct Plain {
-    tokenizers: tokenizers::Tokenizer,
+/// Counts each text by itself with `tokenizers`. The tool renders the templates, which have their own oracle.
+struct ModelCounter {
+    tokenizer: tokenizers::Tokenizer,
     templates: Tokenizer,
     texts: HashMap<String, u64>,
 }
 
-impl Plain {
+impl ModelCounter {
     fn new(dir: &Path) -> Self {
         Self {
-            tokenizers: tokenizers::Tokenizer::from_file(dir.join("tokenizer.json")).unwrap(),
+            tokenizer: tokenizers::Tokenizer::from_file(dir.join("tokenizer.json")).unwrap(),
             templates: load(dir, EngineMode::Tokenizers),
             texts: HashMap::new(),
         }
@@ -300,12 +301,12 @@ fn tokens(counted: Counted) -> Option<u64> {
     }
 }
 
-impl Count for Plain {
+impl Count for ModelCounter {
     fn text(&mut self, text: &str) -> Option<u64> {
         if let Some(tokens) = self.texts.get(text) {
             return Some(*tokens);
         }
-        let tokens = self.tokenizers.encode(text, false).ok()?.len() as u64;
+        let tokens = self.tokenizer.encode(text, false).ok()?.len() as u64;
         self.texts.insert(text.to_owned(), tokens);
         Some(tokens)
     }
@@ -343,7 +344,7 @@ impl Count for Plain {
     }
 }
 
-/// Splitmix64: any generator will do, as long as it is the same everywhere.
+/// Splitmix64. Any generator that is the same on all machines would do.
 struct Random(u64);
 
 impl Random {
@@ -378,7 +379,7 @@ enum Step {
 }
 
 const BYTES: &[u8] = b"\n\r\0\"\\{}[],:0-9.eE \x7f\x80\xc3\xed\xef\xff";
-/// What a number, a string or a word is replaced by, or what is put between any two bytes.
+/// The texts that replace a value, or are inserted anywhere.
 const TOKENS: &[&str] = &[
     "0",
     "-1",
@@ -532,7 +533,7 @@ impl Step {
     }
 }
 
-/// The place below `len` that a random number stands for.
+/// Maps a random number to a place below `len`.
 fn place(random: u64, len: usize) -> usize {
     let place = (u128::from(random) * len as u128) >> 64;
     usize::try_from(place).unwrap()
@@ -546,8 +547,8 @@ fn mutated(log: &[u8], other: &[u8], steps: &[Step]) -> Vec<u8> {
     log
 }
 
-/// As few of the steps as still fail.
-fn fewest(steps: &[Step], mut fails: impl FnMut(&[Step]) -> bool) -> Vec<Step> {
+/// Drops steps as long as the rest still fails.
+fn minimal_steps(steps: &[Step], mut fails: impl FnMut(&[Step]) -> bool) -> Vec<Step> {
     let mut steps = steps.to_vec();
     let mut at = 0;
     while at < steps.len() {
@@ -562,8 +563,8 @@ fn fewest(steps: &[Step], mut fails: impl FnMut(&[Step]) -> bool) -> Vec<Step> {
     steps
 }
 
-/// As few of the lines as still fail.
-fn shortest(log: &[u8], mut fails: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
+/// Drops lines as long as the rest still fails.
+fn minimal_log(log: &[u8], mut fails: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
     let mut lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
     let mut some = lines.len().next_power_of_two() / 2;
     while some > 0 {

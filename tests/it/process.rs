@@ -1,4 +1,4 @@
-//! The binary as a process: started under limits, stopped, struck by faults, waited for.
+//! The binary as a process: it runs under limits, is stopped, meets faults, and is waited for.
 
 #![cfg_attr(
     not(debug_assertions),
@@ -16,15 +16,15 @@ use crate::support::Run;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tok-recompute");
 
-/// Nothing may take longer, on a busy machine, however hostile; what does hangs.
+/// The longest time that a process may take on a busy machine, whatever its input. A longer one hangs.
 pub const LONGEST: Duration = Duration::from_secs(60);
 
-/// One run of the binary, to be started.
-pub struct Trial {
+/// A process that is not started yet.
+pub struct Process {
     command: Command,
 }
 
-/// How it ended.
+/// The result of a process.
 #[derive(Debug)]
 pub struct Outcome {
     pub ended: String,
@@ -33,7 +33,7 @@ pub struct Outcome {
     pub stderr: String,
 }
 
-impl Trial {
+impl Process {
     /// `tok-recompute ARGS` around the run, after the shell commands `before` (limits) in the same process.
     pub fn shell(run: &Run, before: &str, args: &[&str]) -> Self {
         if before.is_empty() {
@@ -62,7 +62,7 @@ impl Trial {
         Self { command }
     }
 
-    /// `WHAT` happens the `nth` time that a point is reached whose name starts with `point`.
+    /// Lets `what` happen the `nth` time that the process reaches a failpoint whose name starts with `point`.
     pub fn fault(mut self, point: &str, nth: usize, what: &str) -> Self {
         let fault = format!("{point}:{nth}:{what}");
         self.command.env("TOK_RECOMPUTE_FAULT", fault);
@@ -104,7 +104,7 @@ impl Trial {
     }
 }
 
-/// A run of the binary, under way.
+/// A process that runs.
 pub struct Started(Child);
 
 impl Started {
@@ -116,11 +116,11 @@ impl Started {
             let stat = fs::read_to_string(&stat).unwrap();
             match stat.rsplit(") ").next().unwrap().chars().next() {
                 Some('T') => return,
-                Some('Z') => panic!("it ended before its fault"),
+                Some('Z') => panic!("the process ended before its fault"),
                 _ => thread::sleep(Duration::from_millis(2)),
             }
         }
-        panic!("it never came to its fault");
+        panic!("the process did not reach its fault");
     }
 
     pub fn go_on(&self) {
@@ -133,7 +133,7 @@ impl Started {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for its end, and fails if that does not come.
+    /// Waits for the end; panics after `LONGEST`.
     pub fn finish(self) -> Outcome {
         self.finish_within(LONGEST)
     }
@@ -175,7 +175,7 @@ impl Started {
             }
             if Instant::now() > until {
                 self.0.kill().unwrap();
-                panic!("it still ran after {longest:?}");
+                panic!("the process still runs after {longest:?}");
             }
             thread::sleep(Duration::from_millis(2));
         }

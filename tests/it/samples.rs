@@ -1,4 +1,4 @@
-//! `--samples`: one row a sample, the same in every form, and together the report.
+//! `--samples`: one row for each sample, the same rows in both formats, and their figures are those of the report.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use tok_recompute::export::COLUMNS;
 
 use crate::support::{Run, fixture, read};
 
-/// A table as its header says: rows of fields by column name, where no value is no field.
+/// The rows of a table: fields by column name, without the empty ones.
 type Rows = Vec<BTreeMap<String, String>>;
 
 fn from_csv(bytes: &[u8]) -> Rows {
@@ -49,8 +49,8 @@ fn from_parquet(path: &Path) -> Rows {
     .collect()
 }
 
-/// The rows with doubles in one form.
-fn plain(mut rows: Rows) -> Rows {
+/// The rows with their doubles printed by Rust.
+fn normalized(mut rows: Rows) -> Rows {
     for row in &mut rows {
         for (name, value) in row.iter_mut().filter(|(name, _)| is_double(name)) {
             *value = value
@@ -66,7 +66,7 @@ fn is_double(name: &str) -> bool {
     ["tpot_ns", "tpot_by_osl_ns", "chunk_delta_mean_ns"].contains(&name)
 }
 
-/// Runs with `--samples` in both forms; the CSV's bytes, when they have the same rows.
+/// Runs with `--samples` in both formats, checks that they have the same rows, and returns the CSV.
 fn samples(run: &Run, args: &[&str], code: i32) -> String {
     for name in ["rows.csv", "rows.parquet"] {
         let outcome = run.recompute(&[args, &["--samples", name]].concat());
@@ -74,11 +74,11 @@ fn samples(run: &Run, args: &[&str], code: i32) -> String {
     }
     let csv = fs::read(run.around().join("rows.csv")).unwrap();
     let parquet = from_parquet(&run.around().join("rows.parquet"));
-    assert_eq!(plain(from_csv(&csv)), parquet, "{args:?}");
+    assert_eq!(normalized(from_csv(&csv)), parquet, "{args:?}");
     String::from_utf8(csv).unwrap()
 }
 
-/// What lies around the run, but for it.
+/// The names of the files beside the run.
 fn beside(run: &Run) -> Vec<String> {
     let entries = fs::read_dir(run.around()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -104,7 +104,7 @@ fn rows_are_the_recorded_ones_however_they_are_counted() {
             let parquet = fs::read(run.around().join("rows.parquet")).unwrap();
             assert_eq!(bytes.get_or_insert(parquet.clone()), &parquet, "{args:?}");
         }
-        // Differences make no difference.
+        // A check writes the same rows, even if it finds differences.
         assert_eq!(samples(&run, &["--check"], 1), expected);
         assert_eq!(run.files(), before);
         assert_eq!(beside(&run), ["rows.csv", "rows.parquet"]);
@@ -150,13 +150,13 @@ fn compressed_logs_and_stdin_have_the_same_rows() {
     );
 }
 
-/// The numbers of a column, in the rows' order.
+/// The numbers of a column, in the order of the rows.
 fn numbers(rows: &Rows, column: &str) -> Vec<f64> {
     let values = rows.iter().filter_map(|row| row.get(column));
     values.map(|value| value.parse().unwrap()).collect()
 }
 
-/// What the summary says of a series, from its values alone.
+/// The figures of a series in the summary, computed from its values.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -242,7 +242,7 @@ fn rows_add_up_to_the_report() {
 }
 
 #[test]
-fn a_pass_that_is_thrown_away_leaves_no_rows() {
+fn a_discarded_pass_leaves_no_rows() {
     if !cfg!(debug_assertions) {
         return;
     }
@@ -295,7 +295,7 @@ fn a_run_that_fails_leaves_no_file() {
 }
 
 #[test]
-fn what_goes_wrong_leaves_the_old_file() {
+fn a_failed_write_leaves_the_old_file() {
     if !cfg!(debug_assertions) {
         return;
     }
@@ -334,7 +334,7 @@ fn what_goes_wrong_leaves_the_old_file() {
     }
 }
 
-/// A log of events in short: kind, time, sample, and what else the line has.
+/// A log made of tuples: kind, time, sample, and further members of the line.
 fn log(events: &[(&str, i64, &str, &str)]) -> String {
     let line = |&(kind, timestamp_ns, uuid, more): &(&str, i64, &str, &str)| {
         let uuid = json!(uuid);
@@ -349,7 +349,7 @@ fn log(events: &[(&str, i64, &str, &str)]) -> String {
     events.iter().map(line).collect()
 }
 
-/// `columns` of the rows that a log has, a row a line.
+/// Checks some columns of the rows of a log.
 fn check_with(
     code: i32,
     events: &[(&str, i64, &str, &str)],
@@ -387,8 +387,8 @@ const END: (&str, i64, &str, &str) = ("session.ended", 1000, "", "");
 const PROMPT: &str = r#""data":["PromptData",null,[1,2,3]]"#;
 
 #[test]
-fn what_is_unusual_has_rows_too() {
-    // No samples; none that is tracked.
+fn unusual_samples_have_rows_too() {
+    // Without samples, and without tracked samples.
     check(&[END], &["uuid"], &[]);
     check(
         &[
@@ -430,7 +430,7 @@ fn what_is_unusual_has_rows_too() {
 
 #[test]
 fn names_and_labels_are_kept_as_they_are() {
-    // Names and labels of any kind; worker and turn beyond 64 bits are nobody's.
+    // Names and labels of any kind. A worker or turn beyond 64 bits is left out.
     check(
         &[
             START,
@@ -471,7 +471,7 @@ fn names_and_labels_are_kept_as_they_are() {
 
 #[test]
 fn rows_stand_in_the_order_of_the_log() {
-    // Unfinished ones come last, issued again a row each, times below zero as they are.
+    // Unfinished samples come last. A sample that is issued again has two rows. Negative times stay.
     check(
         &[
             START,
@@ -510,7 +510,7 @@ fn rows_stand_in_the_order_of_the_log() {
 
 #[test]
 fn times_may_be_of_any_size() {
-    // Times that do not fit 64 bits: a difference is none, and no TPOT is endless.
+    // A time difference that does not fit 64 bits is left out, and TPOT is never infinite.
     check_with(
         3,
         &[
@@ -617,8 +617,8 @@ fn many_rows_come_in_groups() {
     assert!(named);
 }
 
-/// Opens both forms in DuckDB and pandas and makes the report's figures of them: `PYTHON=… cargo test --test it
-/// notebooks -- --nocapture` says whether it did.
+/// Opens both formats in DuckDB and pandas and computes the figures of the report from them. `PYTHON=… cargo test --test
+/// it notebooks -- --nocapture` shows if it was skipped.
 #[test]
 #[allow(clippy::print_stdout, reason = "says why it was skipped")]
 fn notebooks_and_databases_read_them() {

@@ -1,4 +1,4 @@
-//! A message's count is that of its rendering, less what stands around every message.
+//! The count of a message is that of its rendering, minus the count of an empty message.
 
 use std::sync::LazyLock;
 

@@ -24,7 +24,7 @@ pub struct Run {
     tokenizer: &'static str,
 }
 
-/// What a run of the binary left.
+/// The result of a process.
 #[derive(Debug)]
 pub struct Outcome {
     pub code: i32,
@@ -33,17 +33,17 @@ pub struct Outcome {
 }
 
 impl Run {
-    /// The text run, which the llama3 tokenizer counts.
+    /// The run with plain texts, counted with the llama3 tokenizer.
     pub fn text() -> Self {
         Self::copy("run", "tokenizers/llama3")
     }
 
-    /// The structured run, which the chat tokenizer counts.
+    /// The run with chat messages, counted with the chat tokenizer.
     pub fn chat() -> Self {
         Self::copy("run_chat", "tokenizers/chat")
     }
 
-    /// A folder with nothing in it.
+    /// An empty folder.
     pub fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("run")).unwrap();
@@ -62,7 +62,7 @@ impl Run {
         self.folder.path()
     }
 
-    /// What the run directory is counted with.
+    /// The tokenizer of the run.
     pub fn tokenizer(&self) -> PathBuf {
         fixture(self.tokenizer)
     }
@@ -93,7 +93,7 @@ impl Run {
         fs::remove_file(self.path(name)).unwrap();
     }
 
-    /// Every file of the run with its bytes, sorted.
+    /// The files of the run with their bytes, sorted.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         collect(&self.dir(), &mut files);
@@ -101,7 +101,7 @@ impl Run {
         files
     }
 
-    /// `tok-recompute RUN --tokenizer … ARGS`, in the folder around the run.
+    /// Runs `tok-recompute RUN --tokenizer … ARGS` in the folder around the run.
     pub fn recompute(&self, args: &[&str]) -> Outcome {
         let tokenizer = fixture(self.tokenizer);
         let mut all = vec!["run", "--tokenizer", tokenizer.to_str().unwrap()];
@@ -109,7 +109,7 @@ impl Run {
         self.command(&all, b"")
     }
 
-    /// `tok-recompute ARGS` in the folder around the run, with `stdin`.
+    /// Runs `tok-recompute ARGS` in the folder around the run, with `stdin`.
     pub fn command(&self, args: &[&str], stdin: &[u8]) -> Outcome {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tok-recompute"))
             .args(args)
@@ -129,13 +129,13 @@ impl Run {
         }
     }
 
-    /// The record of the last recompute.
+    /// The provenance record of the last recount.
     pub fn record(&self) -> serde_json::Value {
         serde_json::from_slice(&self.bytes("performance/recompute.json")).unwrap()
     }
 }
 
-/// Copies a folder with all that is in it.
+/// Copies a folder and its content.
 pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {

@@ -1,6 +1,6 @@
-//! A line of the log → an event, or nothing where the line is damaged: `core/record.py` and `core/types.py` by the letter,
-//! with our differences: no timestamp, a timestamp beyond 64 bits, invalid UTF-8, and numbers in a structured payload
-//! that no double or 64-bit integer holds.
+//! Decodes a line of the log; a damaged line gives `None`. It follows `core/record.py` and `core/types.py`, but also takes
+//! these lines for damaged: a missing timestamp, one beyond 64 bits, invalid UTF-8, and a number in a structured payload
+//! that fits neither a double nor a 64-bit integer.
 
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ const KINDS: [&str; 13] = [
     "error.client",
 ];
 
-/// The event in `line`, which has no line end.
+/// Decodes `line`, which excludes the line end.
 pub fn decode(line: &[u8]) -> Option<Event> {
     let Json::Object(members) = parse(std::str::from_utf8(line).ok()?)? else {
         return None;
@@ -159,7 +159,7 @@ fn data(value: &Json) -> Option<Data> {
     }
 }
 
-/// An element that may be missing or null; `None` where it is there and of a wrong type.
+/// Reads an element that may be missing or null; `None` if its type is wrong.
 #[allow(clippy::option_option, reason = "damaged, absent, present")]
 fn optional<T>(item: Option<&Json>, read: impl FnOnce(&Json) -> Option<T>) -> Option<Option<T>> {
     match item {
@@ -188,7 +188,7 @@ fn chunks(value: &Json) -> Option<Text> {
 }
 
 impl Text {
-    /// What Python calls false: no text, or no chunk.
+    /// Returns true if Python calls it false: an empty text, or an empty list of chunks.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Whole(text) => text.is_empty(),
@@ -216,7 +216,7 @@ impl Text {
 }
 
 impl Output {
-    /// Whether the chat template counts it.
+    /// Returns true if the chat template counts it.
     pub fn is_structured(&self) -> bool {
         let calls = self
             .tool_calls

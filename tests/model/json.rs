@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-/// The nesting up to which a line is read.
-const MAX_NESTED: usize = 1024;
+/// The deepest nesting of a line.
+const MAX_DEPTH: usize = 1024;
 /// The longest integer that Python reads.
 const MAX_DIGITS: usize = 4300;
 
@@ -18,7 +18,7 @@ pub enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// The one value that `text` holds; `None` where it is no JSON.
+/// Parses the only value in `text`; `None` if it is not JSON.
 pub fn parse(text: &str) -> Option<Json> {
     let mut parser = Parser {
         rest: text,
@@ -65,7 +65,7 @@ impl Parser<'_> {
 
     fn nested(&mut self, read: impl FnOnce(&mut Self) -> Option<Json>) -> Option<Json> {
         self.nested += 1;
-        if self.nested > MAX_NESTED {
+        if self.nested > MAX_DEPTH {
             return None;
         }
         let value = read(self)?;
@@ -195,7 +195,7 @@ impl Parser<'_> {
 }
 
 impl Json {
-    /// Whether this is an integer that Python reads.
+    /// Returns true for an integer that Python reads.
     pub fn is_integer(&self) -> bool {
         match self {
             Self::Number(text) => {
@@ -206,7 +206,7 @@ impl Json {
         }
     }
 
-    /// The value as the tool's templates take it; `None` where a number in it fits neither 64 bits nor a double.
+    /// Converts to the value that the tool's templates take; `None` if a number fits neither 64 bits nor a double.
     pub fn to_value(&self) -> Option<Value> {
         Some(match self {
             Self::Null => Value::Null,

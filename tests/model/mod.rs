@@ -1,8 +1,8 @@
-//! A second implementation of the tool, for comparison: slow and plain, written from the reference's rules and not from
-//! `src/`. One line after the other, one map, one pass; exact numbers by big integers and decimal digits.
+//! The model: a second implementation of the tool for comparison, slow and simple, written from the reference's rules and
+//! not from `src/`. It reads line by line, in one map and one pass, with exact numbers by big integers and decimal digits.
 //!
-//! It shares no code with the tool. Only what has an oracle of its own is borrowed by its users: texts without structure
-//! are counted by `tokenizers` itself, and chat templates by the tool's templates.
+//! It shares no code with the tool. Its users bring the token counts, which have oracles of their own: `tokenizers` counts
+//! plain texts, and the tool's templates render messages.
 
 pub mod decode;
 pub mod json;

@@ -1,4 +1,4 @@
-//! A log → the summary and the snapshot, as JSON texts: `aggregator.py` and `metrics_table.py` by the letter.
+//! Turns a log into the summary and the snapshot, as JSON texts, by the rules of `aggregator.py` and `metrics_table.py`.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -8,10 +8,10 @@ use num_bigint::BigInt;
 use super::decode::{Data, Event, Output, Prompt, decode};
 use super::stat::{Series, Stat, ratio};
 
-/// What the run's configuration says.
+/// The settings from the run's configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// `None`: whether there is a first chunk.
+    /// `None`: streaming, if the log has a first chunk.
     pub streaming: Option<bool>,
     pub early_stopping: bool,
     pub legacy_window: bool,
@@ -19,7 +19,7 @@ pub struct Options {
     pub line_bytes: usize,
 }
 
-/// What counts tokens; `None` where there is no count.
+/// Counts tokens; `None` where there is no count.
 pub trait Count {
     fn text(&mut self, text: &str) -> Option<u64>;
     fn prompt(&mut self, prompt: &Prompt) -> Option<u64>;
@@ -33,7 +33,7 @@ pub trait Count {
     ) -> Option<u64>;
 }
 
-/// What a log comes to.
+/// The report on a log.
 #[derive(Debug)]
 pub struct Report {
     pub lines: u64,
@@ -41,11 +41,11 @@ pub struct Report {
     pub damaged: u64,
     /// `metrics/final_snapshot.json` without counter and time.
     pub snapshot: String,
-    /// `performance/result_summary.json` without what it does not compute.
+    /// `performance/result_summary.json` without the fields that are not computed.
     pub summary: String,
 }
 
-/// Reads `log`. Without `count` only token ids are counted.
+/// Reads `log`. Without `count`, only token ids are counted.
 pub fn read(log: &[u8], options: &Options, mut count: Option<&mut dyn Count>) -> Report {
     let mut lines: Vec<&[u8]> = log.split(|byte| *byte == b'\n').collect();
     if lines.last().is_some_and(|last| last.is_empty()) {
@@ -90,7 +90,7 @@ pub struct Run {
     pub windows: Vec<(i64, i64)>,
     pub rows: HashMap<String, Row>,
     pub first_issued_ns: Option<i64>,
-    /// Of the sample issued last among those that completed: issue and completion.
+    /// Issue and completion of the sample that was issued last among the completed ones.
     pub last_issued: Option<(i64, i64)>,
     pub total_duration_ns: i128,
     pub counters: [u64; 12],
@@ -127,7 +127,7 @@ const COUNTERS: [&str; 12] = [
     "tracked_finish_reason_other",
 ];
 
-/// What counts, if anything does.
+/// The counter; `None` counts only token ids.
 pub type Counter<'a, 'b> = Option<&'a mut (dyn Count + 'b)>;
 
 impl Run {
@@ -398,7 +398,7 @@ impl Run {
     }
 }
 
-/// Records `now - then`. A difference beyond 64 bits is not recorded: the reference would have stopped there.
+/// Records `now - then`, unless it is beyond 64 bits: the reference would stop there.
 fn delta(series: &mut Vec<i64>, pending: &mut u64, now: i64, then: Option<i64>) {
     let Some(then) = then else { return };
     match i64::try_from(i128::from(now) - i128::from(then)) {

@@ -1,5 +1,5 @@
-//! What a report says about one series, as JSON text: `registry.py`'s `SeriesSampler` and `report.py`'s
-//! `_series_to_metric_dict`, with big integers and decimal digits in place of clever rounding.
+//! The figures of one series as JSON text: `SeriesSampler` of `registry.py` and `_series_to_metric_dict` of `report.py`,
+//! with big integers and decimal digits in place of careful rounding.
 
 use std::fmt::Write as _;
 
@@ -33,7 +33,7 @@ pub struct Stat {
     pub counts: Vec<usize>,
 }
 
-/// The quotient of two integers, rounded once: enough decimal digits, and one more where there is a rest.
+/// The quotient of two integers, rounded once: enough decimal digits, and one more if there is a remainder.
 pub fn ratio(numerator: &BigInt, denominator: u64) -> f64 {
     let negative = *numerator < BigInt::from(0);
     let numerator = if negative {
@@ -187,7 +187,7 @@ fn edges(min: f64, max: f64) -> Vec<f64> {
         .collect()
 }
 
-/// How many values are in each bucket, one value after the other.
+/// The number of values in each bucket.
 fn counts(values: &[f64], edges: &[f64]) -> Vec<usize> {
     let mut counts = vec![0; BUCKETS];
     for &value in values {
@@ -197,8 +197,8 @@ fn counts(values: &[f64], edges: &[f64]) -> Vec<usize> {
     counts
 }
 
-/// For every percentile from the median on, the greatest `t` such that `t` of `n` values over it are unlikely (1 %) if the
-/// percentile were lower: then the t-th greatest value.
+/// The estimate for each percentile from the median on: the t-th greatest value, where `t` is the greatest number for which
+/// `t` of `n` values above it are unlikely (1 %) if the percentile were lower.
 fn estimates(sorted: &[f64]) -> String {
     let n = sorted.len();
     let mut text = String::from("{");
@@ -213,7 +213,8 @@ fn estimates(sorted: &[f64]) -> String {
     text + "}"
 }
 
-/// The greatest `t` for which at most `t` of `n` are over with a probability below 1 %: the binomial sum, term by term.
+/// The greatest `t` for which the probability that at most `t` of `n` values are above is below 1 %: the binomial sum, term
+/// by term.
 fn most_over(n: usize, under: f64) -> usize {
     let mut log_term = n as f64 * under.ln();
     let mut sum = log_term.exp();

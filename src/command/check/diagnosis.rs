@@ -1,4 +1,4 @@
-//! Why token counts differ: who would have counted as the run did.
+//! The search for the tokenizer that reproduces a run's token counts.
 
 use serde::Serialize;
 
@@ -8,24 +8,24 @@ use crate::command::tokenizer::{ChatTemplates, LoadedTokenizer, load_named};
 use crate::plan::RunPlan;
 use crate::tokenizer::transformers::LoaderRules;
 
-/// What reproduces a run's token counts.
+/// The result of the search.
 #[derive(Debug, Serialize)]
 pub(super) struct Diagnosis {
-    /// What it is, if it was found.
+    /// The tokenizer and rules that reproduce the counts.
     pub cause: Option<String>,
-    /// What was tried, the cause included.
+    /// The tokenizers and rules that were tried, the cause included.
     pub tried: Vec<String>,
 }
 
-/// Something that may have counted the run.
-enum Suspect<'a> {
+/// A tokenizer that may have counted the run.
+enum Candidate<'a> {
     OtherRules,
     NoTemplates,
     Named(&'a str),
     NamedWithOtherRules(&'a str),
 }
 
-/// Recounts with one suspect after the other until one `reproduces` the run. `tokenizer`: what it was recounted with.
+/// Recounts with one candidate after the other until one `reproduces` the run. `tokenizer` is that of the recount.
 pub(super) fn diagnose(
     try_tokenizers: &[String],
     counter: &mut Counter,
@@ -41,25 +41,30 @@ pub(super) fn diagnose(
     };
     if !plan.log.is_file() {
         messages.note(format!(
-            "{} can be read once only: why token counts differ was not looked into",
+            "{} can be read only once: the cause of the different token counts was not searched",
             plan.log
         ));
         return Ok(diagnosis);
     }
     let named = try_tokenizers.iter();
-    let suspects = [Suspect::OtherRules, Suspect::NoTemplates]
+    let candidates = [Candidate::OtherRules, Candidate::NoTemplates]
         .into_iter()
-        .chain(named.flat_map(|name| [Suspect::Named(name), Suspect::NamedWithOtherRules(name)]));
-    for suspect in suspects {
-        let loaded = match suspect.load(session, plan, tokenizer) {
+        .chain(
+            named.flat_map(|name| [Candidate::Named(name), Candidate::NamedWithOtherRules(name)]),
+        );
+    for candidate in candidates {
+        let loaded = match candidate.load(session, plan, tokenizer) {
             Ok(Some(loaded)) => loaded,
             Ok(None) => continue,
             Err(error) => {
-                messages.warn(format!("cannot try {}: {error:#}", suspect.name(tokenizer)));
+                messages.warn(format!(
+                    "cannot try {}: {error:#}",
+                    candidate.name(tokenizer)
+                ));
                 continue;
             }
         };
-        let what = suspect.describe(&loaded);
+        let what = candidate.describe(&loaded);
         messages.detail(format!("trying {what}"));
         diagnosis.tried.push(what.clone());
         if reproduces(&counter.count_with(plan, loaded)?)? {
@@ -70,8 +75,8 @@ pub(super) fn diagnose(
     Ok(diagnosis)
 }
 
-impl Suspect<'_> {
-    /// The suspect's tokenizer; none where it could not count otherwise.
+impl Candidate<'_> {
+    /// Loads the candidate's tokenizer; `None` if it would count the same as the recount.
     fn load(
         &self,
         session: Session,
@@ -93,7 +98,7 @@ impl Suspect<'_> {
                 .map(|own| own.variant(own.rules(), ChatTemplates::Ignored))
                 .transpose(),
             Self::Named(name) => named(name).map(Some),
-            // Where it cannot be loaded at all, that was said before.
+            // `Named` reported the error before.
             Self::NamedWithOtherRules(name) => {
                 named(name).map_or(Ok(None), |loaded| with_other_rules(&loaded))
             }
@@ -123,7 +128,7 @@ impl Suspect<'_> {
     }
 }
 
-/// The same tokenizer by the rules that are not its own; none where both rules count the same.
+/// The same tokenizer loaded by the other rules; `None` if both count the same.
 fn with_other_rules(loaded: &LoadedTokenizer) -> anyhow::Result<Option<LoadedTokenizer>> {
     if loaded.rules() == LoaderRules::Transformers {
         return if loaded.tokenizer.overrides().is_empty() {

@@ -1,32 +1,38 @@
-//! What GitHub shows when a check runs in one of its jobs: an annotation for each run that did not pass or lost samples,
-//! and a table in the step's summary.
+//! Output for GitHub Actions: an annotation for each run that did not pass or lost samples, and a table in the job
+//! summary of the step.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::checked::{Checked, Outcome};
-use super::rows::{COLUMNS, line, of_finding, of_judgement, rows};
-use super::text::{remarks, tally, verdict};
+use super::checked_run::{CheckOutcome, CheckedRun};
+use super::rows::{COLUMNS, format_cells, rows, run_rows};
+use super::text::{outcome, remarks, tally};
 use crate::command::show;
 use crate::files::atomic;
 use crate::plan::Format;
 use crate::terminal::{Messages, one_line};
 
-/// Findings in one annotation.
-const MAX_FINDINGS: usize = 5;
+/// The most differences in one annotation.
+const MAX_DIFFERENCES: usize = 5;
 
-/// Tells GitHub, if this runs there. Its runner reads commands from both streams; stdout stays JSON where it is.
-pub(super) fn tell(runs: &[Checked], format: Format, messages: Messages) -> anyhow::Result<()> {
+/// Writes both if this runs in GitHub Actions. Its runner reads workflow commands from stdout and stderr; with
+/// `--format json` they go to stderr, so that stdout stays JSON.
+pub(super) fn report(
+    runs: &[CheckedRun],
+    format: Format,
+    messages: Messages,
+) -> anyhow::Result<()> {
     if std::env::var_os("GITHUB_ACTIONS").is_none_or(|is| is != "true") {
         return Ok(());
     }
-    let told = |run: &&Checked| run.result != Outcome::Passed || !run.reasons().is_empty();
-    for run in runs.iter().filter(told) {
+    let is_annotated =
+        |run: &&CheckedRun| run.result != CheckOutcome::Passed || !run.reasons().is_empty();
+    for run in runs.iter().filter(is_annotated) {
         let command = annotation(run);
         match format {
             Format::Text => show(&(command + "\n"))?,
-            // As with every message, a closed stderr is no reason to stop.
+            // A closed stderr must not stop the check.
             Format::Json => drop(writeln!(anstream::stderr(), "{}", one_line(&command))),
         }
     }
@@ -38,41 +44,38 @@ pub(super) fn tell(runs: &[Checked], format: Format, messages: Messages) -> anyh
     Ok(())
 }
 
-/// The workflow command that shows a run's outcome.
-fn annotation(run: &Checked) -> String {
-    let mut lines = vec![verdict(run)];
+/// The workflow command for a run.
+fn annotation(run: &CheckedRun) -> String {
+    let mut lines = vec![outcome(run)];
     lines.extend(remarks(run));
-    let unmet = run.expectations.iter().filter(|judgement| !judgement.met);
-    let found = unmet
-        .map(of_judgement)
-        .chain(run.differences.iter().map(of_finding));
-    lines.extend(found.take(MAX_FINDINGS).map(|cells| line(&cells)));
+    let cells = run_rows(run).take(MAX_DIFFERENCES);
+    lines.extend(cells.map(|cells| format_cells(&cells)));
     let title = escape(&format!("tok-recompute: {}", run.run));
     let title = title.replace(':', "%3A").replace(',', "%2C");
     let level = match run.result {
-        Outcome::Passed => "warning",
-        Outcome::Different | Outcome::Error => "error",
+        CheckOutcome::Passed => "warning",
+        CheckOutcome::Different | CheckOutcome::Error => "error",
     };
     format!("::{level} title={title}::{}", escape(&lines.join("\n")))
 }
 
-/// Text as a workflow command carries it.
+/// Escapes the message of a workflow command.
 fn escape(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
-/// The step's summary, in Markdown.
-fn summary(runs: &[Checked]) -> String {
+/// The job summary, in Markdown.
+fn summary(runs: &[CheckedRun]) -> String {
     let mut text = String::from("### tok-recompute --check\n\n");
     for run in runs {
         let mark = match run.result {
-            Outcome::Passed => "✅",
-            Outcome::Different => "❌",
-            Outcome::Error => "⚠️",
+            CheckOutcome::Passed => "✅",
+            CheckOutcome::Different => "❌",
+            CheckOutcome::Error => "⚠️",
         };
-        let _ = writeln!(text, "- {mark} {}: {}", code(&run.run), cell(&verdict(run)));
+        let _ = writeln!(text, "- {mark} {}: {}", code(&run.run), cell(&outcome(run)));
         for remark in remarks(run) {
             let _ = writeln!(text, "  - {}", cell(&remark));
         }
@@ -103,7 +106,7 @@ fn code(text: &str) -> String {
     format!("<code>{}</code>", cell(text))
 }
 
-/// Text that stays text in a cell of a table.
+/// Escapes text for a cell of a Markdown table.
 fn cell(text: &str) -> String {
     let mut cell = String::with_capacity(text.len());
     for c in text.chars() {
@@ -126,7 +129,7 @@ mod tests {
 
     #[test]
     fn commands_and_cells_carry_any_text() {
-        let failed = |run: &str, error: &str| Checked::failed(run.to_owned(), error.to_owned());
+        let failed = |run: &str, error: &str| CheckedRun::failed(run.to_owned(), error.to_owned());
         assert_eq!(
             annotation(&failed("a,b:c%", "50 %\r\nless")),
             "::error title=tok-recompute%3A a%2Cb%3Ac%25::could not be compared: 50 %25%0D%0Aless"
@@ -138,7 +141,7 @@ mod tests {
             damaged_lines: Vec::new(),
         };
         assert_eq!(
-            annotation(&Checked::new("a".to_owned(), lost, None, Vec::new())),
+            annotation(&CheckedRun::new("a".to_owned(), lost, None, Vec::new())),
             "::warning title=tok-recompute%3A a::%0A1 sample never completed"
         );
         let text = summary(&[failed("a|b", "<x>\n*y* [z]")]);

@@ -1,15 +1,14 @@
-//! The outcome as JUnit XML: a suite for each run; a case for its log, for each group of metrics that was compared,
-//! and for each expectation.
+//! JUnit XML: a suite for each run, with a case for its log, for each compared group of fields, and for each expectation.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::checked::Checked;
-use super::rows::{line, of_finding, of_judgement};
-use super::text::{remarks, verdict};
-use crate::report::check::{Finding, Kind};
+use super::checked_run::CheckedRun;
+use super::rows::{difference_cells, expectation_cells, format_cells};
+use super::text::{outcome, remarks};
+use crate::report::check::{Difference, DifferenceKind};
 
-/// The file's text.
-pub(super) fn render(runs: &[Checked]) -> anyhow::Result<String> {
+/// The text of the file.
+pub(super) fn render(runs: &[CheckedRun]) -> anyhow::Result<String> {
     let mut report = Report::new("tok-recompute");
     for run in runs {
         let mut suite = TestSuite::new(&*run.run);
@@ -17,15 +16,15 @@ pub(super) fn render(runs: &[Checked]) -> anyhow::Result<String> {
             case.set_classname(&*run.run);
             suite.add_test_case(case);
         }
-        let mut said = vec![verdict(run)];
-        said.extend(remarks(run));
-        suite.set_system_out(said.join("\n"));
+        let mut lines = vec![outcome(run)];
+        lines.extend(remarks(run));
+        suite.set_system_out(lines.join("\n"));
         report.add_test_suite(suite);
     }
     Ok(report.to_string()?)
 }
 
-fn cases(run: &Checked) -> Vec<TestCase> {
+fn cases(run: &CheckedRun) -> Vec<TestCase> {
     if let Some(error) = &run.error {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(&**error);
@@ -34,7 +33,7 @@ fn cases(run: &Checked) -> Vec<TestCase> {
     let log = if run.is_incomplete() {
         failure(
             &run.reasons().join("; "),
-            Kind::Incomplete,
+            DifferenceKind::Incomplete,
             &run.reasons().join("\n"),
         )
     } else {
@@ -48,28 +47,26 @@ fn cases(run: &Checked) -> Vec<TestCase> {
             compared(&differ.collect::<Vec<_>>()),
         ));
     }
-    for judgement in &run.expectations {
-        let line = line(&of_judgement(judgement));
-        let status = if judgement.met {
+    for expectation in &run.expectations {
+        let line = format_cells(&expectation_cells(expectation));
+        let status = if expectation.met {
             TestCaseStatus::success()
         } else {
-            failure(&line, Kind::Expectation, &line)
+            failure(&line, DifferenceKind::Expectation, &line)
         };
-        cases.push(TestCase::new(
-            format!("expect {}", judgement.metric),
-            status,
-        ));
+        let name = format!("expect {}", expectation.metric);
+        cases.push(TestCase::new(name, status));
     }
     cases
 }
 
-fn compared(differ: &[&Finding]) -> TestCaseStatus {
+fn compared(differ: &[&Difference]) -> TestCaseStatus {
     let Some(worst) = differ.first() else {
         return TestCaseStatus::success();
     };
     let lines: Vec<String> = differ
         .iter()
-        .map(|finding| line(&of_finding(finding)))
+        .map(|it| format_cells(&difference_cells(it)))
         .collect();
     let message = match lines.len() {
         1 => lines[0].clone(),
@@ -78,7 +75,7 @@ fn compared(differ: &[&Finding]) -> TestCaseStatus {
     failure(&message, worst.kind, &lines.join("\n"))
 }
 
-fn failure(message: &str, kind: Kind, description: &str) -> TestCaseStatus {
+fn failure(message: &str, kind: DifferenceKind, description: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     status
         .set_message(message)

@@ -1,11 +1,11 @@
-//! `--check`: recount runs, write nothing into them, say what differs and of which kind it is.
+//! `--check`: recounts runs without writing into them, and reports the differences and their kinds.
 
-mod checked;
+mod checked_run;
 mod diagnosis;
 mod github;
 mod junit;
 mod rows;
-mod rules;
+mod criteria;
 mod text;
 
 use std::error::Error;
@@ -13,9 +13,9 @@ use std::rc::Rc;
 
 use anyhow::Context;
 
-use self::checked::{Checked, Document};
+use self::checked_run::{CheckedRun, Document};
+use self::criteria::Criteria;
 use self::diagnosis::Diagnosis;
-use self::rules::Rules;
 use super::baseline::Baseline;
 use super::count::{self, CountedRun, Counter};
 use super::pages::{Pages, page};
@@ -26,38 +26,39 @@ use super::verdict::Verdict;
 use super::{Session, caught, show};
 use crate::cpu::Pools;
 use crate::html::{Page, PageStats};
+use crate::metric::Metric;
 use crate::plan::{CheckPlan, Format, RunPlan, Unresolved, Verbosity};
 use crate::process::{error_chain, exit};
-use crate::report::check::{Comparison, Fields, Kind, Tolerances, compare};
+use crate::report::check::{Comparison, DifferenceKind, FlatSummary, Tolerances, compare};
 
-struct Check<'a> {
+struct Checker<'a> {
     session: Session<'a>,
     options: &'a CheckPlan,
     counter: Counter<'a>,
-    rules: Rules,
-    /// What `--against` names, once it is known.
-    against: Option<Rc<Baseline>>,
+    criteria: Criteria,
+    /// The baseline that `--against` names, loaded for the first run.
+    baseline: Option<Rc<Baseline>>,
     pages: Pages<'a>,
 }
 
-/// Checks every run; the exit code.
+/// Checks every run and returns the exit code.
 pub(super) fn run(session: Session, options: &CheckPlan, pools: &Pools) -> anyhow::Result<u8> {
     let plan = session.plan;
-    let mut check = Check {
+    let mut checker = Checker {
         session,
         options,
         counter: Counter::new(session, pools),
-        rules: Rules::read(options, plan.baseline.is_some())?,
-        against: None,
+        criteria: Criteria::read(options, plan.baseline.is_some())?,
+        baseline: None,
         pages: Pages::new(&plan.outputs),
     };
-    let runs: Vec<Checked> = plan.runs.iter().map(|run| check.run(run)).collect();
+    let runs: Vec<CheckedRun> = plan.runs.iter().map(|run| checker.run(run)).collect();
     let exit_code = exit::worst(runs.iter().map(|run| run.exit_code));
     if let Some(path) = &plan.outputs.junit {
         crate::files::atomic::replace(path, junit::render(&runs)?.as_bytes())?;
     }
-    check.pages.finish()?;
-    github::tell(&runs, plan.display.format, session.messages)?;
+    checker.pages.finish()?;
+    github::report(&runs, plan.display.format, session.messages)?;
     let shown = match plan.display.format {
         Format::Json => {
             let document = Document {
@@ -74,8 +75,8 @@ pub(super) fn run(session: Session, options: &CheckPlan, pools: &Pools) -> anyho
     Ok(exit_code)
 }
 
-impl Check<'_> {
-    fn run(&mut self, run: &Result<RunPlan, Unresolved>) -> Checked {
+impl Checker<'_> {
+    fn run(&mut self, run: &Result<RunPlan, Unresolved>) -> CheckedRun {
         match run {
             Ok(run) => caught(|| self.check(run))
                 .unwrap_or_else(|error| self.failed(&run.name, error.as_ref())),
@@ -83,20 +84,20 @@ impl Check<'_> {
         }
     }
 
-    fn failed(&mut self, run: &str, error: &(dyn Error + 'static)) -> Checked {
+    fn failed(&mut self, run: &str, error: &(dyn Error + 'static)) -> CheckedRun {
         self.session.messages.error(error);
         let why = error_chain(error);
         self.pages.list_failed(run, why.clone());
-        Checked::failed(run.to_owned(), why)
+        CheckedRun::failed(run.to_owned(), why)
     }
 
-    fn check(&mut self, plan: &RunPlan) -> anyhow::Result<Checked> {
+    fn check(&mut self, plan: &RunPlan) -> anyhow::Result<CheckedRun> {
         let baseline = self.baseline(plan)?;
         let own = plan.previous.as_deref();
         let own = own.map(serde_json::from_slice).transpose()?;
-        let own = own.as_ref().map(Fields::of).unwrap_or_default();
+        let own = own.as_ref().map(FlatSummary::of).unwrap_or_default();
         let before = baseline.as_ref().map(|baseline| &baseline.fields);
-        self.rules.must_match(&[&own, before.unwrap_or(&own)])?;
+        self.criteria.validate(&[&own, before.unwrap_or(&own)])?;
 
         let mut sinks = RowSinks::new(plan);
         let counted = self.counter.count(plan, sinks.sink())?;
@@ -108,8 +109,8 @@ impl Check<'_> {
         for line in &verdict.damaged_lines {
             self.session.messages.note(format!("{}: {line}", plan.name));
         }
-        let after = fields(plan, baseline.as_deref(), &counted)?;
-        let tolerances = &self.rules.tolerances;
+        let after = recounted_summary(plan, baseline.as_deref(), &counted)?;
+        let tolerances = &self.criteria.tolerances;
         let comparison = before.map(|before| compare(before, &after, tolerances));
         if baseline.is_none() && plan.previous.is_some() {
             self.note_unjudged(&compare(&own, &after, &Tolerances::default()));
@@ -120,12 +121,12 @@ impl Check<'_> {
             }
             _ => None,
         };
-        let expectations = self.rules.expectations.as_ref();
+        let expectations = self.criteria.expectations.as_ref();
         let expectations = expectations.map(|all| all.judge(&after));
-        let checked = Checked {
+        let checked = CheckedRun {
             against: baseline.as_ref().map(|baseline| baseline.name.clone()),
             diagnosis,
-            ..Checked::new(
+            ..CheckedRun::new(
                 plan.name.clone(),
                 verdict,
                 comparison,
@@ -141,11 +142,11 @@ impl Check<'_> {
         Ok(checked)
     }
 
-    /// Writes the run's page, if there is to be one.
+    /// Writes the run's page, if one is requested.
     fn page(
         &mut self,
         plan: &RunPlan,
-        checked: &Checked,
+        checked: &CheckedRun,
         (counted, stats): (CountedRun, Option<PageStats>),
         baseline: Option<&Baseline>,
     ) -> anyhow::Result<()> {
@@ -158,33 +159,33 @@ impl Check<'_> {
         let shown = baseline.filter(|_| self.session.plan.baseline.is_some());
         let side = shown.map(|baseline| baseline.side.clone());
         let page = Page {
-            check: Some(text::for_page(checked)),
+            check: Some(text::page_section(checked)),
             ..page(plan, &provenance, &summary, stats, side)?
         };
         if let Some(prepared) = Pages::prepare(target, &page)? {
             prepared.rename()?.sync()?;
         }
-        self.pages.list(target, page, text::verdict(checked));
+        self.pages.list(target, page, text::outcome(checked));
         Ok(())
     }
 
-    /// What `plan` is to be compared with, if anything is to be.
+    /// The summary to compare the run with; `None` if only expectations are judged.
     fn baseline(&mut self, plan: &RunPlan) -> anyhow::Result<Option<Rc<Baseline>>> {
         if let Some(against) = &self.session.plan.baseline {
-            if self.against.is_none() {
+            if self.baseline.is_none() {
                 let baseline =
                     Baseline::load(against, &mut self.counter, plan.outputs.page.is_some())?;
-                self.against = Some(Rc::new(baseline));
+                self.baseline = Some(Rc::new(baseline));
             }
-            return Ok(self.against.clone());
+            return Ok(self.baseline.clone());
         }
-        if self.rules.only_expectations {
+        if self.criteria.only_expectations {
             return Ok(None);
         }
         Ok(Some(Rc::new(Baseline::own(plan)?)))
     }
 
-    /// Who would have counted as the run did, if its summary is whole.
+    /// Searches the tokenizer that reproduces the run's token counts. An incomplete summary tells nothing about that.
     fn diagnose(
         &mut self,
         plan: &RunPlan,
@@ -194,14 +195,14 @@ impl Check<'_> {
         if !baseline.complete {
             return Ok(None);
         }
-        let tolerances = &self.rules.tolerances;
+        let tolerances = &self.criteria.tolerances;
         let reproduces = |counted: &CountedRun| -> anyhow::Result<bool> {
-            let after = fields(plan, Some(baseline), counted)?;
+            let after = recounted_summary(plan, Some(baseline), counted)?;
             let again = compare(&baseline.fields, &after, tolerances);
-            let lengths = ["input_sequence_lengths", "output_sequence_lengths"];
-            // Whatever may differ: nobody counts by chance what another counted.
-            let exact = !again.allowed.iter().any(|f| lengths.contains(&f.group()));
-            let same = again.kinds().iter().all(|kind| *kind == Kind::Description);
+            // A tolerance does not apply to lengths here: the same tokenizer gives exactly the same counts.
+            let lengths = [Metric::Isl, Metric::Osl].map(Metric::summary_key);
+            let exact = !(again.allowed.iter()).any(|it| lengths.contains(&Some(it.group())));
+            let same = (again.kinds().iter()).all(|kind| *kind == DifferenceKind::Description);
             Ok(exact && same)
         };
         let counter = &mut self.counter;
@@ -215,34 +216,37 @@ impl Check<'_> {
         .map(Some)
     }
 
-    /// Says what expectations alone do not judge.
+    /// Reports differences from the run's own summary, which expectations alone do not judge.
     fn note_unjudged(&self, own: &Comparison) {
-        if !own.findings.is_empty() {
+        if !own.differences.is_empty() {
             self.session.messages.note(format!(
                 "the recount differs from the run's own summary in {} of {} fields; --expect alone does not judge that (--tolerance '*=0' does)",
-                own.findings.len(),
+                own.differences.len(),
                 own.fields
             ));
         }
     }
 }
 
-/// The fields of the summary that a run's figures make. What only one of the two could say besides is no difference.
-fn fields(
+/// The summary of a recount. Descriptions that only one of the two summaries can have do not count as differences.
+fn recounted_summary(
     plan: &RunPlan,
     baseline: Option<&Baseline>,
     counted: &CountedRun,
-) -> anyhow::Result<Fields> {
+) -> anyhow::Result<FlatSummary> {
     let described = baseline.is_none_or(|baseline| baseline.described);
     let own = plan.previous.as_deref().filter(|_| described);
     let previous = own.or(baseline.map(|baseline| &*baseline.bytes));
     let summary = count::summary(plan, previous, &counted.finished)?;
-    Ok(Fields::of(&serde_json::from_slice(&summary)?))
+    Ok(FlatSummary::of(&serde_json::from_slice(&summary)?))
 }
 
-/// Whether token counts differ, and nothing else that is measured.
+/// Returns true if of all measured values only token counts differ.
 fn only_tokens(comparison: &Comparison) -> bool {
     let kinds = comparison.kinds();
-    let measured = |kind: &&Kind| **kind != Kind::Description;
-    kinds.iter().filter(measured).eq([&Kind::Tokenizer])
+    let measured = |kind: &&DifferenceKind| **kind != DifferenceKind::Description;
+    kinds
+        .iter()
+        .filter(measured)
+        .eq([&DifferenceKind::Tokenizer])
 }

@@ -1,27 +1,29 @@
-//! What a check found, in rows that people read.
+//! The rows of a check's tables, for people.
 
 use serde_json::Value;
 
-use super::checked::{Checked, Outcome};
-use crate::report::check::{Finding, Judgement, Kind, is_time};
+use super::checked_run::{CheckOutcome, CheckedRun};
+use crate::report::check::{Difference, DifferenceKind, ExpectationResult, is_time};
 
-/// The columns after the run's.
+/// The columns after that of the run.
 pub(super) const COLUMNS: [&str; 5] = ["metric", "before", "after", "change", "kind"];
 
-/// A row: the run, and [`COLUMNS`].
-pub(super) struct Row {
+/// A row: the run, and a cell for each of [`COLUMNS`].
+pub(super) struct TableRow {
     pub run: String,
-    pub cells: [String; 5],
+    pub cells: Cells,
 }
 
-/// At most so many rows of one run; there are few if there are many runs.
+pub(super) type Cells = [String; COLUMNS.len()];
+
+/// The rows of a table of one run. Several runs share them, but each may have `MIN_ROWS`.
 const MAX_ROWS: usize = 20;
 const MIN_ROWS: usize = 3;
 
-/// The rows of all runs, the worst of each first, and how many of how many are left out. With several runs one without
-/// a finding has a row too.
-pub(super) fn rows(runs: &[Checked], all: bool) -> (Vec<Row>, usize) {
-    let most = if all {
+/// The rows of all runs, the worst of each run first, and the number of rows left out. Among several runs, one without
+/// differences has a row too.
+pub(super) fn rows(runs: &[CheckedRun], all: bool) -> (Vec<TableRow>, usize) {
+    let max_rows = if all {
         usize::MAX
     } else {
         (MAX_ROWS / runs.len().max(1)).max(MIN_ROWS)
@@ -29,41 +31,41 @@ pub(super) fn rows(runs: &[Checked], all: bool) -> (Vec<Row>, usize) {
     let mut rows = Vec::new();
     let mut left_out = 0;
     for run in runs {
-        let mut found = of_run(run);
-        left_out += found.len().saturating_sub(most);
-        found.truncate(most);
+        let mut found: Vec<Cells> = run_rows(run).collect();
+        left_out += found.len().saturating_sub(max_rows);
+        found.truncate(max_rows);
         if found.is_empty() && runs.len() > 1 {
-            found.push(without_finding(run));
+            found.push(without_differences(run));
         }
-        rows.extend(found.into_iter().map(|cells| Row {
-            run: run.run.clone(),
+        let run = &run.run;
+        rows.extend(found.into_iter().map(|cells| TableRow {
+            run: run.clone(),
             cells,
         }));
     }
     (rows, left_out)
 }
 
-fn of_run(run: &Checked) -> Vec<[String; 5]> {
-    let unmet = run.expectations.iter().filter(|judgement| !judgement.met);
-    unmet
-        .map(of_judgement)
-        .chain(run.differences.iter().map(of_finding))
-        .collect()
+/// The unmet expectations and the differences of a run.
+pub(super) fn run_rows(run: &CheckedRun) -> impl Iterator<Item = Cells> {
+    let differences = run.differences.iter().map(difference_cells);
+    run.unmet_expectations()
+        .map(expectation_cells)
+        .chain(differences)
 }
 
-fn without_finding(run: &Checked) -> [String; 5] {
-    let what = match run.result {
-        Outcome::Passed => "passed",
-        Outcome::Different => "incomplete",
-        Outcome::Error => "error",
+fn without_differences(run: &CheckedRun) -> Cells {
+    let outcome = match run.result {
+        CheckOutcome::Passed => "passed",
+        CheckOutcome::Different => "incomplete",
+        CheckOutcome::Error => "error",
     };
     let none = || "–".to_owned();
-    [none(), none(), none(), none(), what.to_owned()]
+    [none(), none(), none(), none(), outcome.to_owned()]
 }
 
-/// A finding's cells.
-pub(super) fn of_finding(finding: &Finding) -> [String; 5] {
-    let Finding {
+pub(super) fn difference_cells(difference: &Difference) -> Cells {
+    let Difference {
         metric,
         before,
         after,
@@ -71,7 +73,7 @@ pub(super) fn of_finding(finding: &Finding) -> [String; 5] {
         relative,
         kind,
         ..
-    } = finding;
+    } = difference;
     let (mut was, mut is) = (short(metric, before), short(metric, after));
     if was == is && absolute.is_some() {
         (was, is) = (before.to_string(), after.to_string());
@@ -79,7 +81,10 @@ pub(super) fn of_finding(finding: &Finding) -> [String; 5] {
     let change = relative
         .map(percent)
         .or(absolute.map(|by| format!("{by:+}")))
-        .or(before.as_array().zip(after.as_array()).map(elements));
+        .or(before
+            .as_array()
+            .zip(after.as_array())
+            .map(differing_elements));
     [
         metric.clone(),
         was,
@@ -89,27 +94,27 @@ pub(super) fn of_finding(finding: &Finding) -> [String; 5] {
     ]
 }
 
-/// An unmet expectation's cells: what is expected stands before.
-pub(super) fn of_judgement(judgement: &Judgement) -> [String; 5] {
+/// The expected value stands in the column `before`.
+pub(super) fn expectation_cells(expectation: &ExpectationResult) -> Cells {
     [
-        judgement.metric.clone(),
-        judgement.expected.clone(),
-        short(&judgement.metric, &judgement.found),
-        judgement.relative.map(percent).unwrap_or_default(),
-        Kind::Expectation.name().to_owned(),
+        expectation.metric.clone(),
+        expectation.expected.clone(),
+        short(&expectation.metric, &expectation.found),
+        expectation.relative.map(percent).unwrap_or_default(),
+        DifferenceKind::Expectation.name().to_owned(),
     ]
 }
 
-/// A cell row as one line of text.
-pub(super) fn line([metric, before, after, change, kind]: &[String; 5]) -> String {
+/// Formats a row as one line of text.
+pub(super) fn format_cells([metric, before, after, change, kind]: &Cells) -> String {
     match change.as_str() {
         "" => format!("{metric}: {before} → {after} ({kind})"),
         _ => format!("{metric}: {before} → {after}, {change} ({kind})"),
     }
 }
 
-/// How many elements of two arrays differ.
-fn elements((before, after): (&Vec<Value>, &Vec<Value>)) -> String {
+/// Formats the number of elements that differ.
+fn differing_elements((before, after): (&Vec<Value>, &Vec<Value>)) -> String {
     let same = before.iter().zip(after).filter(|(a, b)| a == b).count();
     format!("{} differ", before.len().max(after.len()) - same)
 }
@@ -123,7 +128,7 @@ fn percent(share: f64) -> String {
     }
 }
 
-/// A value for people: times in ms, doubles with six digits.
+/// Formats a value: times in ms, doubles with six digits.
 fn short(metric: &str, value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
@@ -138,7 +143,7 @@ fn short(metric: &str, value: &Value) -> String {
     }
 }
 
-/// Six significant digits.
+/// Formats a number with six significant digits.
 fn digits(number: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
@@ -154,10 +159,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::report::check::{Fields, Tolerances, compare};
+    use crate::report::check::{FlatSummary, Tolerances, compare};
 
     #[test]
-    fn cells_are_short_but_tell_apart() {
+    fn cells_are_short_but_distinguishable() {
         let check = |metric: &str, before: Value, after: Value, expected: &str| {
             let summary = |value: Value| {
                 let mut summary = json!({});
@@ -165,15 +170,12 @@ mod tests {
                     Some((outer, inner)) => summary[outer] = json!({inner: value}),
                     None => summary[metric] = value,
                 }
-                Fields::of(&summary)
+                FlatSummary::of(&summary)
             };
             let comparison = compare(&summary(before), &summary(after), &Tolerances::default());
-            let found = comparison
-                .findings
-                .iter()
-                .find(|f| f.metric == metric)
-                .unwrap();
-            assert_eq!(line(&of_finding(found)), expected);
+            let mut found = comparison.differences.iter();
+            let found = found.find(|it| it.metric == metric).unwrap();
+            assert_eq!(format_cells(&difference_cells(found)), expected);
         };
         check(
             "ttft.avg",

@@ -1,18 +1,18 @@
-//! What a person reads after a check: one table, and a line or two for each run.
+//! The text output of a check: one table, and a line or two for each run.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
-use super::checked::{Checked, Outcome};
+use super::checked_run::{CheckOutcome, CheckedRun};
 use super::rows::{COLUMNS, rows};
 use crate::command::verdict::plural;
 use crate::html;
 use crate::terminal::one_line;
 
-/// Everything on stdout.
-pub(super) fn render(runs: &[Checked], all: bool) -> String {
-    if let [Checked { error: Some(_), .. }] = runs {
-        // It is on stderr.
+/// The text for stdout.
+pub(super) fn render(runs: &[CheckedRun], all: bool) -> String {
+    if let [CheckedRun { error: Some(_), .. }] = runs {
+        // The error is on stderr.
         return String::new();
     }
     let mut text = table(runs, all);
@@ -20,7 +20,7 @@ pub(super) fn render(runs: &[Checked], all: bool) -> String {
         text.push('\n');
     }
     for run in runs {
-        text += &format!("{}: {}\n", one_line(&run.run), one_line(&verdict(run)));
+        text += &format!("{}: {}\n", one_line(&run.run), one_line(&outcome(run)));
         for remark in remarks(run) {
             text += &format!("  {}\n", one_line(&remark));
         }
@@ -31,7 +31,7 @@ pub(super) fn render(runs: &[Checked], all: bool) -> String {
     text
 }
 
-fn table(runs: &[Checked], all: bool) -> String {
+fn table(runs: &[CheckedRun], all: bool) -> String {
     let (rows, left_out) = rows(runs, all);
     if rows.is_empty() {
         return String::new();
@@ -47,7 +47,7 @@ fn table(runs: &[Checked], all: bool) -> String {
         cells.extend(row.cells.map(|cell| one_line(&cell)));
         table.add_row(cells.split_off(skipped));
     }
-    // Figures, not names.
+    // The columns of figures.
     let first = 2 - skipped;
     for column in table.column_iter_mut().skip(first).take(3) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -62,8 +62,8 @@ fn table(runs: &[Checked], all: bool) -> String {
     text
 }
 
-/// What came out, in one line.
-pub(super) fn verdict(run: &Checked) -> String {
+/// The outcome of a run in one line.
+pub(super) fn outcome(run: &CheckedRun) -> String {
     if let Some(error) = &run.error {
         return format!("could not be compared: {error}");
     }
@@ -83,9 +83,9 @@ pub(super) fn verdict(run: &Checked) -> String {
         });
     }
     if !run.expectations.is_empty() {
-        let met = run.expectations.iter().filter(|judgement| judgement.met);
+        let met = run.expectations.len() - run.unmet_expectations().count();
         let all = plural(run.expectations.len() as u64, "expectation");
-        parts.push(format!("{} of {all} met", met.count()));
+        parts.push(format!("{met} of {all} met"));
     }
     if run.is_incomplete() {
         parts.push("the log is incomplete".to_owned());
@@ -93,31 +93,30 @@ pub(super) fn verdict(run: &Checked) -> String {
     let parts = parts.join("; ");
     let kinds: Vec<_> = run.kinds.iter().map(|kind| kind.name()).collect();
     match (run.result, kinds.as_slice()) {
-        (Outcome::Different, []) => format!("different: {parts}"),
-        (Outcome::Different, kinds) => format!("different ({}): {parts}", kinds.join(", ")),
+        (CheckOutcome::Different, []) => format!("different: {parts}"),
+        (CheckOutcome::Different, kinds) => format!("different ({}): {parts}", kinds.join(", ")),
         _ => parts,
     }
 }
 
-/// What else is known about a run: what its log lacks, why its token counts differ.
-pub(super) fn remarks(run: &Checked) -> Vec<String> {
+/// The gaps of a run's log, and the cause of its different token counts.
+pub(super) fn remarks(run: &CheckedRun) -> Vec<String> {
     let mut remarks = run.reasons().to_vec();
-    let mut complete = run
-        .differences
-        .iter()
-        .filter(|found| found.metric == "complete");
-    if complete.any(|found| found.before == false) {
+    let mut complete = run.differences.iter().filter(|it| it.metric == "complete");
+    if complete.any(|it| it.before == false) {
         remarks.push(format!(
-            "{} says that it is incomplete: its counts are those of a part of the samples",
+            "{} is marked incomplete: it counts only a part of the samples",
             run.against.as_deref().unwrap_or_default()
         ));
     }
     remarks.extend(run.diagnosis.as_ref().map(|diagnosis| {
         match (&diagnosis.cause, diagnosis.tried.as_slice()) {
-            (Some(cause), _) => format!("diagnosis: {cause} gives the very counts of the summary"),
+            (Some(cause), _) => {
+                format!("diagnosis: {cause} reproduces the token counts of the summary")
+            }
             (None, []) => "diagnosis: nothing to try; name tokenizers with --try".to_owned(),
             (None, tried) => format!(
-                "diagnosis: none found; tried {}; name other tokenizers with --try",
+                "diagnosis: cause not found; tried {}; name other tokenizers with --try",
                 tried.join(", ")
             ),
         }
@@ -125,12 +124,12 @@ pub(super) fn remarks(run: &Checked) -> Vec<String> {
     remarks
 }
 
-/// The outcome as a page shows it.
-pub(super) fn for_page(run: &Checked) -> html::PageCheck {
+/// The check's section of a run's page.
+pub(super) fn page_section(run: &CheckedRun) -> html::PageCheck {
     let (rows, left_out) = rows(std::slice::from_ref(run), false);
     html::PageCheck {
-        outcome: verdict(run),
-        passed: run.result == Outcome::Passed,
+        outcome: outcome(run),
+        passed: run.result == CheckOutcome::Passed,
         remarks: remarks(run),
         columns: COLUMNS.to_vec(),
         rows: rows.into_iter().map(|row| row.cells.to_vec()).collect(),
@@ -138,14 +137,14 @@ pub(super) fn for_page(run: &Checked) -> html::PageCheck {
     }
 }
 
-/// How many runs came out how.
-pub(super) fn tally(runs: &[Checked]) -> String {
+/// The number of runs by outcome.
+pub(super) fn tally(runs: &[CheckedRun]) -> String {
     let count = |result| runs.iter().filter(|run| run.result == result).count();
     format!(
         "{} runs: {} passed, {} different, {} could not be compared",
         runs.len(),
-        count(Outcome::Passed),
-        count(Outcome::Different),
-        count(Outcome::Error)
+        count(CheckOutcome::Passed),
+        count(CheckOutcome::Different),
+        count(CheckOutcome::Error)
     )
 }

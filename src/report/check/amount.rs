@@ -2,18 +2,24 @@
 
 use std::str::FromStr;
 
-/// How much, and of what.
+use super::field_path::is_time;
+
+/// The factor by which two sides of a bound may miss it and still meet it: decimal numbers that meet it exactly are
+/// a few bits off as doubles.
+pub(super) const ROUNDING: f64 = 4.0 * f64::EPSILON;
+
+/// A number with its unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Amount {
-    /// Of the value before, in percent.
+    /// A percentage of the value before.
     Percent(f64),
     /// A time, in ns.
     Time(f64),
-    /// In the metric's own unit.
+    /// A number in the metric's own unit.
     Plain(f64),
 }
 
-/// Units, the longer ones before those that they end in, and ns in each; 0 for percent.
+/// The units and the nanoseconds in each; 0 for percent. `s` is the last one because the others end in it.
 const UNITS: [(&str, f64); 6] = [
     ("%", 0.0),
     ("ns", 1.0),
@@ -43,11 +49,16 @@ impl FromStr for Amount {
 }
 
 impl Amount {
-    /// The number alone, whatever it is of.
+    /// The number without its unit.
     pub(super) fn number(self) -> f64 {
         match self {
             Self::Percent(number) | Self::Time(number) | Self::Plain(number) => number,
         }
+    }
+
+    /// Returns false for a time if the field at `path` is not a time.
+    pub(super) fn applies_to(self, path: &str) -> bool {
+        !matches!(self, Self::Time(_)) || is_time(path)
     }
 }
 

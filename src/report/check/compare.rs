@@ -1,50 +1,49 @@
-//! Two summaries field by field.
+//! The comparison of two summaries, field by field.
 
-use std::collections::HashSet;
-
+use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Number, Value};
 
-use super::fields::{Fields, is_histogram, or_null, root};
-use super::kind::{Evidence, Kind};
+use super::classify::{Classifier, DifferenceKind};
+use super::field_path::{group, is_histogram};
+use super::flat_summary::FlatSummary;
 use super::tolerance::Tolerances;
 
-/// A field that has two values.
+/// A field with two values.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Finding {
-    /// Its path in the summary.
+pub(crate) struct Difference {
+    /// The path of the field in the summary.
     pub metric: String,
-    /// What the one summary says.
+    /// The value in the summary that the run is compared with.
     pub before: Value,
-    /// What the recount says.
+    /// The value in the recount.
     pub after: Value,
-    /// After minus before, for numbers.
+    /// `after - before`, for numbers.
     pub absolute: Option<f64>,
-    /// That by the value before; none if it was 0.
+    /// `absolute` divided by `before`; `None` if that is 0.
     pub relative: Option<f64>,
-    /// What kind of difference it is.
-    pub kind: Kind,
-    /// The tolerances that are about it, if any are.
+    pub kind: DifferenceKind,
+    /// The tolerances that apply to the field.
     pub tolerance: Option<String>,
 }
 
-/// How two summaries differ.
+/// The differences between two summaries.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Comparison {
-    /// How many fields there are.
+pub(crate) struct Comparison {
+    /// The number of compared fields.
     pub fields: usize,
-    /// The first parts of their paths, each once: the distributions and what stands alone.
+    /// The groups of the fields: the distributions, and the fields that stand alone.
     pub groups: Vec<String>,
-    /// What differs by more than it may, the worst first.
-    pub findings: Vec<Finding>,
-    /// What differs by no more than it may, likewise.
-    pub allowed: Vec<Finding>,
+    /// The differences beyond tolerance, the worst first.
+    pub differences: Vec<Difference>,
+    /// The differences within tolerance, the worst first.
+    pub allowed: Vec<Difference>,
 }
 
 impl Comparison {
-    /// The kinds of the findings, the most telling first.
-    pub fn kinds(&self) -> Vec<Kind> {
-        let mut kinds: Vec<_> = self.findings.iter().map(|finding| finding.kind).collect();
+    /// The kinds of the differences beyond tolerance, in the order of precedence.
+    pub(crate) fn kinds(&self) -> Vec<DifferenceKind> {
+        let mut kinds: Vec<_> = self.differences.iter().map(|it| it.kind).collect();
         kinds.sort_unstable();
         kinds.dedup();
         kinds
@@ -52,78 +51,71 @@ impl Comparison {
 }
 
 /// Compares all fields of two summaries.
-pub fn compare(before: &Fields, after: &Fields, tolerances: &Tolerances) -> Comparison {
-    let only_before = before.paths().filter(|path| after.get(path).is_none());
-    let paths: Vec<&str> = after.paths().chain(only_before).collect();
-    let differences = paths.iter().filter_map(|path| {
-        let (was, is) = (or_null(before.get(path)), or_null(after.get(path)));
-        (!same(&was, &is)).then_some((*path, was, is))
-    });
-    let mut findings = Vec::new();
-    let mut allowed = Vec::new();
-    for (path, was, is) in differences {
-        let values = before.values(path).max(after.values(path));
-        let allowance = tolerances.allowance(path, &was, &is, values);
-        let finding = Finding::new(path, was, is, allowance.tolerance);
+pub(crate) fn compare(
+    before: &FlatSummary,
+    after: &FlatSummary,
+    tolerances: &Tolerances,
+) -> Comparison {
+    let paths: IndexSet<&str> = after.paths().chain(before.paths()).collect();
+    let (mut differences, mut allowed) = (Vec::new(), Vec::new());
+    let (mut beyond, mut within) = (Vec::new(), Vec::new());
+    for path in &paths {
+        let (was, is) = (before.get(path), after.get(path));
+        if is_equal(was, is) {
+            continue;
+        }
+        let count = before.count(path).max(after.count(path));
+        let allowance = tolerances.allowance(path, was, is, count);
+        let difference = Difference::new(path, was, is, allowance.tolerance);
         if allowance.allowed {
-            allowed.push(finding);
+            allowed.push(difference);
+            within.push(*path);
         } else {
-            findings.push(finding);
+            differences.push(difference);
+            beyond.push(*path);
         }
     }
-    let [beyond, within] = [&findings, &allowed].map(|list| names(list));
-    let within: Vec<&str> = within.iter().map(String::as_str).collect();
-    let evidence = Evidence::new(beyond.iter().map(String::as_str).collect(), &within);
-    for finding in findings.iter_mut().chain(&mut allowed) {
-        finding.kind = evidence.kind(&finding.metric);
+    let classifier = Classifier::new(&beyond, &within);
+    for list in [&mut differences, &mut allowed] {
+        for difference in list.iter_mut() {
+            difference.kind = classifier.kind(&difference.metric);
+        }
+        list.sort_by(|a, b| b.severity().total_cmp(&a.severity()));
     }
-    for list in [&mut findings, &mut allowed] {
-        list.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
-    }
-    let mut groups: Vec<String> = paths.iter().map(|path| root(path).to_owned()).collect();
-    let mut seen = HashSet::new();
-    groups.retain(|group| seen.insert(group.clone()));
+    let groups: IndexSet<&str> = paths.iter().map(|path| group(path)).collect();
     Comparison {
         fields: paths.len(),
-        groups,
-        findings,
+        groups: groups.into_iter().map(str::to_owned).collect(),
+        differences,
         allowed,
     }
 }
 
-fn names(findings: &[Finding]) -> Vec<String> {
-    findings
-        .iter()
-        .map(|finding| finding.metric.clone())
-        .collect()
-}
-
-impl Finding {
-    fn new(metric: &str, before: Value, after: Value, tolerance: Option<String>) -> Self {
+impl Difference {
+    fn new(metric: &str, before: &Value, after: &Value, tolerance: Option<String>) -> Self {
         let numbers = before.as_f64().zip(after.as_f64());
-        let absolute = numbers.map(|(before, after)| after - before);
         let relative = numbers
             .filter(|(before, _)| *before != 0.0)
             .map(|(before, after)| (after - before) / before.abs());
         Self {
             metric: metric.to_owned(),
-            before,
-            after,
-            absolute,
+            before: before.clone(),
+            after: after.clone(),
+            absolute: numbers.map(|(before, after)| after - before),
             relative,
-            kind: Kind::Description,
+            kind: DifferenceKind::Description,
             tolerance,
         }
     }
 
-    /// Which group it belongs to: the first part of its path.
-    pub fn group(&self) -> &str {
-        root(&self.metric)
+    /// The group of the field.
+    pub(crate) fn group(&self) -> &str {
+        group(&self.metric)
     }
 
-    /// How bad it is. What has no ratio comes first; histograms, and estimates that only one of the two could make, last,
-    /// for the figures beside them say more.
-    fn weight(&self) -> f64 {
+    /// The sort key. A difference without a ratio comes first. Histograms, and estimates that only one of the two
+    /// summaries has, come last: the figures beside them say more.
+    fn severity(&self) -> f64 {
         let estimate = self.metric.contains(".early_stopping_percentiles.");
         match self.relative {
             Some(share) => share.abs(),
@@ -133,18 +125,18 @@ impl Finding {
     }
 }
 
-/// Whether two values are the same; numbers by value, so `1` and `1.0` are.
-pub(super) fn same(a: &Value, b: &Value) -> bool {
+/// Compares two values, numbers by value: `1` equals `1.0`.
+pub(super) fn is_equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => same_number(a, b),
+        (Value::Number(a), Value::Number(b)) => is_equal_number(a, b),
         (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_equal(a, b))
         }
         _ => a == b,
     }
 }
 
-fn same_number(a: &Number, b: &Number) -> bool {
+fn is_equal_number(a: &Number, b: &Number) -> bool {
     match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => a == b,
         _ => a.as_f64() == b.as_f64(),
@@ -159,16 +151,26 @@ mod tests {
 
     fn compared(before: &Value, after: &Value, tolerances: &[&str]) -> Comparison {
         let tolerances = Tolerances::parse(tolerances).unwrap();
-        compare(&Fields::of(before), &Fields::of(after), &tolerances)
+        compare(
+            &FlatSummary::of(before),
+            &FlatSummary::of(after),
+            &tolerances,
+        )
     }
 
     #[track_caller]
     fn check(before: &Value, after: &Value, expected: &[&str]) {
         let comparison = compared(before, after, &[]);
-        let got: Vec<_> = comparison
-            .findings
-            .iter()
-            .map(|f| format!("{} {} {} {}", f.metric, f.before, f.after, f.kind.name()))
+        let got: Vec<_> = (comparison.differences.iter())
+            .map(|it| {
+                format!(
+                    "{} {} {} {}",
+                    it.metric,
+                    it.before,
+                    it.after,
+                    it.kind.name()
+                )
+            })
             .collect();
         assert_eq!(got, expected);
         assert_eq!(comparison.allowed, []);
@@ -216,20 +218,23 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_no_more_than_it_may_is_kept_apart() {
+    fn differences_within_tolerance_are_listed_apart() {
         let (before, after) = (
             json!({"qps": 100.0, "tps": 50.0}),
             json!({"qps": 101.0, "tps": 45.0}),
         );
         let comparison = compared(&before, &after, &["*=2%"]);
-        let names = |list: &[Finding]| list.iter().map(|f| f.metric.clone()).collect::<Vec<_>>();
-        assert_eq!(names(&comparison.findings), ["tps"]);
+        let names = |list: &[Difference]| {
+            let names = list.iter().map(|it| it.metric.clone());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(names(&comparison.differences), ["tps"]);
         assert_eq!(names(&comparison.allowed), ["qps"]);
         assert_eq!(comparison.fields, 2);
         assert_eq!(comparison.groups, ["qps", "tps"]);
-        assert_eq!(comparison.findings[0].absolute, Some(-5.0));
-        assert_eq!(comparison.findings[0].relative, Some(-0.1));
-        assert_eq!(comparison.findings[0].tolerance.as_deref(), Some("*=2%"));
-        assert_eq!(comparison.kinds(), [Kind::Timing]);
+        let tps = &comparison.differences[0];
+        assert_eq!((tps.absolute, tps.relative), (Some(-5.0), Some(-0.1)));
+        assert_eq!(tps.tolerance.as_deref(), Some("*=2%"));
+        assert_eq!(comparison.kinds(), [DifferenceKind::Timing]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a run's figures must be, whatever other runs' are: a TOML file of bounds and values.
+//! Expectations, the values and bounds that a run must meet without a run to compare with: a TOML file.
 //!
 //! ```toml
 //! complete = true
@@ -9,29 +9,31 @@
 //! "99.0" = { max = "80ms" }
 //! ```
 
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::amount::Amount;
-use super::compare::same;
-use super::fields::{DISTRIBUTIONS, Fields, is_histogram, is_time, or_null};
-use super::pattern::{MetricPattern, NoSuchMetric};
-use super::tolerance::SLACK;
+use super::amount::{Amount, ROUNDING};
+use super::compare::is_equal;
+use super::field_path::is_histogram;
+use super::flat_summary::FlatSummary;
+use super::pattern::{MetricPattern, PatternError, distribution_key};
 
-/// All that is expected.
+/// The expectations of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Expectations(Vec<Expectation>);
 
 #[derive(Clone, Debug)]
 struct Expectation {
     pattern: MetricPattern,
-    must: Must,
+    requirement: Requirement,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Must {
+enum Requirement {
     Equal(Value),
-    Lie {
+    Between {
         min: Option<Bound>,
         max: Option<Bound>,
     },
@@ -44,48 +46,44 @@ struct Bound {
     amount: Amount,
 }
 
-/// Whether one metric is as expected.
+/// The result of one expectation for one field.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Judgement {
-    /// Its path in the summary.
+pub(crate) struct ExpectationResult {
+    /// The path of the field in the summary.
     pub metric: String,
-    /// What is expected, in words.
+    /// The expected value or bounds, in words.
     pub expected: String,
-    /// What the recount says.
+    /// The value in the recount.
     pub found: Value,
-    /// Whether that is as expected.
     pub met: bool,
-    /// How far beyond the bound it is, by the bound; for numbers, and bounds that are not 0.
+    /// The distance from the bound that is not met, divided by that bound; `None` if that is 0.
     pub relative: Option<f64>,
 }
 
-/// Expectations that cannot be read.
+/// Expectations that cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum ExpectError {
-    #[error("it is not TOML, in line {line}: {reason}")]
+    #[error("it is not valid TOML at line {line}: {reason}")]
     Toml { line: usize, reason: String },
-    #[error("it expects nothing")]
+    #[error("it contains no expectation")]
     Empty,
-    #[error("`{0}`: expected a table with `min`, `max` or both, a number, a text, true or false")]
-    Shape(String),
+    #[error("`{0}`: expected a table with `min`, `max` or both, a number, a string, true or false")]
+    Type(String),
     #[error(
         "`{0}` must be a number, or a time such as \"80ms\" for a metric that is a time; it is {1}"
     )]
     Bound(String, String),
     #[error(
-        "`{path}.{key}` could be a value to equal, or a bound: write `{path}.{key} = {{ {key} = … }}`, \
-         or both `min` and `max` to equal it"
+        "`{path}.{key}` is ambiguous, a value or a bound: write `{path}.{key} = {{ {key} = … }}` for a bound, \
+         or both `min` and `max` for a value"
     )]
     Ambiguous { path: String, key: &'static str },
-    #[error("`{0}` is not a metric's name or pattern: {1}")]
-    Pattern(String, &'static str),
     #[error(transparent)]
-    NoSuchMetric(#[from] NoSuchMetric),
+    Pattern(#[from] PatternError),
 }
 
 impl Expectations {
-    /// Reads a TOML file's text.
+    /// Parses the text of a TOML file.
     pub fn parse(text: &str) -> Result<Self, ExpectError> {
         let table: Map<String, Value> = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start));
@@ -104,50 +102,53 @@ impl Expectations {
         Ok(Self(all))
     }
 
-    /// Fails if one is about no field: neither of one that the client writes, nor of one in `have`; or expects a time
-    /// of what is none.
-    pub fn must_match(&self, have: &[&Fields]) -> Result<(), ExpectError> {
-        for expectation in &self.0 {
-            let found = expectation.pattern.find(have)?;
-            if !found.iter().any(|path| expectation.must.applies_to(path)) {
-                let name = expectation.pattern.as_str().to_owned();
-                return Err(ExpectError::Bound(name, expectation.must.to_string()));
+    /// Checks that each expectation applies to a field: one that the client writes, or one of `summaries`.
+    pub fn validate(&self, summaries: &[&FlatSummary]) -> Result<(), ExpectError> {
+        for Expectation {
+            pattern,
+            requirement,
+        } in &self.0
+        {
+            let found = pattern.find(summaries)?;
+            if !found.iter().any(|path| requirement.applies_to(path)) {
+                let name = pattern.as_str().to_owned();
+                return Err(ExpectError::Bound(name, requirement.to_string()));
             }
         }
         Ok(())
     }
 
-    /// Judges a summary's fields, by the expectations' names. A metric that the summary does not have is not as expected.
-    pub fn judge(&self, fields: &Fields) -> Vec<Judgement> {
-        let mut judgements = Vec::new();
-        for Expectation { pattern, must } in &self.0 {
-            let before = judgements.len();
-            let about = |path: &str| pattern.matches(path) && must.applies_to(path);
-            let found = fields.iter().filter(|(path, _)| about(path));
-            judgements.extend(found.map(|(path, value)| must.judge(path, value)));
-            if judgements.len() == before {
-                judgements.push(must.judge(pattern.as_str(), &or_null(None)));
+    /// Judges the fields of a summary, in the order of the expectations. A missing field does not meet its expectation.
+    pub(crate) fn judge(&self, summary: &FlatSummary) -> Vec<ExpectationResult> {
+        let mut results = Vec::new();
+        for Expectation {
+            pattern,
+            requirement,
+        } in &self.0
+        {
+            let before = results.len();
+            let found = (summary.iter())
+                .filter(|(path, _)| pattern.matches(path) && requirement.applies_to(path));
+            results.extend(found.map(|(path, value)| requirement.judge(path, value)));
+            if results.len() == before {
+                results.push(requirement.judge(pattern.as_str(), &Value::Null));
             }
         }
-        judgements
+        results
     }
 }
 
-/// What a key and its value expect.
+/// Reads the expectations in the value at `path` of the file.
 fn read(path: String, value: Value, all: &mut Vec<Expectation>) -> Result<(), ExpectError> {
-    let must = match value {
+    let requirement = match value {
         Value::Object(table) if is_bounds(&table) => {
-            let key = if table.contains_key("max") {
-                "max"
-            } else {
-                "min"
-            };
-            let mut distributions = ["isl", "osl"].into_iter().chain(DISTRIBUTIONS);
-            if distributions.any(|name| name == path) {
+            if distribution_key(&path).is_some() {
+                let has_max = table.contains_key("max");
+                let key = if has_max { "max" } else { "min" };
                 return Err(ExpectError::Ambiguous { path, key });
             }
             let bound = |key| table.get(key).map(|value| bound(&path, value)).transpose();
-            Must::Lie {
+            Requirement::Between {
                 min: bound("min")?,
                 max: bound("max")?,
             }
@@ -158,16 +159,17 @@ fn read(path: String, value: Value, all: &mut Vec<Expectation>) -> Result<(), Ex
             }
             return Ok(());
         }
-        Value::Array(_) => return Err(ExpectError::Shape(path)),
-        value => Must::Equal(value),
+        Value::Array(_) => return Err(ExpectError::Type(path)),
+        value => Requirement::Equal(value),
     };
-    let pattern =
-        MetricPattern::new(&path).map_err(|why| ExpectError::Pattern(path.clone(), why))?;
-    all.push(Expectation { pattern, must });
+    all.push(Expectation {
+        pattern: MetricPattern::new(&path)?,
+        requirement,
+    });
     Ok(())
 }
 
-/// Whether a table is bounds, not further names: it has nothing but `min` and `max`, which are no tables.
+/// Returns true for a table of bounds, and false for one of further names.
 fn is_bounds(table: &Map<String, Value>) -> bool {
     let is_bound = |(key, value): (&String, &Value)| {
         ["min", "max"].contains(&key.as_str()) && !value.is_object()
@@ -185,28 +187,26 @@ fn bound(path: &str, value: &Value) -> Result<Bound, ExpectError> {
     }
 }
 
-impl Must {
-    /// Whether it can be said of the field at `path`: no bounds of a histogram, and a time only of a time.
+impl Requirement {
+    /// Returns false for bounds of a histogram, and for a bound that is a time if the field at `path` is not.
     fn applies_to(&self, path: &str) -> bool {
-        let Self::Lie { min, max } = self else {
+        let Self::Between { min, max } = self else {
             return true;
         };
         let mut bounds = [min, max].into_iter().flatten();
-        let timed = bounds.any(|bound| matches!(bound.amount, Amount::Time(_)));
-        !is_histogram(path) && (is_time(path) || !timed)
+        !is_histogram(path) && bounds.all(|bound| bound.amount.applies_to(path))
     }
 
-    fn judge(&self, path: &str, found: &Value) -> Judgement {
+    fn judge(&self, path: &str, found: &Value) -> ExpectationResult {
         let (met, relative) = match self {
             Self::Equal(expected) => {
                 let numbers = expected.as_f64().zip(found.as_f64());
-                let beyond =
-                    numbers.and_then(|(expected, found)| excess(found - expected, expected));
-                (same(expected, found), beyond)
+                let relative = numbers.and_then(|(expected, found)| relative(found, expected));
+                (is_equal(expected, found), relative)
             }
-            Self::Lie { min, max } => lies(found, min.as_ref(), max.as_ref()),
+            Self::Between { min, max } => between(found, min.as_ref(), max.as_ref()),
         };
-        Judgement {
+        ExpectationResult {
             metric: path.to_owned(),
             expected: self.to_string(),
             found: found.clone(),
@@ -216,34 +216,34 @@ impl Must {
     }
 }
 
-fn lies(found: &Value, min: Option<&Bound>, max: Option<&Bound>) -> (bool, Option<f64>) {
+fn between(found: &Value, min: Option<&Bound>, max: Option<&Bound>) -> (bool, Option<f64>) {
     let Some(found) = found.as_f64() else {
         return (false, None);
     };
-    let slack = SLACK * found.abs();
+    let rounding = ROUNDING * found.abs();
     let number = |bound: Option<&Bound>| bound.map(|bound| bound.amount.number());
     match (number(min), number(max)) {
-        (Some(min), _) if found < min - slack => (false, excess(found - min, min)),
-        (_, Some(max)) if found > max + slack => (false, excess(found - max, max)),
+        (Some(min), _) if found < min - rounding => (false, relative(found, min)),
+        (_, Some(max)) if found > max + rounding => (false, relative(found, max)),
         _ => (true, None),
     }
 }
 
-fn excess(beyond: f64, bound: f64) -> Option<f64> {
-    (bound != 0.0).then(|| beyond / bound.abs())
+/// The distance of `found` from `bound`, divided by the bound.
+fn relative(found: f64, bound: f64) -> Option<f64> {
+    (bound != 0.0).then(|| (found - bound) / bound.abs())
 }
 
-impl std::fmt::Display for Must {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Equal(value) => write!(f, "{value}"),
-            Self::Lie {
-                min: Some(min),
-                max: Some(max),
-            } => write!(f, "{} to {}", min.text, max.text),
-            Self::Lie { min: Some(min), .. } => write!(f, "at least {}", min.text),
-            Self::Lie { max: Some(max), .. } => write!(f, "at most {}", max.text),
-            Self::Lie { .. } => f.write_str("anything"),
+            Self::Between { min, max } => match (min, max) {
+                (Some(min), Some(max)) => write!(f, "{} to {}", min.text, max.text),
+                (Some(min), None) => write!(f, "at least {}", min.text),
+                (None, Some(max)) => write!(f, "at most {}", max.text),
+                (None, None) => f.write_str("anything"),
+            },
         }
     }
 }
@@ -254,42 +254,35 @@ mod tests {
 
     use super::*;
 
-    /// What is not met of what a file expects, as `metric expected found`.
+    /// Checks the expectations of a file that are not met, as `metric expected found`.
     #[track_caller]
     fn check(file: &str, unmet: &[&str]) {
-        let fields = Fields::of(&json!({
+        let summary = FlatSummary::of(&json!({
             "n_samples_failed": 0, "state": "complete", "complete": true, "tps": null, "qps": 32.5,
             "ttft": {"min": 12, "max": 80, "percentiles": {"99.0": 61_858_370.0, "50.0": 2.5e7}},
             "output_sequence_lengths": {"min": 3, "avg": 430.5}, "tpot": {},
         }));
         let expectations = Expectations::parse(file).unwrap();
-        expectations.must_match(&[]).unwrap();
-        let unmet_now: Vec<_> = expectations
-            .judge(&fields)
-            .into_iter()
-            .filter(|j| !j.met)
-            .map(|j| format!("{} {} {}", j.metric, j.expected, j.found))
+        expectations.validate(&[]).unwrap();
+        let got: Vec<_> = (expectations.judge(&summary).into_iter())
+            .filter(|it| !it.met)
+            .map(|it| format!("{} {} {}", it.metric, it.expected, it.found))
             .collect();
-        assert_eq!(unmet_now, unmet, "{file}");
+        assert_eq!(got, unmet, "{file}");
     }
 
     #[test]
     fn values_and_bounds_are_judged() {
-        check(
+        for file in [
             "complete = true\nn_samples_failed = 0\nstate = 'complete'\nqps = 32.5",
-            &[],
-        );
-        check(
             "output_sequence_lengths.avg = { min = 425, max = 520 }",
-            &[],
-        );
-        check("osl.avg = { min = 430.5, max = 430.5 }", &[]);
-        check(
+            "osl.avg = { min = 430.5, max = 430.5 }",
             "[ttft.percentiles]\n'99.0' = { max = '62ms' }\n\"50.0\" = { min = 1, max = 25_000_000 }",
-            &[],
-        );
-        check("ttft.percentiles.99.0 = { max = 61858370 }", &[]);
-        check("'ttft.*' = { min = '1ns' }", &[]);
+            "ttft.percentiles.99.0 = { max = 61858370 }",
+            "'ttft.*' = { min = '1ns' }",
+        ] {
+            check(file, &[]);
+        }
         check(
             "'ttft.percentiles.*' = { max = '60ms' }",
             &["ttft.percentiles.99.0 at most 60ms 61858370.0"],
@@ -322,25 +315,25 @@ mod tests {
     }
 
     #[test]
-    fn how_far_beyond_is_told_by_the_bound() {
-        let fields = Fields::of(&json!({"qps": 110.0, "tps": 45}));
+    fn the_distance_is_relative_to_the_bound() {
+        let summary = FlatSummary::of(&json!({"qps": 110.0, "tps": 45}));
         let file = "qps = { max = 100 }\ntps = { min = 50, max = 60 }\nn_samples_failed = 0";
-        let judged = Expectations::parse(file).unwrap().judge(&fields);
-        let relative: Vec<_> = judged.iter().map(|j| j.relative).collect();
+        let results = Expectations::parse(file).unwrap().judge(&summary);
+        let relative: Vec<_> = results.iter().map(|it| it.relative).collect();
         assert_eq!(relative, [None, Some(0.1), Some(-0.1)]);
     }
 
     #[test]
-    fn what_cannot_be_expected_is_refused() {
+    fn errors_name_the_bad_part() {
         for (file, said) in [
-            ("", "it expects nothing"),
-            ("a = ", "it is not TOML"),
+            ("", "it contains no expectation"),
+            ("a = ", "it is not valid TOML at line 1"),
             ("a = [1]", "`a`: expected a table with `min`, `max` or both"),
             ("qps = { min = true }", "`qps` must be a number, or a time"),
             ("qps = { min = '5%' }", "it is 5%"),
             ("qps = { min = '5ms' }", "it is at least 5ms"),
             ("ttft = { max = 5 }", "write `ttft.max = { max = … }`"),
-            ("isl.min = 5", "`isl.min` could be"),
+            ("isl.min = 5", "`isl.min` is ambiguous"),
             (
                 "qps = { min = 1, avg = 2 }",
                 "no metric is called `qps.avg`",
@@ -352,7 +345,7 @@ mod tests {
             ("'a[' = 5", "`a[` is not a metric's name"),
         ] {
             let parsed = Expectations::parse(file);
-            let error = parsed.and_then(|expectations| expectations.must_match(&[]));
+            let error = parsed.and_then(|expectations| expectations.validate(&[]));
             let error = error.unwrap_err().to_string();
             assert!(error.contains(said), "{file}: {error}");
         }

@@ -1,21 +1,22 @@
-//! What a check judges: two summaries field by field, what may differ, what is expected, and what kind of
-//! difference it is.
+//! The rules of a check: comparing two summaries field by field, tolerances, expectations, and the kind of a difference.
 //!
-//! A metric is called by its dotted path in the summary, `tpot.percentiles.99.0`; `isl` and `osl` stand for
-//! `input_sequence_lengths` and `output_sequence_lengths`. Each of the five distributions has a `count` besides,
-//! the number of its values, which its histogram tells.
+//! A field is named by its dotted path in the summary, `tpot.percentiles.99.0`; `isl` and `osl` are short for
+//! `input_sequence_lengths` and `output_sequence_lengths`. Each distribution also has the field `count`, the number
+//! of its values, which a summary reports only through the histogram.
 
 mod amount;
+mod classify;
 mod compare;
 mod expect;
-mod fields;
-mod kind;
+mod field_path;
+mod flat_summary;
 mod pattern;
 mod tolerance;
 
-pub use compare::{Comparison, Finding, compare};
-pub use expect::{ExpectError, Expectations, Judgement};
-pub use fields::{Fields, is_time};
-pub use kind::Kind;
-pub use pattern::NoSuchMetric;
-pub use tolerance::{ToleranceError, Tolerances};
+pub(crate) use classify::DifferenceKind;
+pub(crate) use compare::{Comparison, Difference, compare};
+pub(crate) use expect::ExpectationResult;
+pub use expect::Expectations;
+pub(crate) use field_path::is_time;
+pub(crate) use flat_summary::FlatSummary;
+pub use tolerance::Tolerances;

@@ -1,72 +1,82 @@
-//! Patterns of metric names: `tpot.percentiles.99.0`, `ttft.*`, `*`, or a group such as `ttft`.
+//! Patterns of field names: `tpot.percentiles.99.0`, `ttft.*`, `*`, or a group such as `ttft`.
 
 use glob::Pattern;
 
-use super::fields::{Fields, root};
+use super::field_path::group;
+use super::flat_summary::FlatSummary;
+use crate::metric::Metric;
 
-/// A pattern that names one metric or several.
+/// A pattern that names one field or several.
 #[derive(Clone, Debug)]
 pub(super) struct MetricPattern {
     text: String,
     pattern: Pattern,
 }
 
-/// A name that no field of a summary has.
+/// The reason why a pattern names no field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no metric is called `{name}`; {known}")]
-pub struct NoSuchMetric {
-    name: String,
-    known: String,
+pub enum PatternError {
+    #[error("`{text}` is not a metric's name or pattern: {reason}")]
+    Syntax { text: String, reason: &'static str },
+    #[error("no metric is called `{text}`; {known}")]
+    Unknown { text: String, known: String },
+}
+
+/// The key of a distribution in a summary, of which `name` may be the short form: `osl`.
+pub(super) fn distribution_key(name: &str) -> Option<&'static str> {
+    let is_short = |metric: &Metric| metric.label().to_lowercase() == name;
+    Metric::from_summary_key(name)
+        .or_else(|| Metric::REPORTED.into_iter().find(is_short))
+        .and_then(Metric::summary_key)
 }
 
 impl MetricPattern {
-    /// `isl` and `osl` may be short for what they are in the summary. The error says what is wrong with the pattern.
-    pub(super) fn new(text: &str) -> Result<Self, &'static str> {
-        let long = match root(text) {
-            "isl" => "input_sequence_lengths",
-            "osl" => "output_sequence_lengths",
-            other => other,
-        };
-        let text = format!("{long}{}", &text[root(text).len()..]);
-        let pattern = Pattern::new(&text).map_err(|error| error.msg)?;
-        Ok(Self { text, pattern })
+    pub(super) fn new(text: &str) -> Result<Self, PatternError> {
+        let (root, rest) = text.split_at(group(text).len());
+        let text = format!("{}{rest}", distribution_key(root).unwrap_or(root));
+        match Pattern::new(&text) {
+            Ok(pattern) => Ok(Self { text, pattern }),
+            Err(error) => Err(PatternError::Syntax {
+                text,
+                reason: error.msg,
+            }),
+        }
     }
 
     pub(super) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether it names the field at `path`, or a group that the field is in.
+    /// Returns true if it names the field at `path`, or a group around that field.
     pub(super) fn matches(&self, path: &str) -> bool {
         self.pattern.matches(path) || groups(path).any(|group| self.pattern.matches(group))
     }
 
-    /// How much of a name it spells out: of two patterns that match, the one with more is about fewer metrics.
+    /// The number of characters that are not wildcards. The pattern with more of them is the more specific one.
     pub(super) fn literal_len(&self) -> usize {
         self.text.chars().filter(|c| !"*?[]!".contains(*c)).count()
     }
 
-    /// The fields it matches of those that the client writes or that `have` has; there must be one.
-    pub(super) fn find<'a>(&self, have: &[&'a Fields]) -> Result<Vec<&'a str>, NoSuchMetric> {
-        let all = have.iter().copied().chain([Fields::known()]);
-        let known: Vec<&str> = all.flat_map(Fields::paths).collect();
-        let found: Vec<&str> = known
-            .iter()
-            .copied()
-            .filter(|path| self.matches(path))
-            .collect();
+    /// The matching fields of those that the client writes and those in `summaries`; an error if there are none.
+    pub(super) fn find<'a>(
+        &self,
+        summaries: &[&'a FlatSummary],
+    ) -> Result<Vec<&'a str>, PatternError> {
+        let all = summaries.iter().copied().chain([FlatSummary::known()]);
+        let (found, others): (Vec<&str>, Vec<&str>) = all
+            .flat_map(FlatSummary::paths)
+            .partition(|path| self.matches(path));
         if found.is_empty() {
-            return Err(NoSuchMetric {
-                name: self.text.clone(),
-                known: suggestion(&self.text, &known),
+            return Err(PatternError::Unknown {
+                text: self.text.clone(),
+                known: suggestion(&self.text, &others),
             });
         }
         Ok(found)
     }
 }
 
-/// The groups around the field at `path`, outermost first. The dot in the name of a percentile, `99.0`, is none that
-/// separates.
+/// The groups around the field at `path`, outermost first. The dot in a percentile, `99.0`, separates nothing.
 fn groups(path: &str) -> impl Iterator<Item = &str> {
     let bytes = path.as_bytes();
     let in_number = move |at: usize| {
@@ -78,23 +88,21 @@ fn groups(path: &str) -> impl Iterator<Item = &str> {
         .map(|(at, _)| &path[..at])
 }
 
-/// What could have been meant: the fields of the group, or else the groups.
+/// The fields of the group that `name` begins with, or else the groups of a summary.
 fn suggestion(name: &str, known: &[&str]) -> String {
-    let group = root(name);
-    let prefix = format!("{group}.");
-    let mut names: Vec<&str> = known
-        .iter()
+    let prefix = format!("{}.", group(name));
+    let mut names: Vec<&str> = (known.iter())
         .filter_map(|path| path.strip_prefix(&prefix))
         .collect();
-    let what = if names.is_empty() {
-        names = known.iter().map(|path| root(path)).collect();
-        "a summary has".to_owned()
+    let owner = if names.is_empty() {
+        names = known.iter().map(|path| group(path)).collect();
+        "a summary"
     } else {
-        format!("{group} has")
+        group(name)
     };
     names.sort_unstable();
     names.dedup();
-    format!("{what} {}", names.join(", "))
+    format!("{owner} has {}", names.join(", "))
 }
 
 #[cfg(test)]
@@ -129,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_more_a_pattern_spells_out_the_more_it_counts() {
+    fn a_more_specific_pattern_has_more_literal_characters() {
         let lengths = [
             "*",
             "*.99.0",
@@ -142,20 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nothing_has_is_an_error_that_helps() {
-        let fail = |text: &str| pattern(text).find(&[]).unwrap_err().to_string();
-        let message = fail("ttft.p99");
-        assert!(
-            message.starts_with("no metric is called `ttft.p99`; ttft has avg, count, early"),
-            "{message}"
+    fn the_error_of_an_unknown_name_lists_known_ones() {
+        let check = |text: &str, said: &str| {
+            let message = pattern(text).find(&[]).unwrap_err().to_string();
+            assert!(message.contains(said), "{message}");
+        };
+        check(
+            "ttft.p99",
+            "no metric is called `ttft.p99`; ttft has avg, count, early",
         );
-        let message = fail("tpto.avg");
-        assert!(
-            message.contains("a summary has complete, duration_ns, finish_"),
-            "{message}"
-        );
+        check("tpto.avg", "a summary has complete, duration_ns, finish_");
         assert_eq!(pattern("t?s").find(&[]).unwrap(), ["tps"]);
-        let newer = Fields::of(&serde_json::json!({"gpu": {"watts": 1}}));
+        let newer = FlatSummary::of(&serde_json::json!({"gpu": {"watts": 1}}));
         assert_eq!(pattern("gpu.*").find(&[&newer]).unwrap(), ["gpu.watts"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Killed, or refused, at every single step of a rewrite.
 
-use super::{Expected, leftovers, row, trial};
+use super::{Expected, leftovers, recount, row};
 use crate::support::Run;
 
 /// Everything that can be written: seven files of nine steps each, and the rows are drafted first. The summary comes last.
@@ -25,7 +25,7 @@ fn killed_at_any_step_a_run_is_old_or_new_and_the_next_run_mends_it() {
     let mut states = Vec::new();
     for step in 1.. {
         let run = Run::text();
-        let outcome = trial(&run, &ALL).fault("write", step, "kill").finish();
+        let outcome = recount(&run, &ALL).fault("write", step, "kill").finish();
         if outcome.code == Some(0) {
             assert_eq!(step, ALL_STEPS + 1, "every step is tried");
             break;
@@ -58,7 +58,7 @@ fn refused_at_any_step_a_run_stays_as_it_was_and_it_says_why() {
         let before = run.files();
         let error = ERRORS[step % ERRORS.len()];
         let at = format!("step {step}, error {error}");
-        let outcome = trial(&run, &ARGS)
+        let outcome = recount(&run, &ARGS)
             .fault("write", step, &error.to_string())
             .finish();
         let said = std::io::Error::from_raw_os_error(error).to_string();

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Expected, SUMMARY, Trial, check_refused, is_root, leftovers, row, skip, trial};
+use super::{Expected, Process, SUMMARY, check_refused, is_root, leftovers, recount, row, skip};
 use crate::support::Run;
 
 /// A filesystem in memory over a folder, until this is dropped.
@@ -53,7 +53,7 @@ fn a_full_disk_changes_nothing() {
             return skip("mounting a small filesystem needs root");
         };
         let before = run.files();
-        let outcome = trial(&run, &[]).finish();
+        let outcome = recount(&run, &[]).finish();
         if outcome.code == Some(0) {
             assert!(pages > 10, "that was room enough");
             continue;
@@ -72,7 +72,7 @@ fn a_read_only_filesystem_changes_nothing() {
     };
     mount.read_only();
     let said = "make its folder writable";
-    check_refused("a read-only filesystem", &run, trial(&run, &[]), said);
+    check_refused("a read-only filesystem", &run, recount(&run, &[]), said);
 }
 
 #[test]
@@ -80,8 +80,8 @@ fn a_limit_on_file_sizes_is_an_error_and_not_the_end() {
     for blocks in [0, 1, 8, 32] {
         let run = Run::text();
         let limit = format!("ulimit -f {blocks}");
-        let trial = Trial::shell(&run, &limit, &["run", "--tokenizer", "none"]);
-        check_refused(&limit, &run, trial, "raise the limit on file sizes");
+        let process = Process::shell(&run, &limit, &["run", "--tokenizer", "none"]);
+        check_refused(&limit, &run, process, "raise the limit on file sizes");
     }
 }
 
@@ -90,7 +90,7 @@ fn a_stdout_that_takes_nothing_is_told_from_a_reader_that_left() {
     let expected = Expected::with(&[]);
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let run = Run::text();
-    let outcome = trial(&run, &[]).stdout(full()).finish();
+    let outcome = recount(&run, &[]).stdout(full()).finish();
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(
         outcome
@@ -104,7 +104,7 @@ fn a_stdout_that_takes_nothing_is_told_from_a_reader_that_left() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let run = Run::text();
-    let outcome = trial(&run, &["--format", "json"]).stdout(writer).finish();
+    let outcome = recount(&run, &["--format", "json"]).stdout(writer).finish();
     assert_eq!(
         (outcome.code, outcome.stderr.contains("error")),
         (Some(0), false),
@@ -119,7 +119,7 @@ fn a_new_folder_is_not_left_where_nothing_comes_of_it() {
     let run = Run::text();
     fs::remove_dir_all(run.path("metrics")).unwrap();
     let limit = ["run", "--tokenizer", "none", "--write", "summary,snapshot"];
-    let outcome = Trial::shell(&run, "ulimit -f 20", &limit).finish();
+    let outcome = Process::shell(&run, "ulimit -f 20", &limit).finish();
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(!run.path("metrics").exists());
     assert!(leftovers(run.around()).is_empty());

@@ -4,13 +4,13 @@ use std::fs;
 use std::io::{BufWriter, Write};
 use std::time::Duration;
 
-use super::{ALONE, Expected, Outcome, Trial, check_refused, is_root, row, say, skip, trial};
+use super::{ALONE, Expected, Outcome, Process, check_refused, is_root, recount, row, say, skip};
 use crate::support::{Run, read};
 
-fn counting(run: &Run, before: &str, args: &[&str]) -> Trial {
+fn counting(run: &Run, before: &str, args: &[&str]) -> Process {
     let tokenizer = run.tokenizer();
     let all = [&["run", "--tokenizer", tokenizer.to_str().unwrap()], args].concat();
-    Trial::shell(run, before, &all)
+    Process::shell(run, before, &all)
 }
 
 fn counted(run: &Run, before: &str, args: &[&str]) -> Outcome {
@@ -43,8 +43,8 @@ fn a_few_open_files_are_enough() {
         "new summary",
     );
     let run = Run::text();
-    let trial = counting(&run, &open_files(5), &all);
-    check_refused("5 open files at most", &run, trial, "Too many open files");
+    let process = counting(&run, &open_files(5), &all);
+    check_refused("5 open files at most", &run, process, "Too many open files");
 }
 
 /// Whatever the limit on address space (`-v`) or on writable memory (`-d`): the whole report, or an error with exit
@@ -55,7 +55,7 @@ fn memory_that_cannot_be_had_is_an_error() {
     for which in ["-v", "-d"] {
         let starts = |kib: u32| {
             let limit = format!("ulimit {which} {kib}");
-            let outcome = Trial::shell(&Run::text(), &limit, &["--version"]).finish();
+            let outcome = Process::shell(&Run::text(), &limit, &["--version"]).finish();
             outcome.code == Some(0)
         };
         let least_kib = (1..100)
@@ -130,8 +130,8 @@ fn as_many_threads_count_as_the_system_gives() {
             "9",
             "-v",
         ];
-        let trial = Trial::under("bash", &options, &run, &wanted).user(ALONE);
-        let Some(outcome) = trial.finish_if_started() else {
+        let process = Process::under("bash", &options, &run, &wanted).user(ALONE);
+        let Some(outcome) = process.finish_if_started() else {
             return skip("bash is not here, or the other account may not run the binary");
         };
         assert_eq!(outcome.code, Some(code), "{outcome:?}");
@@ -199,8 +199,8 @@ fn a_million_samples_fit_a_gigabyte() {
     let old = run.bytes(super::SUMMARY);
     let counted = |limit: &str, args: &[&str]| {
         run.write(super::SUMMARY, &old);
-        let trial = counting(&run, limit, args);
-        let outcome = trial.start().finish_within(Duration::from_secs(1200));
+        let process = counting(&run, limit, args);
+        let outcome = process.start().finish_within(Duration::from_secs(1200));
         assert_eq!(outcome.code, Some(0), "{limit} {args:?}: {outcome:?}");
         let what = format!("a million samples {limit} {}", args.join(" "));
         row(&what, &outcome, "exact");
@@ -223,7 +223,7 @@ fn a_line_that_may_not_fit_the_memory_limit_is_an_error_and_not_damage() {
     log.extend(format!(",\"filler\":\"{filler}\"}}\n").bytes());
     run.write("events.jsonl", &log);
     let expected = Expected::with(&[]);
-    let outcome = trial(&run, &["--max-memory", "128M"]).finish();
+    let outcome = recount(&run, &["--max-memory", "128M"]).finish();
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(
         outcome
@@ -233,7 +233,7 @@ fn a_line_that_may_not_fit_the_memory_limit_is_an_error_and_not_damage() {
     );
     assert_eq!(expected.check_whole(&run, "a long line"), "old");
     row("a line of 3 MiB within 128 MiB", &outcome, "left alone");
-    let outcome = trial(&run, &["--max-memory", "2G"]).finish();
+    let outcome = recount(&run, &["--max-memory", "2G"]).finish();
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert_eq!(expected.check_whole(&run, "a long line"), "new");
     assert!(fs::metadata(run.path("events.jsonl")).unwrap().len() > 3 << 20);

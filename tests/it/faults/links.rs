@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
-use super::{Expected, NOBODY, ORIGINAL, SUMMARY, is_root, leftovers, row, skip, trial};
+use super::{Expected, NOBODY, ORIGINAL, SUMMARY, is_root, leftovers, recount, row, skip};
 use crate::support::Run;
 
 #[test]
@@ -13,7 +13,7 @@ fn a_link_that_stays_in_the_run_is_written_through() {
     fs::create_dir(run.path("store")).unwrap();
     fs::rename(run.path(SUMMARY), run.path("store/summary.json")).unwrap();
     symlink("../store/summary.json", run.path(SUMMARY)).unwrap();
-    let outcome = trial(&run, &[]).finish();
+    let outcome = recount(&run, &[]).finish();
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert!(run.path(SUMMARY).is_symlink());
     assert!(run.bytes("store/summary.json") == expected.new);
@@ -40,7 +40,7 @@ fn a_link_out_of_the_run_is_not_written_through() {
         symlink("../precious", run.path("over")).unwrap();
         symlink(&outside, run.path(name)).unwrap();
         let before = (run.files(), fs::read(&outside).unwrap());
-        let outcome = trial(&run, &["--write", "summary,report"]).finish();
+        let outcome = recount(&run, &["--write", "summary,report"]).finish();
         assert_eq!(outcome.code, Some(2), "{name}: {outcome:?}");
         assert!(
             outcome.stderr.contains("leads out of the run"),
@@ -59,7 +59,7 @@ fn a_link_out_of_the_run_is_not_written_through() {
     let outside = run.around().join("precious");
     fs::rename(run.path(SUMMARY), &outside).unwrap();
     symlink(&outside, run.path(SUMMARY)).unwrap();
-    let outcome = trial(&run, &["--summary", "run/performance/result_summary.json"]).finish();
+    let outcome = recount(&run, &["--summary", "run/performance/result_summary.json"]).finish();
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert!(fs::read(&outside).unwrap() == expected.new && run.path(SUMMARY).is_symlink());
 }
@@ -69,7 +69,7 @@ fn other_names_of_a_summary_keep_what_it_was() {
     let expected = Expected::with(&[]);
     let run = Run::text();
     fs::hard_link(run.path(SUMMARY), run.path("also.json")).unwrap();
-    let outcome = trial(&run, &[]).finish();
+    let outcome = recount(&run, &[]).finish();
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert!(run.bytes("also.json") == expected.old);
     assert_eq!(expected.check_whole(&run, "hard link"), "new");
@@ -93,7 +93,7 @@ fn odd_modes_and_owners_are_kept() {
         }
         fs::set_permissions(&summary, Permissions::from_mode(mode)).unwrap();
         let was = fs::metadata(&summary).unwrap();
-        let outcome = trial(&run, &[]).finish();
+        let outcome = recount(&run, &[]).finish();
         assert_eq!(outcome.code, Some(0), "{mode:o}: {outcome:?}");
         for name in [SUMMARY, ORIGINAL] {
             let is = fs::metadata(run.path(name)).unwrap();
@@ -113,11 +113,11 @@ fn the_longest_name_can_be_written() {
     let run = Run::text();
     for name in [255, 254, 230, 229] {
         let name = "n".repeat(name);
-        let outcome = trial(&run, &["--output", &name]).finish();
+        let outcome = recount(&run, &["--output", &name]).finish();
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
         assert!(run.around().join(&name).is_file());
     }
-    let outcome = trial(&run, &["--output", &"n".repeat(256)]).finish();
+    let outcome = recount(&run, &["--output", &"n".repeat(256)]).finish();
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(outcome.stderr.contains("File name too long"), "{outcome:?}");
     assert!(leftovers(run.around()).is_empty());

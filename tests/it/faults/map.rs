@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
-use super::{Expected, row, trial};
+use super::{Expected, recount, row};
 use crate::support::Run;
 
 type Change = fn(&File);
@@ -31,14 +31,14 @@ fn a_log_that_changes_while_it_is_mapped_is_an_error_and_the_run_stays() {
     for point in ["pipeline.batch", "pipeline.record"] {
         for (what, change) in changes {
             let run = Run::text();
-            let mut trial = trial(&run, &["--threads", "1"])
+            let mut process = recount(&run, &["--threads", "1"])
                 .fault(point, 1, "stop")
                 .start();
-            trial.wait_until_stopped();
+            process.wait_until_stopped();
             change(&File::options().write(true).open(run.path(LOG)).unwrap());
             let before = run.files();
-            trial.go_on();
-            let outcome = trial.finish();
+            process.go_on();
+            let outcome = process.finish();
             assert_eq!(outcome.code, Some(2), "{what} at {point}: {outcome:?}");
             assert!(
                 outcome.stderr.contains("changed while it was read"),
@@ -62,7 +62,9 @@ fn a_log_that_grows_or_is_replaced_is_refused() {
         log.write_all(b"{}\n").unwrap();
     };
     let run = Run::text();
-    let mut first = trial(&run, &[]).fault("pipeline.batch", 1, "stop").start();
+    let mut first = recount(&run, &[])
+        .fault("pipeline.batch", 1, "stop")
+        .start();
     first.wait_until_stopped();
     grow(&run);
     first.go_on();
@@ -76,7 +78,9 @@ fn a_log_that_grows_or_is_replaced_is_refused() {
 
     let expected = Expected::with(&[]);
     let run = Run::text();
-    let mut second = trial(&run, &[]).fault("pipeline.batch", 1, "stop").start();
+    let mut second = recount(&run, &[])
+        .fault("pipeline.batch", 1, "stop")
+        .start();
     second.wait_until_stopped();
     run.write("other.jsonl", "{}\n");
     // The file that is open has one name less, which its times show; that is refused too, on the safe side.
@@ -94,18 +98,18 @@ fn the_runs_after_one_whose_log_was_cut_are_done() {
     let expected = Expected::with(&[]);
     let args = [other.dir().to_str().unwrap().to_owned(), "-v".to_owned()];
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let mut trial = trial(&run, &args)
+    let mut process = recount(&run, &args)
         .fault("pipeline.batch", 1, "stop")
         .start();
-    trial.wait_until_stopped();
+    process.wait_until_stopped();
     File::options()
         .write(true)
         .open(run.path(LOG))
         .unwrap()
         .set_len(0)
         .unwrap();
-    trial.go_on();
-    let outcome = trial.finish();
+    process.go_on();
+    let outcome = process.finish();
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(
         outcome.stderr.contains("events.jsonl: mapped"),

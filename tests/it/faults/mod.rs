@@ -17,7 +17,7 @@ mod together;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use crate::process::{Outcome, Trial};
+pub use crate::process::{Outcome, Process};
 use crate::support::Run;
 
 pub const SUMMARY: &str = "performance/result_summary.json";
@@ -50,15 +50,15 @@ pub fn say(fault: &str, ended: &str, state: &str) {
 }
 
 /// Runs the binary on `run` with token ids counted only, which is quick.
-pub fn trial(run: &Run, args: &[&str]) -> Trial {
-    Trial::shell(run, "", &[&["run", "--tokenizer", "none"], args].concat())
+pub fn recount(run: &Run, args: &[&str]) -> Process {
+    Process::shell(run, "", &[&["run", "--tokenizer", "none"], args].concat())
 }
 
 /// The run is refused: exit code 2, a message, and every file as it was.
 #[track_caller]
-pub fn check_refused(fault: &str, run: &Run, trial: Trial, said: &str) {
+pub fn check_refused(fault: &str, run: &Run, process: Process, said: &str) {
     let before = run.files();
-    let outcome = trial.finish();
+    let outcome = process.finish();
     assert_eq!(outcome.code, Some(2), "{fault}: {outcome:?}");
     assert!(outcome.stderr.contains(said), "{fault}: {outcome:?}");
     assert!(run.files() == before, "{fault}");
@@ -97,7 +97,7 @@ impl Expected {
     pub fn with(args: &[&str]) -> Self {
         let run = Run::text();
         let old = run.bytes(SUMMARY);
-        let outcome = trial(&run, args).finish();
+        let outcome = recount(&run, args).finish();
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
         let new = run.bytes(SUMMARY);
         assert_ne!(old, new);
@@ -132,7 +132,7 @@ impl Expected {
     /// An undisturbed run afterwards mends everything and leaves nothing behind.
     #[track_caller]
     pub fn check_mended(&self, run: &Run, args: &[&str], at: &str) {
-        let outcome = trial(run, args).finish();
+        let outcome = recount(run, args).finish();
         assert_eq!(outcome.code, Some(0), "{at}: {outcome:?}");
         assert!(run.bytes(SUMMARY) == self.new, "{at}");
         assert!(run.bytes(ORIGINAL) == self.old, "{at}");

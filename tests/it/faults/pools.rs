@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::SUMMARY;
-use super::{Trial, check_refused, row, trial};
+use super::{Process, check_refused, recount, row};
 use crate::support::Run;
 use crate::support::read;
 
@@ -18,7 +18,7 @@ fn a_panic_on_a_text_names_its_sample_or_is_made_good_by_tokenizers() {
         let tokenizer = run.tokenizer();
         let tokenizer = tokenizer.to_str().unwrap();
         let before = run.files();
-        let outcome = Trial::shell(&run, "", &counted(tokenizer, "tokenizers"))
+        let outcome = Process::shell(&run, "", &counted(tokenizer, "tokenizers"))
             .fault("count.text", nth, "panic")
             .finish();
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
@@ -43,7 +43,7 @@ fn a_panic_on_a_text_names_its_sample_or_is_made_good_by_tokenizers() {
             "left alone",
         );
 
-        let outcome = Trial::shell(&run, "", &counted(tokenizer, "auto"))
+        let outcome = Process::shell(&run, "", &counted(tokenizer, "auto"))
             .fault("count.text", nth, "panic")
             .finish();
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -73,8 +73,8 @@ fn a_panic_on_a_text_from_a_pipe_is_an_error() {
     let feeding = std::thread::spawn(move || {
         let _ = std::io::copy(&mut &log, &mut writer);
     });
-    let trial = Trial::shell(&run, "", &args).fault("count.text", 3, "panic");
-    let outcome = trial.stdin(reader).finish();
+    let process = Process::shell(&run, "", &args).fault("count.text", 3, "panic");
+    let outcome = process.stdin(reader).finish();
     feeding.join().unwrap();
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(
@@ -95,10 +95,10 @@ fn a_panic_anywhere_in_the_pools_ends_the_work() {
         for threads in ["1", "2", "7"] {
             for nth in [1, 2] {
                 let run = Run::text();
-                let trial = trial(&run, &["--threads", threads, "--block-size", "2"]);
-                let trial = trial.fault(point, nth, "panic");
+                let process = recount(&run, &["--threads", threads, "--block-size", "2"]);
+                let process = process.fault(point, nth, "panic");
                 let fault = format!("a panic at {point} {nth}, {threads} threads");
-                check_refused(&fault, &run, trial, "internal error at batch");
+                check_refused(&fault, &run, process, "internal error at batch");
             }
         }
     }
@@ -108,8 +108,8 @@ fn a_panic_anywhere_in_the_pools_ends_the_work() {
 fn threads_that_cannot_be_had_are_done_without() {
     let check = |threads: &str, nth: usize, code: i32, said: &str| {
         let run = Run::text();
-        let trial = trial(&run, &["--threads", threads, "--block-size", "1", "-v"]);
-        let outcome = trial.fault("cpu.spawn", nth, "11").finish();
+        let process = recount(&run, &["--threads", threads, "--block-size", "1", "-v"]);
+        let outcome = process.fault("cpu.spawn", nth, "11").finish();
         assert_eq!(outcome.code, Some(code), "{outcome:?}");
         assert!(outcome.stderr.contains(said), "{said:?} in {outcome:?}");
         row(
@@ -127,14 +127,14 @@ fn threads_that_cannot_be_had_are_done_without() {
 fn a_standard_input_that_is_not_there_is_an_end() {
     let run = Run::text();
     let args = ["-", "--tokenizer", "none", "--dry-run"];
-    let outcome = Trial::shell(&run, "exec <&-", &args).finish();
+    let outcome = Process::shell(&run, "exec <&-", &args).finish();
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     row("stdin is closed", &outcome, "nothing to write");
 
     let log = run.bytes("events.jsonl");
     for cut in [0, 1, log.len() / 2] {
         let (reader, mut writer) = std::io::pipe().unwrap();
-        let started = Trial::shell(&run, "", &args).stdin(reader).start();
+        let started = Process::shell(&run, "", &args).stdin(reader).start();
         writer.write_all(&log[..cut]).unwrap();
         drop(writer);
         let outcome = started.finish();
@@ -152,10 +152,10 @@ fn a_standard_input_that_is_not_there_is_an_end() {
 fn streams_that_are_closed_do_not_matter_to_the_run() {
     for closed in ["exec >&-", "exec 2>&-", "exec >&- 2>&- <&-"] {
         let run = Run::text();
-        let outcome = Trial::shell(&run, closed, &["run", "--tokenizer", "none"]).finish();
+        let outcome = Process::shell(&run, closed, &["run", "--tokenizer", "none"]).finish();
         assert_eq!(outcome.code, Some(0), "{closed}: {outcome:?}");
         row(closed, &outcome, "new summary");
     }
     let run = Run::text();
-    assert_eq!(trial(&run, &["--dry-run"]).finish().code, Some(0));
+    assert_eq!(recount(&run, &["--dry-run"]).finish().code, Some(0));
 }

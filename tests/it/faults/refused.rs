@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{Expected, Trial, leftovers, row, skip};
+use super::{Expected, Process, leftovers, row, skip};
 use crate::support::Run;
 
 const ARGS: [&str; 5] = [
@@ -41,8 +41,8 @@ fn calls_that_a_filesystem_refuses_are_done_without_or_are_an_error() {
             "-e",
             &inject,
         ];
-        let trial = Trial::under("strace", &options, &run, &ARGS);
-        let outcome = trial.finish();
+        let process = Process::under("strace", &options, &run, &ARGS);
+        let outcome = process.finish();
         let at = format!("{calls} refused with {error}");
         assert_eq!(outcome.code, Some(code), "{at}: {outcome:?}");
         let state = expected.check_whole(&run, &at);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::{
-    Expected, NOBODY, SUMMARY, Trial, check_refused, is_root, leftovers, row, skip, trial,
+    Expected, NOBODY, Process, SUMMARY, check_refused, is_root, leftovers, recount, row, skip,
 };
 use crate::support::{Run, copy_folder, fixture, read};
 
@@ -13,11 +13,13 @@ use crate::support::{Run, copy_folder, fixture, read};
 fn a_second_process_is_refused_until_the_first_has_ended() {
     let expected = Expected::with(&[]);
     let run = Run::text();
-    let mut first = trial(&run, &[]).fault("pipeline.batch", 1, "stop").start();
+    let mut first = recount(&run, &[])
+        .fault("pipeline.batch", 1, "stop")
+        .start();
     first.wait_until_stopped();
     let before = run.files();
     for input in ["run", "run/events.jsonl"] {
-        let second = Trial::shell(&run, "", &[input, "--tokenizer", "none"]).finish();
+        let second = Process::shell(&run, "", &[input, "--tokenizer", "none"]).finish();
         assert_eq!(second.code, Some(2), "{second:?}");
         let said = "another tok-recompute is rewriting";
         assert!(second.stderr.contains(said), "{second:?}");
@@ -29,7 +31,7 @@ fn a_second_process_is_refused_until_the_first_has_ended() {
     }
     // Looking, and writing elsewhere, disturbs nobody.
     for args in [&["--dry-run"][..], &["--output", "elsewhere.json"]] {
-        assert_eq!(trial(&run, args).finish().code, Some(0), "{args:?}");
+        assert_eq!(recount(&run, args).finish().code, Some(0), "{args:?}");
     }
     assert_eq!(run.files(), before);
     first.go_on();
@@ -42,7 +44,7 @@ fn a_second_process_is_refused_until_the_first_has_ended() {
 fn a_lock_ends_with_its_process() {
     let expected = Expected::with(&[]);
     let run = Run::text();
-    let killed = trial(&run, &[]).fault("write.sync", 1, "kill").finish();
+    let killed = recount(&run, &[]).fault("write.sync", 1, "kill").finish();
     assert_eq!(killed.ended, "signal 9");
     expected.check_mended(&run, &[], "after a kill");
 }
@@ -54,11 +56,11 @@ fn a_signal_ends_it_with_its_code_and_a_whole_summary() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         for point in ["pipeline.batch", "write.synced", "write.rename"] {
             let run = Run::text();
-            let mut trial = trial(&run, &[]).fault(point, 1, "stop").start();
-            trial.wait_until_stopped();
-            trial.signal(signal);
-            trial.go_on();
-            let outcome = trial.finish();
+            let mut process = recount(&run, &[]).fault(point, 1, "stop").start();
+            process.wait_until_stopped();
+            process.signal(signal);
+            process.go_on();
+            let outcome = process.finish();
             assert_eq!(outcome.code, Some(code), "{outcome:?}");
             // Another thread takes the signal, so the one that writes may come a step further.
             let state = format!("{} summary", expected.check_whole(&run, point));
@@ -72,12 +74,14 @@ fn a_signal_ends_it_with_its_code_and_a_whole_summary() {
 fn a_summary_that_somebody_writes_meanwhile_is_left_as_it_is() {
     let check = |change: &dyn Fn(&Run), said: &str| {
         let run = Run::text();
-        let mut trial = trial(&run, &[]).fault("pipeline.batch", 1, "stop").start();
-        trial.wait_until_stopped();
+        let mut process = recount(&run, &[])
+            .fault("pipeline.batch", 1, "stop")
+            .start();
+        process.wait_until_stopped();
         change(&run);
         let changed = run.files();
-        trial.go_on();
-        let outcome = trial.finish();
+        process.go_on();
+        let outcome = process.finish();
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
         assert!(outcome.stderr.contains(said), "{outcome:?}");
         assert_eq!(run.files(), changed);
@@ -114,7 +118,7 @@ fn a_reader_never_sees_a_torn_file() {
             (reads, seen)
         });
         for args in variants.iter().cycle().take(10) {
-            assert_eq!(trial(&run, args).finish().code, Some(0));
+            assert_eq!(recount(&run, args).finish().code, Some(0));
         }
         done.store(true, Ordering::SeqCst);
         let (reads, seen) = reader.join().unwrap();
@@ -147,14 +151,14 @@ fn a_folder_that_is_removed_meanwhile_is_an_error_and_stays_away() {
     for (what, remove) in removals {
         for point in ["pipeline.record", "write"] {
             let run = Run::text();
-            let mut trial = trial(&run, &[]).fault(point, 1, "stop").start();
-            trial.wait_until_stopped();
+            let mut process = recount(&run, &[]).fault(point, 1, "stop").start();
+            process.wait_until_stopped();
             remove(&run).unwrap();
             let folders =
                 |run: &Run| ["performance", "../moved", "."].map(|name| run.path(name).is_dir());
             let left = (folders(&run), leftovers(run.around()));
-            trial.go_on();
-            let outcome = trial.finish();
+            process.go_on();
+            let outcome = process.finish();
             let at = format!("{what}, at {point}");
             assert_eq!(outcome.code, Some(2), "{at}: {outcome:?}");
             assert!(outcome.stderr.contains("error: "), "{at}: {outcome:?}");
@@ -181,17 +185,20 @@ fn a_run_of_somebody_else_is_left_alone() {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     };
     open(run.around());
-    let Some(outcome) = trial(&run, &["--dry-run"]).user(NOBODY).finish_if_started() else {
+    let Some(outcome) = recount(&run, &["--dry-run"])
+        .user(NOBODY)
+        .finish_if_started()
+    else {
         return skip("the other account may not run the binary");
     };
     if outcome.code != Some(0) {
         return skip("the other account cannot read the run");
     }
-    let trial = trial(&run, &[]).user(NOBODY);
+    let process = recount(&run, &[]).user(NOBODY);
     check_refused(
         "a read-only folder",
         &run,
-        trial,
+        process,
         "make its folder writable",
     );
 }

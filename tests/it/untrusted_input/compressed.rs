@@ -1,4 +1,4 @@
-//! Compressed logs that are bombs, broken, or something else.
+//! Compressed logs that are bombs, broken, or not what their names say.
 
 use std::io::Write;
 
@@ -20,7 +20,7 @@ fn log() -> String {
     session(&[prompt("s", "hello")])
 }
 
-/// The log, and then so many blocks of one byte.
+/// A compressed log followed by many copies of one byte.
 fn gzip(byte: u8, mebibytes: usize) -> Vec<u8> {
     let mut gz = GzEncoder::new(Vec::new(), Compression::best());
     gz.write_all(log().as_bytes()).unwrap();

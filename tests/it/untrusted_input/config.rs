@@ -1,4 +1,4 @@
-//! config.yaml and summaries: a run is told about, and is told lies.
+//! config.yaml and summaries with invalid, huge or misleading content.
 
 use super::{bare, check_args, prompt, session};
 use crate::support::Run;
@@ -15,7 +15,7 @@ fn check(name: &str, yaml: impl AsRef<[u8]>, code: i32, says: &str) {
 }
 
 #[test]
-fn yaml_that_explodes_is_not_used() {
+fn exploding_yaml_is_not_used() {
     let unused = "is not a configuration and was not used";
     let mut laughs = String::from("a: &a [x,x,x,x,x,x,x,x,x]\n");
     for (before, it) in ('a'..'l').zip('b'..) {
@@ -49,7 +49,7 @@ fn yaml_that_explodes_is_not_used() {
 }
 
 #[test]
-fn what_is_no_yaml_is_not_used() {
+fn invalid_yaml_is_not_used() {
     let unused = "is not a configuration and was not used";
     check("NUL in config.yaml", "a: \0\n", 0, unused);
     check("Latin-1 in config.yaml", b"a: \xff\n", 0, unused);
@@ -74,7 +74,7 @@ fn what_is_no_yaml_is_not_used() {
     );
 }
 
-/// The tokenizer may lie anywhere, as models do: it is read, and nothing else is done at its place.
+/// A tokenizer may be in any folder, as models are. The program only reads there.
 #[test]
 fn a_tokenizer_s_name_is_only_a_place_to_read() {
     let names = [
@@ -110,7 +110,7 @@ fn a_tokenizer_s_name_is_only_a_place_to_read() {
 }
 
 #[test]
-fn summaries_that_are_none_are_left_alone() {
+fn invalid_summaries_are_left_unchanged() {
     let check = |name: &str, summary: Vec<u8>, code: i32, says: &str| {
         let run = run();
         run.write("result_summary.json", summary);

@@ -1,4 +1,4 @@
-//! Logs: numbers, nesting, bytes and lengths that no client writes.
+//! Logs with numbers, nesting, bytes and lengths that a client does not write.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -49,7 +49,7 @@ fn json_nested_deeply() {
         "malformed",
     );
     check(
-        "[ nested 900 times in a field nobody knows",
+        "[ nested 900 times in an unknown field",
         with_field(&nested("[", "]", 900)),
         0,
         "",
@@ -169,7 +169,7 @@ fn numbers_beyond_every_type() {
         );
     }
     check(
-        "a number of 5,000 digits in a field nobody knows",
+        "a number of 5,000 digits in an unknown field",
         with_field(&"7".repeat(5000)),
         0,
         "",
@@ -181,7 +181,7 @@ fn numbers_beyond_every_type() {
         "",
     );
     check(
-        "1e999 in a field nobody knows",
+        "1e999 in an unknown field",
         with_field("[1e999,-1e999,1e-999]"),
         0,
         "",
@@ -242,7 +242,7 @@ fn timestamps_near_the_limits() {
 }
 
 #[test]
-fn bytes_that_are_no_text() {
+fn bytes_that_are_not_text() {
     let line = |prompt: &[u8]| {
         let text = session(&[self::prompt("s", "@")]);
         let (before, after) = text.split_once('@').unwrap();
@@ -378,7 +378,7 @@ fn a_million_unfinished_samples() {
     assert_eq!(summary["n_samples_issued"], 1_000_000);
 }
 
-/// A line of so many bytes, in a file that is as sparse as a log may be: it takes little room on a disk.
+/// Checks a line of so many bytes in a file that is as sparse as a log may be: it needs little space on the disk.
 #[track_caller]
 fn check_line(name: &str, bytes: u64, says: &str) {
     let run = bare("");

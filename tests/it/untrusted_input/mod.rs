@@ -1,8 +1,8 @@
-//! Whatever a run, its configuration or its tokenizer may hold, written by whoever: the program ends soon, says in a line
-//! what it made of it, and a run that it refuses is as it was.
+//! Untrusted runs, configurations and tokenizers: the program ends soon, reports the problem in one line, and leaves a
+//! run that it refuses unchanged.
 //!
-//! `cargo test --test it hostile -- --include-ignored --nocapture | grep -o '| .*'` tries also what takes long, and prints
-//! a table: the input, the limit that it meets, what was said, what came of it.
+//! `cargo test --test it untrusted_input -- --include-ignored --nocapture | grep -o '| .*'` also runs the long tests, and
+//! prints a table: the input, the limit that it meets, the message, the result.
 
 #![allow(clippy::print_stdout, reason = "the table")]
 
@@ -18,15 +18,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::process::{LONGEST, Trial};
+use crate::process::{LONGEST, Process};
 use crate::support::{Run, fixture};
 
-/// Seconds until a build with debug assertions gives up on work that does not end, where it does not.
-const TIMEOUT: &str = "1";
-/// What it says then.
+/// Seconds until the watchdog of a build with debug assertions ends the process, for inputs that need it.
+const WATCHDOG_TIMEOUT_S: &str = "1";
+/// The message of the watchdog.
 const ENDLESS: &str = "does not end";
 
-/// What a message shows of a limit, and the limit. What shows none is refused, or counted, whatever its size.
+/// A part of a message, and the limit that the message is about. An input without one is refused or counted at any size.
 const LIMITS: [(&str, &str); 22] = [
     ("line too long", "64 MiB a line"),
     ("nested too deeply", "1,024 levels"),
@@ -64,14 +64,14 @@ fn check(name: &str, run: &Run, code: i32, says: &str) -> Value {
     check_args(name, run, &["run", "--tokenizer", &CHAT], code, says)
 }
 
-/// Runs the binary with `args` around the run. It must end soon, with `code`, and stderr must hold `says` and nothing
-/// that a person cannot read. What the summary holds then, if there is one.
+/// Runs the binary with `args` around the run. It must end soon with `code`, and stderr must contain `says` and only
+/// readable messages. Returns the summary, if there is one.
 #[track_caller]
 fn check_args(name: &str, run: &Run, args: &[&str], code: i32, says: &str) -> Value {
     check_within(LONGEST, name, run, args, code, says)
 }
 
-/// The same, for what takes longer than it may in a debug build.
+/// The same with another time limit, for inputs that take long in a debug build.
 #[track_caller]
 fn check_within(
     longest: Duration,
@@ -82,17 +82,17 @@ fn check_within(
     says: &str,
 ) -> Value {
     let before = run.files();
-    let mut trial = Trial::shell(run, "", args).env("RUST_BACKTRACE", "1");
+    let mut process = Process::shell(run, "", args).env("RUST_BACKTRACE", "1");
     if says.contains(ENDLESS) {
-        trial = trial.env("TOK_RECOMPUTE_TIMEOUT", TIMEOUT);
+        process = process.env("TOK_RECOMPUTE_TIMEOUT", WATCHDOG_TIMEOUT_S);
     }
-    let outcome = trial.start().finish_within(longest);
+    let outcome = process.start().finish_within(longest);
     let stderr = &outcome.stderr;
     let shown: String = stderr.chars().take(2000).collect();
     assert_eq!(outcome.code, Some(code), "{name}: {shown}");
     assert!(stderr.contains(says), "{name}: {says:?} in {shown}");
-    let wrong = what_is_wrong_with(stderr, code);
-    assert_eq!(wrong, None, "{name}: {shown}");
+    let problem = message_problem(stderr, code);
+    assert_eq!(problem, None, "{name}: {shown}");
     if code == 2 {
         let same = run.files() == before;
         assert!(same, "{name}: the run is not as it was");
@@ -109,8 +109,8 @@ fn check_within(
         .unwrap_or_default()
 }
 
-/// Messages are sentences of ours, of bounded length, and there is one error where, and only where, the code says so.
-fn what_is_wrong_with(stderr: &str, code: i32) -> Option<&'static str> {
+/// Checks that messages are our own sentences of bounded length, with one error exactly if the exit code says so.
+fn message_problem(stderr: &str, code: i32) -> Option<&'static str> {
     let inner = [
         "panicked at",
         "RUST_BACKTRACE",
@@ -119,7 +119,7 @@ fn what_is_wrong_with(stderr: &str, code: i32) -> Option<&'static str> {
         "overflowed its stack",
     ];
     if inner.iter().any(|sign| stderr.contains(sign)) {
-        return Some("it shows its insides");
+        return Some("it shows internals");
     }
     let errors: Vec<_> = stderr
         .lines()
@@ -137,7 +137,7 @@ fn what_is_wrong_with(stderr: &str, code: i32) -> Option<&'static str> {
     })
 }
 
-/// One line of the table: the input, the limit that it meets, what was said, what came of it.
+/// Prints one line of the table: the input, the limit that it meets, the message, the result.
 fn row(name: &str, code: i32, stderr: &str, says: &str) {
     let told = ["error: ", "warning: ", "note: "];
     let said = stderr
@@ -162,7 +162,7 @@ fn event(kind: &str, timestamp_ns: i64, sample: &str, data: &Value) -> String {
         .to_string()
 }
 
-/// The line of an event whose payload is written as it is.
+/// A line of the log with a payload that is already JSON.
 fn raw(kind: &str, sample: &str, data: &str) -> String {
     format!(r#"{{"event_type":"{kind}","timestamp_ns":50,"sample_uuid":"{sample}","data":{data}}}"#)
 }
@@ -183,14 +183,14 @@ fn session(lines: &[String]) -> String {
     all.join("\n") + "\n"
 }
 
-/// A run with this log and nothing else.
+/// A run with only this log.
 fn bare(log: impl AsRef<[u8]>) -> Run {
     let run = Run::empty();
     run.write("events.jsonl", log);
     run
 }
 
-/// What counts a run with the tokenizer that [`add_tokenizer`] lays beside it.
+/// The arguments to count a run with the tokenizer of [`add_tokenizer`].
 const TOK: [&str; 3] = ["run", "--tokenizer", "./tok"];
 
 fn add_tokenizer(run: &Run, json: impl AsRef<[u8]>, config: &Value) {

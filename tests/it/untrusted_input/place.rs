@@ -1,4 +1,4 @@
-//! A RUN that is no run: devices, pipes, sockets, loops of links, folders where files should be.
+//! Paths that are not runs or files: devices, pipes, sockets, loops of links, folders.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -16,7 +16,7 @@ fn check(name: &str, run: &Run, arg: &str, code: i32, says: &str) {
 }
 
 #[test]
-fn what_is_no_run() {
+fn paths_that_are_not_runs() {
     let run = Run::empty();
     check(
         "a folder without a log",
@@ -135,7 +135,7 @@ fn folders_where_files_should_be() {
     }
 }
 
-/// Nobody writes into them; opening one the ordinary way would wait for ever.
+/// Opening a pipe without a writer in the ordinary way would wait forever.
 #[test]
 fn pipes_where_files_should_be() {
     let pipe = |run: &Run, name: &str| {
@@ -171,9 +171,9 @@ fn pipes_where_files_should_be() {
     }
 }
 
-/// They take no room, and would be read for hours.
+/// A sparse file needs no space on the disk, but reading its holes would take hours.
 #[test]
-fn logs_that_are_holes() {
+fn sparse_logs() {
     for args in [&["run"][..], &["run", "--follow"]] {
         for (start, bytes) in [("", 1 << 40), (&*session(&[]), 1 << 40), ("", 257 << 20)] {
             let run = bare(start);
@@ -187,8 +187,8 @@ fn logs_that_are_holes() {
                 args.join(" ")
             );
             let args = [args, &["--tokenizer", "none"]].concat();
-            let trial = crate::process::Trial::shell(&run, "", &args);
-            let outcome = trial.finish();
+            let process = crate::process::Process::shell(&run, "", &args);
+            let outcome = process.finish();
             assert_eq!(outcome.code, Some(2), "{outcome:?}");
             assert!(outcome.stderr.contains("was never written"), "{outcome:?}");
             super::row(&name, 2, &outcome.stderr, "was never written");
@@ -197,9 +197,9 @@ fn logs_that_are_holes() {
     }
 }
 
-/// The kernel's log looks like a file, and reading it waits for what is said next.
+/// The kernel's log looks like a file, but reading it waits for the next message.
 #[test]
-fn files_that_are_waited_for() {
+fn files_that_block_readers() {
     for name in [
         "config.yaml",
         "profiling.json",
@@ -226,7 +226,7 @@ fn files_that_are_waited_for() {
         "a.toml",
     ];
     fs::write(run.path("../a.toml"), "n_samples_issued = 0").unwrap();
-    let outcome = crate::process::Trial::shell(&run, "", &args)
+    let outcome = crate::process::Process::shell(&run, "", &args)
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_STEP_SUMMARY", "pipe")
         .finish();
@@ -237,7 +237,7 @@ fn files_that_are_waited_for() {
     );
 }
 
-/// A slip of the hand must not cost the log.
+/// A wrong path must not cost the log.
 #[test]
 fn files_that_are_read_are_not_written() {
     let check = |args: &[&str], says: &str| {
@@ -290,7 +290,7 @@ fn files_that_are_read_are_not_written() {
 }
 
 #[test]
-fn what_was_written_may_be_written_again() {
+fn outputs_may_be_overwritten() {
     for args in [
         ["--output", "run/result_summary.json"],
         ["--output", "run/performance/result_summary.json"],
@@ -305,7 +305,7 @@ fn what_was_written_may_be_written_again() {
     }
 }
 
-/// A line of ours is one line: who reads them, such as a CI system, must not find another's in it.
+/// A message is one line: a CI system must not find another command in it.
 #[test]
 fn names_stay_on_their_line() {
     let name = "a\n::error ::\u{1b}[2J\u{9b}1m";

@@ -89,7 +89,7 @@ fn the_tokenizer_s_template() {
     }
 }
 
-/// Where no place to cut is proved, a text needs some two hundred times its length in memory.
+/// Without a proved split point, counting a text needs about two hundred times its length in memory.
 #[test]
 fn a_text_too_long_to_count_in_one_piece() {
     let template = "{% for i in range(100) %}{{ 'a' * 100000 }}{% endfor %}";

@@ -1,4 +1,4 @@
-//! tokenizer.json: regular expressions, added tokens, normalizers and models that nobody trained.
+//! tokenizer.json with unusual regular expressions, added tokens, normalizers and models.
 
 use serde_json::{Value, json};
 
@@ -208,7 +208,7 @@ fn normalizers_that_grow() {
 }
 
 #[test]
-fn models_that_nobody_trained() {
+fn models_that_are_not_trained() {
     let cannot = "tokenizers cannot load the tokenizer";
     check(
         "merges that need each other",
@@ -274,7 +274,7 @@ fn models_that_nobody_trained() {
 }
 
 #[test]
-fn files_that_are_no_tokenizer() {
+fn files_that_are_not_tokenizers() {
     let none = "cannot load ./tok/tokenizer.json: tokenizer.json is not valid JSON";
     for (name, bytes) in [
         ("an empty tokenizer.json", Vec::new()),
@@ -317,7 +317,6 @@ fn files_that_are_no_tokenizer() {
     check_args(name, &run, &TOK, 2, "tokenizer.json");
 }
 
-/// The vocabulary of a tokenizer is written by whoever wrote the log, too.
 #[test]
 fn a_long_word() {
     let text = "a".repeat(2_000_000);

@@ -1,21 +1,21 @@
-//! What runs are held to: tolerances and expectations.
+//! The tolerances and expectations of a check.
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 
 use crate::plan::{self, CheckPlan};
-use crate::report::check::{Expectations, Fields, Tolerances};
+use crate::report::check::{Expectations, FlatSummary, Tolerances};
 
-/// What runs are held to.
-pub(super) struct Rules {
+/// The criteria that runs are judged by.
+pub(super) struct Criteria {
     pub tolerances: Tolerances,
     pub expectations: Option<Expectations>,
-    /// Whether only expectations count: nothing says what to compare with.
+    /// Runs are compared with nothing: only expectations are judged.
     pub only_expectations: bool,
 }
 
-impl Rules {
+impl Criteria {
     pub fn read(plan: &CheckPlan, has_baseline: bool) -> anyhow::Result<Self> {
         let read = |path: &PathBuf| -> anyhow::Result<Expectations> {
             let bytes = plan::read_small(path)?;
@@ -33,10 +33,10 @@ impl Rules {
         })
     }
 
-    /// Fails if one of them is about nothing that a summary has.
-    pub fn must_match(&self, have: &[&Fields]) -> anyhow::Result<()> {
-        self.tolerances.must_match(have)?;
+    /// Checks that each criterion applies to a field: one that the client writes, or one of `summaries`.
+    pub fn validate(&self, summaries: &[&FlatSummary]) -> anyhow::Result<()> {
+        self.tolerances.validate(summaries)?;
         let expectations = self.expectations.as_ref();
-        Ok(expectations.map_or(Ok(()), |all| all.must_match(have))?)
+        Ok(expectations.map_or(Ok(()), |all| all.validate(summaries))?)
     }
 }
