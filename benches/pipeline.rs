@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tok_recompute::cpu::{CorePlan, CoreRequest, Machine, Pools};
 use tok_recompute::event::Decoder;
 use tok_recompute::log::{BatchSizes, Log, LogItem};
-use tok_recompute::pipeline::{self, Finished, Job};
+use tok_recompute::pipeline::{self, Job, Rules, RunResult};
 use tok_recompute::tokenizer::resolve::{SearchPaths, TokenizerFiles, resolve};
 use tok_recompute::tokenizer::transformers::LoaderRules;
 use tok_recompute::tokenizer::{EngineMode, LoadOptions, Tokenizer};
@@ -168,12 +168,20 @@ fn events(path: &Path, is_event: impl Fn(&mut Decoder, &[u8]) -> bool) -> u64 {
     events
 }
 
-fn recompute(path: &Path, pools: &Pools, tokenizer: Option<&Tokenizer>) -> Finished {
+/// The rules of a streaming run.
+fn rules() -> Rules {
+    Rules {
+        streaming: Some(true),
+        ..Rules::default()
+    }
+}
+
+fn recompute(path: &Path, pools: &Pools, tokenizer: Option<&Tokenizer>) -> RunResult {
     let job = Job {
         pools,
         tokenizer,
-        streaming: Some(true),
-        early_stopping: true,
+        rules: rules(),
+        sample_map: None,
         sizes: BatchSizes::new(pools.threads()),
         max_bytes: None,
         watched: true,
@@ -191,7 +199,7 @@ fn whole(
 ) {
     let lines = SESSION_LINES + LINES_PER_SAMPLE * samples();
     let all = available_parallelism().map_or(1, Into::into);
-    let expected = recompute(path, &pools(1), tokenizer).tokens;
+    let expected = recompute(path, &pools(1), tokenizer).tally.tokens;
     assert_eq!(expected > 0, tokenizer.is_some());
     let mut threads = vec![1, all];
     threads.dedup();
@@ -200,8 +208,8 @@ fn whole(
         group.bench_function(format!("{name}, threads: {threads}"), |bencher| {
             bencher.iter(|| {
                 let finished = recompute(path, &pools, tokenizer);
-                assert_eq!((finished.lines, finished.tokens), (lines, expected));
-                assert!(finished.ended && finished.damage.is_empty());
+                assert_eq!((finished.tally.lines, finished.tokens), (lines, expected));
+                assert!(finished.ended && finished.tally.damage.is_empty());
             });
         });
     }

@@ -1,13 +1,15 @@
 //! The command line as typed: flags and their help. Nothing here depends on a run.
 
 use std::ffi::OsStr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, ValueEnum, ValueHint};
 use jiff::civil::DateTime;
+
+use crate::report::ClientVersion;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -149,6 +151,64 @@ pub(crate) struct Overrides {
         hide_possible_values = true
     )]
     pub(crate) qps_window: Option<QpsWindow>,
+
+    /// The client version whose formats and rules the report follows, such as `2026-08-21` or `v6.1`
+    ///
+    /// `auto` recognizes it from the run's summary, snapshot, config.yaml and log.
+    #[arg(long, value_name = "auto|VERSION", default_value = "auto", hide_default_value = true, value_parser = ClientChoice::parse)]
+    pub(crate) client: ClientChoice,
+
+    /// Whether the steady state is looked for; `auto` does what config.yaml says
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "on|off|auto",
+        hide_possible_values = true
+    )]
+    pub(crate) steady_state: AutoSwitch,
+
+    /// The samples of one super-pass of the steady state, for logs that do not announce it
+    #[arg(long, value_name = "SAMPLES")]
+    pub(crate) superpass: Option<NonZeroU64>,
+}
+
+/// A client version, or none to recognize it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientChoice(pub Option<ClientVersion>);
+
+impl ClientChoice {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self(None));
+        }
+        let version = ClientVersion::from_label(text).ok_or_else(|| {
+            let labels = ClientVersion::ALL.map(ClientVersion::label);
+            format!("expected auto, {}", labels.join(", "))
+        });
+        version.map(|version| Self(Some(version)))
+    }
+}
+
+/// On, off, or as the run's configuration says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub(crate) enum AutoSwitch {
+    #[default]
+    Auto,
+    On,
+    Off,
+}
+
+impl AutoSwitch {
+    /// The setting, unless it is left to the run.
+    pub(crate) fn chosen(self) -> Option<bool> {
+        match self {
+            Self::Auto => None,
+            Self::On => Some(true),
+            Self::Off => Some(false),
+        }
+    }
 }
 
 /// On or off.

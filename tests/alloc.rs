@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log};
-use tok_recompute::pipeline::{self, Finished, Job};
+use tok_recompute::pipeline::{self, Job, Rules, RunResult};
 use tok_recompute::tokenizer::resolve::{SearchPaths, TokenizerFiles, resolve};
 use tok_recompute::tokenizer::transformers::LoaderRules;
 use tok_recompute::tokenizer::{EngineMode, LoadOptions, Tokenizer};
@@ -79,15 +79,24 @@ fn log(samples: u64) -> String {
     text
 }
 
+/// The rules of a streaming run.
+fn rules() -> Rules {
+    Rules {
+        streaming: Some(true),
+        early_stopping: false,
+        ..Rules::default()
+    }
+}
+
 /// What reading a log of `samples` samples comes to, and how often it allocates.
-fn allocations(samples: u64, pools: &Pools, tokenizer: Option<&Tokenizer>) -> (Finished, u64) {
+fn allocations(samples: u64, pools: &Pools, tokenizer: Option<&Tokenizer>) -> (RunResult, u64) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), log(samples)).unwrap();
     let job = Job {
         pools,
         tokenizer,
-        streaming: Some(true),
-        early_stopping: false,
+        rules: rules(),
+        sample_map: None,
         sizes: BatchSizes::new(2),
         max_bytes: None,
         watched: true,
@@ -104,9 +113,9 @@ fn allocations_of_further(samples: u64, tokenizer: Option<&Tokenizer>) -> u64 {
     allocations(samples, &pools, tokenizer);
     let (short, of_short) = allocations(samples, &pools, tokenizer);
     let (long, of_long) = allocations(2 * samples, &pools, tokenizer);
-    assert_eq!(short.lines, 3 * samples + 3);
-    assert_eq!(long.lines, 6 * samples + 3);
-    assert_eq!(long.tokens > short.tokens, tokenizer.is_some());
+    assert_eq!(short.tally.lines, 3 * samples + 3);
+    assert_eq!(long.tally.lines, 6 * samples + 3);
+    assert_eq!(long.tally.tokens > short.tally.tokens, tokenizer.is_some());
     of_long.saturating_sub(of_short)
 }
 

@@ -63,10 +63,10 @@ impl Baseline {
         let mut sinks = RowSinks::for_baseline(has_page);
         let counted = counter.count(run, sinks.sink())?;
         let page_stats = sinks.finish()?.page_stats;
-        for reason in Verdict::of(&counted.finished).reasons {
+        for reason in Verdict::of(&counted.result).reasons {
             messages.warn(format!("{name}: {reason}"));
         }
-        let bytes = count::summary(run, run.previous.as_deref(), &counted.finished)?;
+        let bytes = count::summary(run, run.previous.as_deref(), &counted.result)?;
         let name = format!("the recount of {name}");
         Ok(Self {
             described: run.previous.is_some(),

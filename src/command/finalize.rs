@@ -19,10 +19,10 @@ use super::{Session, show};
 use crate::files::atomic;
 use crate::files::lock::RunLock;
 use crate::html::{Page, PageRun};
-use crate::pipeline::Finished;
+use crate::pipeline::RunResult;
 use crate::plan::{self, Format, RunPlan};
 use crate::process::{error_chain, exit};
-use crate::report::{self, Attachments};
+use crate::report::Attachments;
 use crate::terminal::{Messages, one_line};
 
 /// Keeps other processes from rewriting the run, and removes the temporary files of one that was killed.
@@ -62,7 +62,7 @@ pub(super) fn finalize(
     baseline: Option<Rc<PageRun>>,
     started: Instant,
 ) -> anyhow::Result<Finalized> {
-    let files = render(run, &counted.finished)?;
+    let files = render(run, &counted.result)?;
     counted.seconds.total = started.elapsed().as_secs_f64();
     let provenance = Provenance::new(run, counted, &files.summary)?;
     let mut json = serde_json::to_string_pretty(&provenance)?;
@@ -144,8 +144,8 @@ fn text(provenance: &Provenance) -> String {
 }
 
 /// Renders every file of the report: nothing is written before all of them are known.
-fn render(run: &RunPlan, finished: &Finished) -> anyhow::Result<Files> {
-    let summary = count::summary(run, run.previous.as_deref(), finished)?;
+fn render(run: &RunPlan, result: &RunResult) -> anyhow::Result<Files> {
+    let report = count::report(run, run.previous.as_deref(), result)?;
     let (mut accuracy, mut profiling) = (None, None);
     if run.outputs.report.is_some() {
         accuracy = attached(run, "accuracy/accuracy_results.json")?;
@@ -156,9 +156,9 @@ fn render(run: &RunPlan, finished: &Finished) -> anyhow::Result<Files> {
         profiling: profiling.as_ref(),
     };
     Ok(Files {
-        report: report::render_text(&summary, attachments)?,
-        snapshot: finished.snapshot.render(),
-        summary,
+        report: report.text(attachments)?,
+        snapshot: result.snapshot.render(),
+        summary: report.summary().to_owned(),
     })
 }
 

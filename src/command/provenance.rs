@@ -10,7 +10,7 @@ use super::count::CountedRun;
 use super::tokenizer::TokenizerRecord;
 use super::verdict::Verdict;
 use crate::html::AnomalyRow;
-use crate::pipeline::Finished;
+use crate::pipeline::RunResult;
 use crate::plan::RunPlan;
 use crate::report::{self, Headline};
 use crate::sample::Occurrences;
@@ -40,13 +40,13 @@ impl<'a> Provenance<'a> {
     /// Describes a run that was counted; `summary` is the bytes of its new summary.
     pub fn new(run: &'a RunPlan, counted: CountedRun, summary: &[u8]) -> anyhow::Result<Self> {
         let CountedRun {
-            finished,
+            result,
             loaded,
             recounted_because,
             stopped,
             seconds,
         } = counted;
-        let mut verdict = Verdict::of(&finished);
+        let mut verdict = Verdict::of(&result);
         verdict.reasons.splice(0..0, stopped);
         let tokenizer = loaded.as_ref().map(|loaded| &loaded.tokenizer);
         let reasons = tokenizer.map(|tokenizer| tokenizer.reasons());
@@ -59,14 +59,14 @@ impl<'a> Provenance<'a> {
             written: written(run),
             log: LogRecord {
                 path: run.log.to_string(),
-                bytes: finished.bytes,
-                lines: finished.lines,
+                bytes: result.tally.bytes,
+                lines: result.tally.lines,
             },
             template_date: dated.then(|| TemplateDate {
                 date: run.date.now.to_string(),
                 source: run.date.source,
             }),
-            streaming: finished.streaming,
+            streaming: result.streaming,
             early_stopping: run.early_stopping,
             qps_window: if run.legacy_window {
                 "legacy"
@@ -76,7 +76,7 @@ impl<'a> Provenance<'a> {
             assumed: &run.assumed,
             before: run.previous.as_deref().map(report::headline).transpose()?,
             after: report::headline(summary)?,
-            anomalies: Anomalies::new(&finished, &reasons.unwrap_or_default()),
+            anomalies: Anomalies::new(&result, &reasons.unwrap_or_default()),
             tokenizer: loaded.map(|loaded| loaded.record(recounted_because)),
             seconds,
         })
@@ -177,8 +177,8 @@ impl Tally {
 
 impl Anomalies {
     /// `reasons` are the texts for the numbers of fallbacks and failures.
-    pub fn new(finished: &Finished, reasons: &[String]) -> Self {
-        let seen = &finished.anomalies;
+    pub fn new(result: &RunResult, reasons: &[String]) -> Self {
+        let seen = &result.anomalies;
         let by_number = |seen: &BTreeMap<u16, Occurrences>| {
             let reason = |number: u16| reasons.get(usize::from(number)).cloned();
             let named = seen
@@ -186,16 +186,16 @@ impl Anomalies {
                 .map(|(number, seen)| (reason(*number).unwrap_or_default(), *seen));
             Tally::new(named)
         };
-        let damage = finished.damage.iter();
+        let damage = result.tally.damage.iter();
         Self {
             damaged_lines: Tally::new(damage.map(|(kind, seen)| (kind.name().to_owned(), *seen))),
-            template_fallbacks: by_number(&finished.fallbacks),
+            template_fallbacks: by_number(&result.tally.fallbacks),
             lost_samples: LostSamples {
-                count: finished.lost,
-                first: finished.lost_samples.clone(),
+                count: result.lost,
+                first: result.lost_samples.clone(),
             },
             empty_outputs: seen.empty_outputs.into(),
-            uncounted_texts: by_number(&finished.failures),
+            uncounted_texts: by_number(&result.tally.failures),
             negative_deltas: seen.negative_deltas.into(),
             overflowing_deltas: seen.overflowing_deltas.into(),
             repeated_issues: seen.repeated_issues.into(),

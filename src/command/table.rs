@@ -3,7 +3,8 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
-use crate::report::{Figures, Headline};
+use crate::metric::{Metric, Unit};
+use crate::report::{Headline, MetricHeadline};
 
 /// Renders each metric's count, mean, p50 and p99, as `before → after` where they differ.
 pub(super) fn before_and_after(before: Option<&Headline>, after: &Headline) -> String {
@@ -12,25 +13,13 @@ pub(super) fn before_and_after(before: Option<&Headline>, after: &Headline) -> S
     table
         .load_style(NOTHING)
         .set_header(["", "count", "mean", "p50", "p99"]);
-    let rows = [
-        ("TTFT (ms)", was.ttft, after.ttft, 1e-6),
-        ("TPOT (ms)", was.tpot, after.tpot, 1e-6),
-        ("latency (ms)", was.latency, after.latency, 1e-6),
-        (
-            "ISL (tokens)",
-            was.input_sequence_lengths,
-            after.input_sequence_lengths,
-            1.0,
-        ),
-        (
-            "OSL (tokens)",
-            was.output_sequence_lengths,
-            after.output_sequence_lengths,
-            1.0,
-        ),
-    ];
-    for (name, was, now, scale) in rows {
-        table.add_row(row(name, was, now, scale));
+    for metric in Metric::REPORTED {
+        let (unit, scale) = match metric.unit() {
+            Unit::Nanoseconds => ("ms", 1e-6),
+            Unit::Tokens => ("tokens", 1.0),
+        };
+        let name = format!("{} ({unit})", metric.label());
+        table.add_row(row(name, was.metrics[metric], after.metrics[metric], scale));
     }
     let rate = |was: Option<f64>, now: Option<f64>| change(&number(was, 1.0), &number(now, 1.0));
     table.add_row(["QPS".to_owned(), String::new(), rate(was.qps, after.qps)]);
@@ -44,10 +33,10 @@ pub(super) fn before_and_after(before: Option<&Headline>, after: &Headline) -> S
         .collect()
 }
 
-fn row(name: &str, was: Figures, now: Figures, scale: f64) -> Vec<String> {
+fn row(name: String, was: MetricHeadline, now: MetricHeadline, scale: f64) -> Vec<String> {
     let figure = |was, now| change(&number(was, scale), &number(now, scale));
     vec![
-        name.to_owned(),
+        name,
         change(&was.count.to_string(), &now.count.to_string()),
         figure(was.mean, now.mean),
         figure(was.p50, now.p50),

@@ -1,6 +1,6 @@
 //! The verdict: is the report that of the whole run, and if not, why?
 
-use crate::pipeline::Finished;
+use crate::pipeline::RunResult;
 
 /// The verdict on a run.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -25,20 +25,20 @@ impl Verdict {
         }
     }
 
-    pub fn of(finished: &Finished) -> Self {
-        let snapshot = &finished.snapshot;
-        let damaged: u64 = finished.damage.values().map(|seen| seen.count).sum();
+    pub fn of(result: &RunResult) -> Self {
+        let snapshot = &result.snapshot;
+        let damaged: u64 = result.tally.damage.values().map(|seen| seen.count).sum();
         let mut reasons = Vec::new();
-        if finished.uncounted > 0 {
-            let texts = plural(finished.uncounted, "text");
+        if result.tally.uncounted > 0 {
+            let texts = plural(result.tally.uncounted, "text");
             reasons.push(format!("{texts} pending, not counted before the end"));
         }
-        if !finished.ended {
+        if !result.ended {
             reasons.push(
                 "the log has no session.ended: the run did not end, or its log was cut".to_owned(),
             );
         }
-        if let Some(cut) = &finished.cut {
+        if let Some(cut) = &result.cut {
             reasons.push(cut.to_string());
         }
         if damaged > 0 {
@@ -47,32 +47,33 @@ impl Verdict {
                 plural(damaged, "damaged line")
             ));
         }
-        let uncounted: u64 = finished.failures.values().map(|seen| seen.count).sum();
+        let uncounted: u64 = result.tally.failures.values().map(|seen| seen.count).sum();
         if uncounted > 0 {
             reasons.push(format!(
                 "{} could not be counted (recompute.json says why)",
                 plural(uncounted, "text")
             ));
         }
-        let overflowing = finished.anomalies.overflowing_deltas.count;
+        let overflowing = result.anomalies.overflowing_deltas.count;
         if overflowing > 0 {
             reasons.push(format!(
                 "{} did not fit 64 bits",
                 plural(overflowing, "time difference")
             ));
         }
-        if finished.lost > 0 {
+        if result.lost > 0 {
             reasons.push(format!(
                 "{} issued in a tracking window never completed, and a recount cannot restore them: {}",
-                plural(finished.lost, "sample"),
-                lost_samples(finished)
+                plural(result.lost, "sample"),
+                lost_samples(result)
             ));
         }
         Self {
             state: snapshot.state.name(),
             complete: snapshot.is_complete(),
             reasons,
-            damaged_lines: finished
+            damaged_lines: result
+                .tally
                 .damaged_lines
                 .iter()
                 .map(|at| format!("line {}, byte {}: {}", at.line, at.offset, at.damage))
@@ -81,9 +82,9 @@ impl Verdict {
     }
 }
 
-fn lost_samples(finished: &Finished) -> String {
-    let names = finished.lost_samples.join(", ");
-    let more = finished.lost - finished.lost_samples.len() as u64;
+fn lost_samples(result: &RunResult) -> String {
+    let names = result.lost_samples.join(", ");
+    let more = result.lost - result.lost_samples.len() as u64;
     if more == 0 {
         names
     } else {

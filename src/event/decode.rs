@@ -7,7 +7,7 @@ use super::json::Json;
 use super::output::{Chunks, Output};
 use super::repair::{is_placeholder, replace_huge_numbers};
 use super::skim::drop_long_texts;
-use super::{Damage, Data, Event, EventKind, Prompt};
+use super::{Damage, Data, Event, EventKind, Phase, Prompt};
 
 /// Reusable buffers for decoding lines one after the other; one a thread.
 pub struct Decoder {
@@ -57,8 +57,8 @@ impl Decoder {
         result
     }
 
-    /// As [`decode`](Self::decode), and sooner, for whoever does not read texts: a long string that is an element of an
-    /// array may be another one, which is not empty either.
+    /// Decodes one line as [`decode`](Self::decode) does, in less time, for callers that do not read texts: a long string
+    /// in an array may be replaced by another one that is not empty either.
     pub fn skim<R>(
         &mut self,
         line: &[u8],
@@ -99,8 +99,10 @@ fn event<'t, 'l>(tape: &'t [Node<'l>], shortened: bool) -> Result<Event<'t, 'l>,
         .ok_or(Damage::NotAnObject)?;
     let mut kind = None;
     let mut timestamp_ns = None;
+    let mut bad_data = None;
     let mut event = Event {
         kind: EventKind::Error,
+        topic: "",
         timestamp_ns: 0,
         sample_uuid: "",
         conversation_id: "",
@@ -112,15 +114,18 @@ fn event<'t, 'l>(tape: &'t [Node<'l>], shortened: bool) -> Result<Event<'t, 'l>,
     for (key, value) in root.members() {
         match key {
             "event_type" => {
-                let topic = value.as_str().and_then(EventKind::from_topic);
-                kind = Some(topic.ok_or(Damage::UnknownEventType)?);
+                event.topic = value.as_str().ok_or(Damage::UnknownEventType)?;
+                kind = Some(EventKind::from_topic(event.topic).ok_or(Damage::UnknownEventType)?);
             }
             "timestamp_ns" => timestamp_ns = Some(timestamp(value)?),
             "sample_uuid" => event.sample_uuid = string(value)?,
             "conversation_id" => event.conversation_id = string(value)?,
             "turn" if value.is_null() => event.turn = None,
             "turn" => event.turn = integer(value)?,
-            "data" => event.data = data(value, shortened)?,
+            "data" => match data(value, shortened) {
+                Ok(data) => event.data = data,
+                Err(damage) => bad_data = Some(damage),
+            },
             "finish_reason" => event.finish_reason = Some(string(value)?),
             "worker_id" => event.worker_id = integer(value)?,
             _ => {}
@@ -128,7 +133,11 @@ fn event<'t, 'l>(tape: &'t [Node<'l>], shortened: bool) -> Result<Event<'t, 'l>,
     }
     event.kind = kind.ok_or(Damage::MissingEventType)?;
     event.timestamp_ns = timestamp_ns.ok_or(Damage::MissingTimestamp)?;
-    Ok(event)
+    match bad_data {
+        // The payload of an event that we do not know may be of a type that we do not know.
+        Some(damage) if event.kind != EventKind::OtherSession => Err(damage),
+        _ => Ok(event),
+    }
 }
 
 fn timestamp(value: Json<'_, '_>) -> Result<i64, Damage> {
@@ -172,6 +181,7 @@ fn data<'t, 'l>(value: Json<'t, 'l>, shortened: bool) -> Result<Data<'t, 'l>, Da
             strings.next().transpose()?;
             Ok(Data::Error)
         }
+        "PhaseData" => phase(items).map(Data::Phase),
         _ => Err(Damage::BadData),
     }
 }
@@ -181,12 +191,18 @@ fn prompt<'t, 'l>(
     mut items: impl Iterator<Item = Json<'t, 'l>>,
     shortened: bool,
 ) -> Result<Prompt<'t, 'l>, Damage> {
-    let mut next = || items.next().filter(|item| !item.is_null());
+    let mut elements = 1;
+    let mut next = || {
+        let item = items.next()?;
+        elements += 1;
+        Some(item).filter(|item| !item.is_null())
+    };
     let optional_str = |item: Option<Json<'t, 'l>>| match item {
         Some(item) => item.as_str().map(Some).ok_or(Damage::BadData),
         None => Ok(None),
     };
-    let prompt = Prompt {
+    let mut prompt = Prompt {
+        elements: 0,
         text: optional_str(next())?,
         token_ids: checked(next(), |ids| all(ids, Json::is_integer))?.map(|ids| ids.len()),
         messages: checked(next(), |messages| all(messages, Json::is_object))?,
@@ -197,6 +213,7 @@ fn prompt<'t, 'l>(
             choice.as_str().is_some() || choice.is_object()
         })?,
     };
+    prompt.elements = elements;
     let structured = [
         prompt.messages,
         prompt.tools,
@@ -237,6 +254,17 @@ fn output<'t, 'l>(
         output,
         reasoning,
         tool_calls,
+    })
+}
+
+fn phase<'t, 'l: 't>(mut items: impl Iterator<Item = Json<'t, 'l>>) -> Result<Phase, Damage> {
+    let mut next = || items.next().ok_or(Damage::BadData);
+    let phase_type = next()?.as_str().ok_or(Damage::BadData)?;
+    let _drain_after = next()?;
+    let num_turns = integer(next()?).map_err(|_| Damage::BadData)?;
+    Ok(Phase {
+        is_performance: phase_type == "performance",
+        num_turns: num_turns.unwrap_or_default(),
     })
 }
 

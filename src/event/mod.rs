@@ -17,7 +17,7 @@ pub use decode::Decoder;
 pub use json::Json;
 pub use output::{Chunks, Output};
 
-/// What a log line says happened (`core/record.py`, the event type enums).
+/// The kind of an event (`core/record.py`, the event type enums).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
     /// `session.started`
@@ -30,6 +30,12 @@ pub enum EventKind {
     StartTracking,
     /// `session.stop_performance_tracking`
     StopTracking,
+    /// `session.phase_start`, since 2026-09-24
+    PhaseStart,
+    /// `session.interrupted`, since 2026-09-24
+    Interrupted,
+    /// Another `session.*` event: clients add them, and no metric depends on one that we do not know.
+    OtherSession,
     /// `sample.issued`
     Issued,
     /// `sample.recv_first`
@@ -43,7 +49,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// The kind that `topic` (`category.value`) names, if the reference knows it.
+    /// The kind that `topic` (`category.value`) names; `None` for one that the client does not know.
     pub fn from_topic(topic: &str) -> Option<Self> {
         Some(match topic {
             "session.started" => Self::SessionStarted,
@@ -51,23 +57,26 @@ impl EventKind {
             "session.stop_loadgen" => Self::StopLoadgen,
             "session.start_performance_tracking" => Self::StartTracking,
             "session.stop_performance_tracking" => Self::StopTracking,
+            "session.phase_start" => Self::PhaseStart,
+            "session.interrupted" => Self::Interrupted,
             "sample.issued" => Self::Issued,
             "sample.recv_first" => Self::RecvFirst,
             "sample.recv_non_first" => Self::RecvNonFirst,
             "sample.complete" => Self::Complete,
             "error.generic" | "error.loadgen" | "error.session" | "error.client" => Self::Error,
+            topic if topic.starts_with("session.") => Self::OtherSession,
             _ => return None,
         })
     }
 }
 
 impl EventKind {
-    /// Whether a prompt was sent.
+    /// Returns true if a prompt was sent.
     pub fn is_issued(self) -> bool {
         self == Self::Issued
     }
 
-    /// Whether an output came back.
+    /// Returns true if an output came back.
     pub fn is_complete(self) -> bool {
         self == Self::Complete
     }
@@ -76,21 +85,23 @@ impl EventKind {
 /// One event; `'l` is the decoded line's buffer, `'t` the decoder's tape over it.
 #[derive(Debug)]
 pub struct Event<'t, 'l> {
-    /// What happened.
+    /// The kind.
     pub kind: EventKind,
-    /// When, in nanoseconds of the machine's monotonic clock; not ordered along the log.
+    /// `event_type` as the line has it.
+    pub topic: &'l str,
+    /// The time in nanoseconds of the machine's monotonic clock; not ordered along the log.
     pub timestamp_ns: i64,
-    /// Which sample; `""` for session events.
+    /// The sample; `""` for session events.
     pub sample_uuid: &'l str,
-    /// Which conversation; `""` outside multi-turn runs.
+    /// The conversation; `""` outside multi-turn runs.
     pub conversation_id: &'l str,
-    /// Which turn of it; `None` as well for one beyond 64 bits.
+    /// The turn of the conversation; `None` as well for one beyond 64 bits.
     pub turn: Option<i64>,
     /// The payload.
     pub data: Data<'t, 'l>,
-    /// Why generation stopped, when the server said.
+    /// The reason why generation stopped, when the server said it.
     pub finish_reason: Option<&'l str>,
-    /// Which of the client's workers saw it; `None` as well for one beyond 64 bits.
+    /// The client's worker that saw it; `None` as well for one beyond 64 bits.
     pub worker_id: Option<i64>,
 }
 
@@ -99,20 +110,33 @@ pub struct Event<'t, 'l> {
 pub enum Data<'t, 'l> {
     /// `null` or absent.
     None,
-    /// `["PromptData", …]`: what was sent.
+    /// `["PromptData", …]`: the prompt.
     Prompt(Prompt<'t, 'l>),
-    /// `["TextModelOutput", …]`: what came back.
+    /// `["TextModelOutput", …]`: the output.
     Output(Output<'t, 'l>),
-    /// `["ErrorData", …]`: the message is not needed by any metric.
+    /// `["ErrorData", …]`: no metric needs its message.
     Error,
+    /// `["PhaseData", …]`: the phase that starts.
+    Phase(Phase),
+}
+
+/// `["PhaseData", phase_type, drain_after, num_turns, num_trajectories]`; the last element may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// Whether `phase_type` is `performance`, and not `accuracy` or `warmup`.
+    pub is_performance: bool,
+    /// The turns of the phase.
+    pub num_turns: i64,
 }
 
 /// `["PromptData", text, token_ids, messages, tools, chat_template_kwargs, chat_template, tool_choice]`.
 #[derive(Debug, Default)]
 pub struct Prompt<'t, 'l> {
+    /// Elements of the array, the tag included: 3 before 2026-08-13, 8 since.
+    pub elements: usize,
     /// A plain prompt.
     pub text: Option<&'l str>,
-    /// How many token ids were sent, when the prompt was tokenized already.
+    /// The number of token ids, when the prompt was tokenized before it was sent.
     pub token_ids: Option<usize>,
     /// A chat history: an array of objects.
     pub messages: Option<Json<'t, 'l>>,

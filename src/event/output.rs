@@ -101,4 +101,22 @@ impl<'t, 'l> Output<'t, 'l> {
             (Chunks::Whole(_), _) => {}
         }
     }
+
+    /// Returns true if the first chunk of a streamed output holds content besides reasoning or a tool call: where every
+    /// field is streamed, the first entries of all belong to the same chunk.
+    pub fn has_mixed_first_chunk(&self) -> bool {
+        let starts = |chunks: Option<Chunks>| match chunks {
+            Some(Chunks::Streamed(chunks)) => {
+                let first = chunks.items().next();
+                first.is_some_and(|first| first.as_str().is_some_and(|text| !text.is_empty()))
+            }
+            _ => false,
+        };
+        let first_call = self.tool_calls().and_then(|calls| calls.items().next());
+        let calls = first_call.is_some_and(|batch| batch.is_array() && !batch.is_empty());
+        let content = starts(Some(self.output));
+        let reasoning = starts(self.reasoning);
+        let is_aligned = matches!(self.output, Chunks::Streamed(chunks) if !chunks.is_empty());
+        (content && (reasoning || calls)) || (is_aligned && reasoning && calls)
+    }
 }

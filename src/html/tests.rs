@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use super::*;
-use crate::report::{Counters, RunFacts, Snapshot, State, render};
+use crate::metric::{Metric as Series, PerMetric};
+use crate::report::{Report, RunFacts, Snapshot, State};
+use crate::sample::Counters;
 use crate::stats::{FloatSeries, IntSeries};
 
 const S: i64 = 1_000_000_000;
@@ -21,38 +23,31 @@ fn run(name: &str, samples: &[Sample]) -> PageRun {
         .collect();
     let snapshot = Snapshot {
         state: State::Complete,
-        n_pending_tasks: 0,
-        counter: 1,
-        timestamp_ns: 0,
         counters: Counters {
             tracked_samples_issued: samples.len() as u64,
             tracked_samples_completed: samples.len() as u64,
-            tracked_finish_reason_stop: samples.len() as u64,
+            tracked_finish_reasons: [samples.len() as u64, 0, 0, 0, 0, 0],
             tracked_duration_ns: 60_000_000_000,
             ..Counters::default()
         },
-        series: vec![
-            ("sample_latency_ns", ints(|s| s.latency_ns).finish(true)),
-            (
-                "isl",
-                ints(|s| s.isl.and_then(|n| n.try_into().ok())).finish(false),
-            ),
-            (
-                "osl",
-                ints(|s| s.osl.and_then(|n| n.try_into().ok())).finish(false),
-            ),
-            ("ttft_ns", ints(|s| s.ttft_ns).finish(true)),
-            ("tpot_ns", tpot.finish(true)),
-        ],
+        series: PerMetric::from_fn(|metric| match metric {
+            Series::Latency => Some(ints(|s| s.latency_ns).finish(true)),
+            Series::Isl => Some(ints(|s| s.isl.and_then(|n| n.try_into().ok())).finish(false)),
+            Series::Osl => Some(ints(|s| s.osl.and_then(|n| n.try_into().ok())).finish(false)),
+            Series::Ttft => Some(ints(|s| s.ttft_ns).finish(true)),
+            Series::Tpot => Some(tpot.clone().finish(true)),
+            Series::ChunkDelta => None,
+        }),
+        ..Snapshot::default()
     };
-    let summary = render(None, &RunFacts::default(), &snapshot).unwrap();
+    let report = Report::new(None, &RunFacts::default(), &snapshot).unwrap();
     let mut stats = PageStats::default();
     for sample in samples {
         stats.add(sample);
     }
     PageRun {
         name: name.to_owned(),
-        summary: serde_json::from_slice(&summary).unwrap(),
+        summary: serde_json::from_slice(report.summary()).unwrap(),
         stats: Some(stats),
     }
 }

@@ -1,17 +1,22 @@
-//! The ordered side of the pipeline: observations in log order → the series and everything
-//! else that a report says.
+//! The ordered side of the pipeline: observations in log order → series, counters and the tally of a log.
 
 use std::collections::BTreeMap;
 
+use super::Rules;
+use super::full_run::{SampleMap, Turns};
 use super::rows::RowMaker;
+use super::steady_state::SteadyState;
 use crate::event::{Damage, EventKind};
 use crate::files::atomic::WriteError;
 use crate::log::LogError;
-use crate::report::{Counters, Snapshot, State};
-use crate::sample::{Anomalies, Emissions, Labels, Observation, Occurrences, Table, TokenCount};
-use crate::stats::Series;
+use crate::metric::{Metric, PerMetric};
+use crate::report::{Snapshot, State};
+use crate::sample::{
+    Anomalies, Counters, Emissions, Form, Labels, Observation, Occurrences, Table, TokenCount,
+};
+use crate::stats::{FloatSeries, IntSeries, Stat, steady_state};
 
-/// What one batch of lines came to.
+/// The outcome of one batch of lines.
 #[derive(Debug, Default)]
 pub struct BatchOutcome {
     /// Bytes of the log in the batch.
@@ -20,10 +25,16 @@ pub struct BatchOutcome {
     pub lines: u64,
     /// Its events, in order.
     pub observations: Vec<Observation>,
-    /// What they say besides, one each, if rows are wanted.
+    /// The labels of its events, in order, if rows are wanted.
     pub labels: Vec<Labels>,
     /// Its damaged lines: line number within the batch, byte offset in the log, reason.
     pub damaged: Vec<(u64, u64, Damage)>,
+    /// Session events that we do not know: name, byte offset in the log.
+    pub notes: Vec<(String, u64)>,
+    /// Byte offsets of outputs whose first chunk is mixed.
+    pub mixed_first_chunks: Vec<u64>,
+    /// Damaged lines that would have been completions.
+    pub undecodable_turns: u64,
 }
 
 /// A damaged line, for messages.
@@ -33,17 +44,19 @@ pub struct DamagedLine {
     pub line: u64,
     /// Its byte offset in the log.
     pub offset: u64,
-    /// What is wrong with it.
+    /// The reason.
     pub damage: Damage,
 }
 
-/// Damaged lines that are kept to be shown; all are counted.
-const SHOWN_DAMAGED_LINES: usize = 10;
-/// Lost samples that are named.
-const NAMED_LOST_SAMPLES: usize = 10;
+/// The most damaged lines that are kept to be shown; all are counted.
+const MAX_SHOWN_DAMAGED_LINES: usize = 10;
+/// The most lost samples that are named.
+const MAX_NAMED_LOST_SAMPLES: usize = 10;
+/// The most names of unknown session events that are kept.
+const MAX_NOTES: usize = 100;
 
-/// What of a log a record keeps. A log that is followed has two: what its events say at once, and what its texts come
-/// to when they are counted.
+/// The part of a log's figures that an aggregator keeps. A followed log has two: timing is known as soon as a line is
+/// read, tokens when its text is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
     /// Everything.
@@ -55,51 +68,20 @@ pub enum Part {
     Tokens,
 }
 
-/// Everything that grows while a log is read, in log order.
+impl Part {
+    fn has(self, metric: Metric) -> bool {
+        let is_tokens = matches!(metric, Metric::Isl | Metric::Osl | Metric::Tpot);
+        match self {
+            Self::Whole => true,
+            Self::Timing => !is_tokens,
+            Self::Tokens => is_tokens,
+        }
+    }
+}
+
+/// The tally of a log: how much was read, and what was odd about it.
 #[derive(Debug, Default)]
-pub struct Record {
-    part: Part,
-    table: Table,
-    latency_ns: Series<i64>,
-    isl: Series<i64>,
-    osl: Series<i64>,
-    ttft_ns: Series<i64>,
-    chunk_delta_ns: Series<i64>,
-    tpot_ns: Series<f64>,
-    saw_first_chunk: bool,
-    last_timestamp_ns: i64,
-    lines: u64,
-    events: u64,
-    bytes: u64,
-    tokens: u64,
-    damage: BTreeMap<Damage, Occurrences>,
-    damaged_lines: Vec<DamagedLine>,
-    fallbacks: BTreeMap<u16, Occurrences>,
-    failures: BTreeMap<u16, Occurrences>,
-    /// Texts that a report needs, counted or not.
-    texts: u64,
-    pending: u64,
-    /// Texts that nobody came to count.
-    uncounted: u64,
-}
-
-/// The series of a record.
-#[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the report's names say it")]
-pub struct AllSeries<'a> {
-    pub latency_ns: &'a Series<i64>,
-    pub isl: &'a Series<i64>,
-    pub osl: &'a Series<i64>,
-    pub ttft_ns: &'a Series<i64>,
-    pub chunk_delta_ns: &'a Series<i64>,
-    pub tpot_ns: &'a Series<f64>,
-}
-
-/// What a record says once the log is at its end.
-#[derive(Debug)]
-pub struct Finished {
-    /// The report's figures.
-    pub snapshot: Snapshot,
+pub struct Tally {
     /// Lines read.
     pub lines: u64,
     /// Lines that are events.
@@ -108,8 +90,6 @@ pub struct Finished {
     pub bytes: u64,
     /// Tokens counted.
     pub tokens: u64,
-    /// Whether `session.ended` was there.
-    pub ended: bool,
     /// Damaged lines by reason.
     pub damage: BTreeMap<Damage, Occurrences>,
     /// The first damaged lines.
@@ -118,58 +98,146 @@ pub struct Finished {
     pub fallbacks: BTreeMap<u16, Occurrences>,
     /// Texts without a count, likewise.
     pub failures: BTreeMap<u16, Occurrences>,
+    /// Session events that we do not know, by name.
+    pub notes: BTreeMap<String, Occurrences>,
+    /// Streamed outputs whose first chunk holds content besides reasoning or a tool call: clients after 2026-09-24 may
+    /// count the tokens after it differently.
+    pub mixed_first_chunks: Occurrences,
     /// Texts that the report needs, counted or not.
     pub texts: u64,
-    /// Texts that nobody came to count: the work was stopped before.
+    /// Texts that were left uncounted because the work was stopped.
     pub uncounted: u64,
-    /// What else is odd.
+}
+
+/// The values of one series.
+#[derive(Debug)]
+pub enum Values {
+    /// Nanoseconds or tokens.
+    Ints(IntSeries),
+    /// Nanoseconds of TPOT.
+    Floats(FloatSeries),
+}
+
+impl Values {
+    fn of(metric: Metric) -> Self {
+        match metric {
+            Metric::Tpot => Self::Floats(FloatSeries::new()),
+            _ => Self::Ints(IntSeries::new()),
+        }
+    }
+
+    fn finish(self, early_stopping: bool) -> Stat {
+        match self {
+            Self::Ints(values) => values.finish(early_stopping),
+            Self::Floats(values) => values.finish(early_stopping),
+        }
+    }
+}
+
+/// Everything that grows while a log is read, in log order.
+#[derive(Debug)]
+pub struct Aggregator {
+    part: Part,
+    rules: Rules,
+    table: Table,
+    series: PerMetric<Values>,
+    /// TPOT of messages, where the client sums them after those of plain texts.
+    tpot_of_messages: FloatSeries,
+    turns: Turns,
+    steady_state: Option<SteadyState>,
+    saw_first_chunk: bool,
+    last_timestamp_ns: i64,
+    tally: Tally,
+    pending: u64,
+}
+
+/// The result of a log that was read to its end.
+#[derive(Debug)]
+pub struct RunResult {
+    /// The report's figures.
+    pub snapshot: Snapshot,
+    /// How much was read, and what was odd about it.
+    pub tally: Tally,
+    /// Whether `session.ended` was there.
+    pub ended: bool,
+    /// The anomalies of samples.
     pub anomalies: Anomalies,
-    /// Tracked samples that never completed.
+    /// The number of tracked samples that never completed.
     pub lost: u64,
     /// Names of the first of them.
     pub lost_samples: Vec<String>,
     /// Whether TTFT and TPOT were reported.
     pub streaming: bool,
-    /// Why the log ended early, when its compressed file was cut.
+    /// The error that ended the log early, when its compressed file was cut.
     pub cut: Option<LogError>,
 }
 
-impl Record {
+impl Aggregator {
+    /// An aggregator of `part` that has seen nothing yet.
+    pub fn new(part: Part, rules: &Rules) -> Self {
+        Self {
+            part,
+            rules: *rules,
+            table: Table::default(),
+            series: PerMetric::from_fn(Values::of),
+            tpot_of_messages: FloatSeries::new(),
+            turns: Turns::default(),
+            steady_state: (rules.steady_state).then(|| SteadyState::new(rules.superpass)),
+            saw_first_chunk: false,
+            last_timestamp_ns: 0,
+            tally: Tally::default(),
+            pending: 0,
+        }
+    }
+
     /// Takes the next batch of the log; fails only if a row cannot be handed on.
     pub fn take(
         &mut self,
         batch: BatchOutcome,
         mut rows: Option<&mut RowMaker>,
     ) -> Result<(), WriteError> {
+        let tally = &mut self.tally;
         for (line, offset, damage) in batch.damaged {
-            self.damage.entry(damage).or_default().add(offset);
-            if self.damaged_lines.len() < SHOWN_DAMAGED_LINES {
-                self.damaged_lines.push(DamagedLine {
-                    line: self.lines + line,
+            tally.damage.entry(damage).or_default().add(offset);
+            if tally.damaged_lines.len() < MAX_SHOWN_DAMAGED_LINES {
+                tally.damaged_lines.push(DamagedLine {
+                    line: tally.lines + line,
                     offset,
                     damage,
                 });
             }
         }
-        self.lines += batch.lines;
-        self.events += batch.observations.len() as u64;
-        self.bytes += batch.bytes;
+        for (name, offset) in batch.notes {
+            if tally.notes.len() < MAX_NOTES || tally.notes.contains_key(&name) {
+                tally.notes.entry(name).or_default().add(offset);
+            }
+        }
+        for offset in batch.mixed_first_chunks {
+            tally.mixed_first_chunks.add(offset);
+        }
+        tally.lines += batch.lines;
+        tally.events += batch.observations.len() as u64;
+        tally.bytes += batch.bytes;
+        self.turns.add_undecodable(batch.undecodable_turns);
         let mut labels = batch.labels.into_iter();
         for seen in batch.observations {
             match (&mut rows, labels.next()) {
                 (Some(rows), Some(labels)) if !self.table.ended() => {
-                    let emitted = self.observe(seen.clone());
+                    let emitted = self.apply(&seen);
                     rows.apply(&seen, labels, &emitted, self.table.window())?;
                 }
                 _ => {
-                    self.observe(seen);
+                    self.apply(&seen);
                 }
             }
         }
         Ok(())
     }
 
-    fn observe(&mut self, seen: Observation) -> Emissions {
+    fn apply(&mut self, seen: &Observation) -> Emissions {
+        if self.rules.full_run && self.part != Part::Timing {
+            self.turns.take(seen);
+        }
         if self.table.ended() {
             return Emissions::default();
         }
@@ -177,83 +245,96 @@ impl Record {
         self.last_timestamp_ns = seen.timestamp_ns;
         self.saw_first_chunk |= seen.kind == EventKind::RecvFirst;
         let emitted = self.table.apply(seen);
-        let Emissions {
-            ttft_ns,
-            chunk_delta_ns,
-            latency_ns,
-            isl,
-            osl,
-            after_first_chunk,
-            tpot_ns,
-        } = emitted;
-        let (isl, osl) = (self.counted(isl, offset), self.counted(osl, offset));
-        self.counted(after_first_chunk, offset);
-        if self.part != Part::Tokens {
-            self.ttft_ns.extend(ttft_ns);
-            self.chunk_delta_ns.extend(chunk_delta_ns);
-            self.latency_ns.extend(latency_ns);
+        if let Some(steady_state) = &mut self.steady_state {
+            steady_state.take(seen, &emitted, self.table.window().is_some());
         }
-        if self.part != Part::Timing {
-            self.tpot_ns.extend(tpot_ns);
-            self.isl.extend(isl);
-            self.osl.extend(osl);
+        let isl = self.counted(emitted.isl, offset);
+        let osl = self.counted(emitted.osl, offset);
+        self.counted(emitted.after_first_chunk, offset);
+        for (metric, value) in [
+            (Metric::Ttft, emitted.ttft_ns),
+            (Metric::ChunkDelta, emitted.chunk_delta_ns),
+            (Metric::Latency, emitted.latency_ns),
+            (Metric::Isl, isl),
+            (Metric::Osl, osl),
+        ] {
+            if let (Some(value), Values::Ints(values)) = (value, &mut self.series[metric])
+                && self.part.has(metric)
+            {
+                values.push(value);
+            }
+        }
+        if let Some(tpot_ns) = emitted.tpot_ns
+            && self.part.has(Metric::Tpot)
+        {
+            let is_message = seen.tokens.form == Some(Form::Message);
+            if is_message && self.rules.client.sums_messages_last() {
+                self.tpot_of_messages.push(tpot_ns);
+            } else if let Values::Floats(values) = &mut self.series[Metric::Tpot] {
+                values.push(tpot_ns);
+            }
         }
         emitted
     }
 
-    /// A record with nothing in it.
-    pub fn of(part: Part) -> Self {
-        Self {
-            part,
-            ..Self::default()
-        }
-    }
-
     /// The whole of a log from its parts. Where fewer texts are counted than were seen, the others are pending.
     pub fn join(timing: Self, tokens: Self) -> Self {
-        let uncounted = timing.texts.saturating_sub(tokens.texts);
+        let uncounted = timing.tally.texts.saturating_sub(tokens.tally.texts);
+        let mut counted = tokens.series.map(|_, values| Some(values));
         Self {
             part: Part::Whole,
-            isl: tokens.isl,
-            osl: tokens.osl,
-            tpot_ns: tokens.tpot_ns,
-            tokens: tokens.tokens,
-            fallbacks: tokens.fallbacks,
-            failures: tokens.failures,
+            series: timing.series.map(|metric, values| {
+                let counted = counted[metric].take();
+                counted
+                    .filter(|_| Part::Tokens.has(metric))
+                    .unwrap_or(values)
+            }),
+            tpot_of_messages: tokens.tpot_of_messages,
+            turns: tokens.turns,
+            steady_state: (timing.steady_state)
+                .zip(tokens.steady_state)
+                .map(|(timing, tokens)| SteadyState::join(timing, tokens)),
+            tally: Tally {
+                tokens: tokens.tally.tokens,
+                fallbacks: tokens.tally.fallbacks,
+                failures: tokens.tally.failures,
+                uncounted,
+                ..timing.tally
+            },
             pending: tokens.pending + uncounted,
-            uncounted,
             ..timing
         }
     }
 
-    /// The counters as of now.
-    pub fn counters(&self) -> Counters {
-        counters(&self.table)
-    }
-
-    /// The series as of now.
-    pub fn series(&self) -> AllSeries<'_> {
-        AllSeries {
-            latency_ns: &self.latency_ns,
-            isl: &self.isl,
-            osl: &self.osl,
-            ttft_ns: &self.ttft_ns,
-            chunk_delta_ns: &self.chunk_delta_ns,
-            tpot_ns: &self.tpot_ns,
+    /// The aggregator under rules that were known only at the end of the log.
+    pub fn with_rules(self, rules: &Rules) -> Self {
+        Self {
+            rules: *rules,
+            ..self
         }
     }
 
-    /// Tracked samples in flight.
+    /// The tally so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The counters as of now.
+    pub fn counters(&self) -> Counters {
+        self.table.counters()
+    }
+
+    /// The values of `metric` so far; `None` if another part has them.
+    pub fn values(&self, metric: Metric) -> Option<&Values> {
+        self.part.has(metric).then(|| &self.series[metric])
+    }
+
+    /// The number of tracked samples in flight.
     pub fn in_flight(&self) -> u64 {
         self.table.in_flight() as u64
     }
 
-    /// Texts that a report needs, counted or not.
-    pub fn texts(&self) -> u64 {
-        self.texts
-    }
-
-    /// Texts that were to be counted and could not be.
+    /// The number of texts that were to be counted and could not be.
     pub fn uncountable(&self) -> u64 {
         self.pending
     }
@@ -263,137 +344,95 @@ impl Record {
         self.last_timestamp_ns
     }
 
-    /// Events so far.
-    pub fn events(&self) -> u64 {
-        self.events
-    }
-
-    /// Whether `session.started` was seen.
+    /// Returns true after `session.started`.
     pub fn started(&self) -> bool {
         self.table.started()
     }
 
-    /// Whether `session.ended` was seen.
+    /// Returns true after `session.ended`.
     pub fn ended(&self) -> bool {
         self.table.ended()
     }
 
     /// The tokens to record for `count`, if any; tallies fallbacks and failures.
     fn counted(&mut self, count: TokenCount, offset: u64) -> Option<i64> {
+        let tally = &mut self.tally;
         if count != TokenCount::Nothing {
-            self.texts += 1;
+            tally.texts += 1;
         }
         match count {
             TokenCount::Nothing | TokenCount::Pending => None,
             TokenCount::Failed(reason) => {
-                self.failures.entry(reason).or_default().add(offset);
+                tally.failures.entry(reason).or_default().add(offset);
                 self.pending += 1;
                 None
             }
             TokenCount::Counted { tokens, fallback } => {
                 if let Some(fallback) = fallback {
-                    self.fallbacks.entry(fallback).or_default().add(offset);
+                    tally.fallbacks.entry(fallback).or_default().add(offset);
                 }
-                self.tokens += tokens;
+                tally.tokens += tokens;
                 i64::try_from(tokens).ok()
             }
         }
     }
 
-    /// Memory that taking so many observations can need at once.
+    /// The memory that taking so many observations can need at once, in bytes.
     pub fn growth_bytes(&self, observations: usize) -> u64 {
         self.table.growth_bytes(observations) as u64
     }
 
-    /// Bytes of log and tokens so far, for progress.
-    pub fn so_far(&self) -> (u64, u64) {
-        (self.bytes, self.tokens)
-    }
-
-    /// Closes the record. `streaming`: whether TTFT and TPOT exist; `None` lets the log tell.
-    pub fn finish(
-        self,
-        streaming: Option<bool>,
-        early_stopping: bool,
-        cut: Option<LogError>,
-    ) -> Finished {
-        let streaming = streaming.unwrap_or(self.saw_first_chunk);
-        let ended = self.table.ended();
-        let anomalies = self.table.anomalies().clone();
-        let damaged: u64 = self.damage.values().map(|seen| seen.count).sum();
-        let mut series = vec![
-            ("sample_latency_ns", self.latency_ns.finish(early_stopping)),
-            ("isl", self.isl.finish(false)),
-            ("osl", self.osl.finish(false)),
-        ];
-        if streaming {
-            series.push(("ttft_ns", self.ttft_ns.finish(early_stopping)));
-            series.push(("chunk_delta_ns", self.chunk_delta_ns.finish(false)));
-            series.push(("tpot_ns", self.tpot_ns.finish(early_stopping)));
+    /// Closes the aggregator. `map` names the samples of the run, where it has a map.
+    pub fn finish(self, map: Option<SampleMap>, cut: Option<LogError>) -> RunResult {
+        let Self {
+            rules,
+            table,
+            mut series,
+            tally,
+            ..
+        } = self;
+        let streaming = rules.streaming.unwrap_or(self.saw_first_chunk);
+        let anomalies = table.anomalies().clone();
+        let damaged: u64 = tally.damage.values().map(|seen| seen.count).sum();
+        let n_pending_tasks =
+            self.pending + damaged + u64::from(cut.is_some()) + anomalies.overflowing_deltas.count;
+        let state = if table.ended() && !table.interrupted() {
+            State::Complete
+        } else {
+            State::Interrupted
+        };
+        if let Values::Floats(values) = &mut series[Metric::Tpot] {
+            values.extend(self.tpot_of_messages.iter());
         }
+        let early_stopping = rules.early_stopping && rules.client.has_early_stopping();
+        let series = series.map(|metric, values| {
+            let exists =
+                (streaming || !metric.is_streaming_only()) && (rules.isl || metric != Metric::Isl);
+            exists.then(|| values.finish(early_stopping && metric.has_early_stopping()))
+        });
+        let has_verdict = streaming && state == State::Complete && n_pending_tasks == 0;
         let snapshot = Snapshot {
+            client: rules.client,
             counter: 1,
             timestamp_ns: self.last_timestamp_ns,
-            state: if ended {
-                State::Complete
-            } else {
-                State::Interrupted
-            },
-            n_pending_tasks: self.pending
-                + damaged
-                + u64::from(cut.is_some())
-                + anomalies.overflowing_deltas.count,
-            counters: counters(&self.table),
+            state,
+            n_pending_tasks,
+            counters: table.counters(),
             series,
+            full_run_osl: map.and_then(|map| self.turns.finish(map)),
+            steady_state: (self.steady_state)
+                .filter(|_| has_verdict)
+                .and_then(|state| steady_state::analyze(state.collector())),
         };
-        Finished {
+        RunResult {
             snapshot,
-            lines: self.lines,
-            events: self.events,
-            bytes: self.bytes,
-            tokens: self.tokens,
-            ended,
-            damage: self.damage,
-            damaged_lines: self.damaged_lines,
-            fallbacks: self.fallbacks,
-            failures: self.failures,
-            texts: self.texts,
-            uncounted: self.uncounted,
+            tally,
+            ended: table.ended(),
             anomalies,
-            lost: self.table.in_flight() as u64,
-            lost_samples: self.table.oldest_in_flight(NAMED_LOST_SAMPLES),
+            lost: table.in_flight() as u64,
+            lost_samples: table.oldest_in_flight(MAX_NAMED_LOST_SAMPLES),
             streaming,
             cut,
         }
-    }
-}
-
-/// The table's counters under the report's names.
-fn counters(table: &Table) -> Counters {
-    let seen = table.counters();
-    let [
-        stop,
-        length,
-        tool_calls,
-        content_filter,
-        function_call,
-        other,
-    ] = seen.tracked_finish_reasons;
-    Counters {
-        total_samples_issued: seen.total_samples_issued,
-        total_samples_completed: seen.total_samples_completed,
-        total_samples_failed: seen.total_samples_failed,
-        tracked_samples_issued: seen.tracked_samples_issued,
-        tracked_samples_completed: seen.tracked_samples_completed,
-        tracked_samples_failed: seen.tracked_samples_failed,
-        tracked_finish_reason_stop: stop,
-        tracked_finish_reason_length: length,
-        tracked_finish_reason_tool_calls: tool_calls,
-        tracked_finish_reason_content_filter: content_filter,
-        tracked_finish_reason_function_call: function_call,
-        tracked_finish_reason_other: other,
-        tracked_duration_ns: seen.tracked_duration_ns,
-        legacy_loadgen_window_duration_ns: seen.legacy_loadgen_window_duration_ns,
-        total_duration_ns: seen.total_duration_ns,
     }
 }

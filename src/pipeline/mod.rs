@@ -4,9 +4,13 @@
 mod tail;
 mod worker;
 mod aggregate;
+mod full_run;
 mod rows;
+mod steady_state;
 
+use std::io;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::cpu::{OrderedError, Pools, run_ordered};
@@ -15,12 +19,14 @@ use crate::files::atomic::WriteError;
 use crate::log::{BatchSizes, Log, LogError, LogItem, MAX_LINE_BYTES};
 use crate::process::failpoint;
 use crate::process::memory::Usage;
+use crate::report::ClientVersion;
 use crate::tokenizer::{EngineError, Tokenizer};
 
-pub use aggregate::{AllSeries, BatchOutcome, DamagedLine, Finished, Part, Record};
+pub use aggregate::{Aggregator, BatchOutcome, DamagedLine, Part, RunResult, Tally, Values};
+pub use full_run::SampleMap;
 pub use rows::{RowMaker, RowSink};
 pub use tail::{Following, Stop};
-use worker::{Means, Observer};
+use worker::{Counting, Worker};
 
 /// What a run's log is turned into figures with.
 #[derive(Clone, Copy)]
@@ -29,16 +35,67 @@ pub struct Job<'a> {
     pub pools: &'a Pools,
     /// What counts; without it only token ids are counted.
     pub tokenizer: Option<&'a Tokenizer>,
-    /// Whether responses were streamed; `None`: the log tells.
-    pub streaming: Option<bool>,
-    /// Whether early-stopping estimates are made.
-    pub early_stopping: bool,
+    /// The rules of the run's client and configuration.
+    pub rules: Rules,
+    /// The run's `sample_idx_map.json`, which is read when the log is at its end.
+    pub sample_map: Option<&'a Path>,
     /// How much of the log goes into one batch; the figures do not depend on it.
     pub sizes: BatchSizes,
     /// The process's own memory, where it is bounded; then `sizes` bound lines for its sake too.
     pub max_bytes: Option<u64>,
     /// Whether a text that takes too long ends the process (see [`crate::process::watchdog`]).
     pub watched: bool,
+}
+
+/// The rules by which a run's log is turned into figures: those of its client version and its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The client version.
+    pub client: ClientVersion,
+    /// Whether responses were streamed; `None` lets the log tell.
+    pub streaming: Option<bool>,
+    /// Whether early-stopping estimates are made, where the client version has them.
+    pub early_stopping: bool,
+    /// Whether prompts are counted (`settings.metrics_isl`).
+    pub isl: bool,
+    /// Whether the steady state is looked for.
+    pub steady_state: bool,
+    /// The size of a super-pass in samples, for logs that do not announce it.
+    pub superpass: Option<u64>,
+    /// Whether the completed turns of the whole run are counted.
+    pub full_run: bool,
+}
+
+impl Rules {
+    /// Returns true if a log that was counted by these rules must be counted again to follow `other`.
+    pub fn count_differently(&self, other: &Self) -> bool {
+        let counting = |rules: &Self| {
+            let client = rules.client;
+            (
+                (
+                    client.counts_reasoning_as_text(),
+                    client.sums_messages_last(),
+                ),
+                (rules.streaming, rules.isl, rules.full_run),
+                (rules.steady_state, rules.superpass),
+            )
+        };
+        counting(self) != counting(other)
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            client: ClientVersion::NEWEST,
+            streaming: None,
+            early_stopping: true,
+            isl: true,
+            steady_state: false,
+            superpass: None,
+            full_run: false,
+        }
+    }
 }
 
 /// What stops the work.
@@ -81,6 +138,14 @@ pub enum PipelineError {
         /// Its length.
         len_bytes: u64,
     },
+    /// The run's sample map is there and cannot be read.
+    #[error("cannot read {}", .path.display())]
+    SampleMap {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// Rows cannot be written.
     #[error(transparent)]
     Rows(#[from] WriteError),
@@ -101,7 +166,7 @@ pub fn run(
     log: Log,
     job: &Job,
     progress: impl FnMut(u64, u64) + Send,
-) -> Result<Finished, PipelineError> {
+) -> Result<RunResult, PipelineError> {
     run_with_rows(log, job, progress, None)
 }
 
@@ -111,22 +176,26 @@ pub fn run_with_rows(
     job: &Job,
     mut progress: impl FnMut(u64, u64) + Send,
     sink: Option<&mut dyn RowSink>,
-) -> Result<Finished, PipelineError> {
+) -> Result<RunResult, PipelineError> {
     let labelled = sink.is_some();
-    let streamed = job.streaming != Some(false);
+    let streamed = job.rules.streaming != Some(false);
     let mut rows = match sink {
         Some(sink) => Some(RowMaker::begin(sink, streamed)?),
         None => None,
     };
-    let mut record = Record::default();
+    let mut aggregator = Aggregator::new(Part::Whole, &job.rules);
     let mut cut = None;
     let mut batches = log.batches(job.sizes);
-    let observer = || job.observer(job.tokenizer.into()).labelled(labelled);
-    let ended = extend(&mut batches, job, observer, |outcome| match outcome {
+    let worker = || job.worker(job.tokenizer.into()).labelled(labelled);
+    let ended = extend(&mut batches, job, worker, |outcome| match outcome {
         Ok(batch) => {
-            let (bytes, tokens) = record.so_far();
-            job.take(&mut record, batch, rows.as_mut())?;
-            let (bytes_now, tokens_now) = record.so_far();
+            let so_far = |aggregator: &Aggregator| {
+                let tally = aggregator.tally();
+                (tally.bytes, tally.tokens)
+            };
+            let (bytes, tokens) = so_far(&aggregator);
+            job.take(&mut aggregator, batch, rows.as_mut())?;
+            let (bytes_now, tokens_now) = so_far(&aggregator);
             progress(bytes_now - bytes, tokens_now - tokens);
             ControlFlow::Continue(())
         }
@@ -141,8 +210,8 @@ pub fn run_with_rows(
         ControlFlow::Continue(()) => {
             batches.check_unchanged()?;
             rows.map_or(Ok(()), RowMaker::finish)?;
-            let finished = record.finish(job.streaming, job.early_stopping, cut);
-            job.within_memory(0, finished.bytes).map(|()| finished)
+            let result = aggregator.finish(job.read_sample_map()?, cut);
+            job.within_memory(0, result.tally.bytes).map(|()| result)
         }
     }
 }
@@ -151,7 +220,7 @@ pub fn run_with_rows(
 fn extend<'a, B: Send>(
     pieces: impl Iterator<Item = Result<LogItem, LogError>> + Send,
     job: &Job,
-    observer: impl Fn() -> Observer<'a> + Sync,
+    worker: impl Fn() -> Worker<'a> + Sync,
     take: impl FnMut(Result<BatchOutcome, PipelineError>) -> ControlFlow<B> + Send,
 ) -> Result<ControlFlow<B>, OrderedError> {
     let one_long_line = Mutex::new(());
@@ -159,43 +228,51 @@ fn extend<'a, B: Send>(
         job.pools,
         pieces,
         IN_FLIGHT_PER_THREAD * job.pools.threads(),
-        |_| observer(),
-        |observer, piece| {
+        |_| worker(),
+        |worker, piece| {
             let piece = piece?;
             let _ = failpoint::hit("pipeline.batch");
             let _alone = is_long(&piece, &job.sizes)
                 .then(|| one_long_line.lock().unwrap_or_else(PoisonError::into_inner));
-            observe(observer, &piece, job)
+            observe(worker, &piece, job)
         },
         take,
     )
 }
 
 impl Job<'_> {
-    fn observer<'a>(&self, means: Means<'a>) -> Observer<'a> {
-        let observer = Observer::new(means, self.streaming != Some(false));
+    fn worker<'a>(&self, counting: Counting<'a>) -> Worker<'a> {
+        let worker = Worker::new(counting, &self.rules);
         if self.watched {
-            observer.watched()
+            worker.watched()
         } else {
-            observer
+            worker
         }
     }
 
-    /// Records a batch, if there is room for it.
+    /// The run's sample map, where the report needs it and the run has one.
+    fn read_sample_map(&self) -> Result<Option<SampleMap>, PipelineError> {
+        match self.sample_map {
+            Some(path) if self.rules.full_run => Ok(SampleMap::read(path)?),
+            _ => Ok(None),
+        }
+    }
+
+    /// Aggregators a batch, if there is room for it.
     fn take(
         &self,
-        record: &mut Record,
+        aggregator: &mut Aggregator,
         batch: BatchOutcome,
         rows: Option<&mut RowMaker>,
     ) -> ControlFlow<PipelineError> {
         let _ = failpoint::hit("pipeline.record");
         let samples = batch.observations.len();
         let of_rows = rows.as_ref().map_or(0, |rows| rows.growth_bytes(samples));
-        let growth_bytes = record.growth_bytes(samples) + of_rows;
-        if let Err(error) = self.within_memory(growth_bytes, record.so_far().0) {
+        let growth_bytes = aggregator.growth_bytes(samples) + of_rows;
+        if let Err(error) = self.within_memory(growth_bytes, aggregator.tally().bytes) {
             return ControlFlow::Break(error);
         }
-        match record.take(batch, rows) {
+        match aggregator.take(batch, rows) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error.into()),
         }
@@ -226,13 +303,9 @@ fn is_long(piece: &LogItem, sizes: &BatchSizes) -> bool {
     matches!(piece, LogItem::Lines(batch) if batch.bytes().len() > long)
 }
 
-fn observe(
-    observer: &mut Observer,
-    piece: &LogItem,
-    job: &Job,
-) -> Result<BatchOutcome, PipelineError> {
+fn observe(worker: &mut Worker, piece: &LogItem, job: &Job) -> Result<BatchOutcome, PipelineError> {
     match piece {
-        LogItem::Lines(batch) => observer.batch(batch),
+        LogItem::Lines(batch) => worker.batch(batch),
         LogItem::TooLong { offset, len_bytes }
             if job.max_bytes.is_some() && *len_bytes <= MAX_LINE_BYTES as u64 =>
         {

@@ -7,12 +7,11 @@
 
 use std::mem;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::aggregate::{Finished, Part, Record};
-use super::worker::Means;
-use super::{BatchOutcome, Job, PipelineError, extend};
+use super::aggregate::{Aggregator, Part, RunResult};
+use super::worker::Counting;
+use super::{BatchOutcome, Job, PipelineError, Rules, SampleMap, extend};
 use crate::cpu::{OrderedError, Stage};
 use crate::log::{LogError, LogItem, LogLength, TailedFile};
 
@@ -22,6 +21,7 @@ pub type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
 /// A log that is followed.
 #[derive(Debug)]
 pub struct Following {
+    rules: Mutex<Rules>,
     log: TailedFile,
     seen: Mutex<Share>,
     counted: Mutex<Share>,
@@ -30,7 +30,7 @@ pub struct Following {
 /// A part of the record and how far it has come.
 #[derive(Debug)]
 struct Share {
-    record: Record,
+    aggregator: Aggregator,
     offset: u64,
     /// How often it was taken up.
     holder: u64,
@@ -43,13 +43,14 @@ enum Break {
 }
 
 impl Following {
-    /// Follows the log at `path`, of which nothing is read yet.
-    pub fn open(path: &Path) -> Result<Self, LogError> {
-        Ok(Self {
-            log: TailedFile::open(path)?,
-            seen: Mutex::new(Share::of(Part::Timing)),
-            counted: Mutex::new(Share::of(Part::Tokens)),
-        })
+    /// Follows `log`, of which nothing is read yet.
+    pub fn new(log: TailedFile, rules: Rules) -> Self {
+        Self {
+            log,
+            rules: Mutex::new(rules),
+            seen: Mutex::new(Share::new(Part::Timing, &rules)),
+            counted: Mutex::new(Share::new(Part::Tokens, &rules)),
+        }
     }
 
     /// The file.
@@ -66,12 +67,12 @@ impl Following {
         } else {
             length.whole_bytes
         };
-        let means = job.tokenizer.map_or(Means::Nothing, |_| Means::Later);
+        let means = job.tokenizer.map_or(Counting::Never, |_| Counting::Later);
         let (start, holder) = self.seen().take_up();
         let ended = extend(
             self.pieces(start, end, job, stop),
             job,
-            || job.observer(means),
+            || job.worker(means),
             |outcome| self.seen().take(holder, job, outcome),
         );
         came_to_an_end(ended)?;
@@ -88,7 +89,7 @@ impl Following {
         let ended = extend(
             self.pieces(start, end, job, stop),
             job,
-            || job.observer(job.tokenizer.into()),
+            || job.worker(job.tokenizer.into()),
             |outcome| self.counted().take(holder, job, outcome),
         );
         if let Err(OrderedError {
@@ -116,19 +117,24 @@ impl Following {
 
     /// Forgets what is counted.
     pub fn count_again(&self) {
-        self.counted().start_again(Part::Tokens);
+        self.counted().start_again(Part::Tokens, &self.rules());
     }
 
-    /// Forgets everything that was read.
-    pub fn read_again(&self) {
-        self.seen().start_again(Part::Timing);
+    /// Forgets everything that was read, and reads it again by `rules`.
+    pub fn read_again(&self, rules: &Rules) {
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = *rules;
+        self.forget();
+    }
+
+    fn forget(&self) {
+        self.seen().start_again(Part::Timing, &self.rules());
         self.count_again();
     }
 
     /// Forgets the log itself, after it was written anew.
     pub fn start_again(&self) {
         self.log.reset();
-        self.read_again();
+        self.forget();
     }
 
     /// Whether all that was read is counted.
@@ -138,10 +144,10 @@ impl Following {
     }
 
     /// Looks at the record of what was read, and at that of what is counted.
-    pub fn look<T>(&self, at: impl FnOnce(&Record, &Record) -> T) -> T {
+    pub fn look<T>(&self, at: impl FnOnce(&Aggregator, &Aggregator) -> T) -> T {
         let seen = self.seen();
         let counted = self.counted();
-        at(&seen.record, &counted.record)
+        at(&seen.aggregator, &counted.aggregator)
     }
 
     /// How much of the log was read, in bytes.
@@ -156,14 +162,20 @@ impl Following {
 
     /// Whether the log was read up to its `session.ended`.
     pub fn ended(&self) -> bool {
-        self.seen().record.ended()
+        self.seen().aggregator.ended()
     }
 
     /// Closes the record; whoever still reads or counts does so in vain.
-    pub fn finish(&self, streaming: Option<bool>, early_stopping: bool) -> Finished {
-        let timing = self.seen().start_again(Part::Timing);
-        let tokens = self.counted().start_again(Part::Tokens);
-        Record::join(timing, tokens).finish(streaming, early_stopping, None)
+    pub fn finish(&self, rules: &Rules, map: Option<SampleMap>) -> RunResult {
+        let timing = self.seen().start_again(Part::Timing, &self.rules());
+        let tokens = self.counted().start_again(Part::Tokens, &self.rules());
+        Aggregator::join(timing, tokens)
+            .with_rules(rules)
+            .finish(map, None)
+    }
+
+    fn rules(&self) -> Rules {
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seen(&self) -> MutexGuard<'_, Share> {
@@ -186,9 +198,9 @@ fn came_to_an_end(ended: Result<ControlFlow<Break>, OrderedError>) -> Result<boo
 }
 
 impl Share {
-    fn of(part: Part) -> Self {
+    fn new(part: Part, rules: &Rules) -> Self {
         Self {
-            record: Record::of(part),
+            aggregator: Aggregator::new(part, rules),
             offset: 0,
             holder: 0,
         }
@@ -215,16 +227,16 @@ impl Share {
             Err(error) => return ControlFlow::Break(Break::Failed(error)),
         };
         let bytes = batch.bytes;
-        job.take(&mut self.record, batch, None)
+        job.take(&mut self.aggregator, batch, None)
             .map_break(Break::Failed)?;
         self.offset += bytes;
         ControlFlow::Continue(())
     }
 
     /// Back to the start; returns what there was.
-    fn start_again(&mut self, part: Part) -> Record {
+    fn start_again(&mut self, part: Part, rules: &Rules) -> Aggregator {
         self.holder += 1;
         self.offset = 0;
-        mem::replace(&mut self.record, Record::of(part))
+        mem::replace(&mut self.aggregator, Aggregator::new(part, rules))
     }
 }

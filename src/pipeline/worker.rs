@@ -1,44 +1,55 @@
 //! The parallel side of the pipeline: lines → observations, with every text counted.
 //!
-//! Whether a sample is tracked is known only in log order, so texts are counted before it is known
-//! whether a report needs them; those of warm-up samples are counted for nothing.
+//! Membership in a tracking window is known only in log order, so texts are counted before it is known whether a report
+//! needs them. The counts of warm-up samples are thrown away.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::PipelineError;
+use memchr::memmem;
+
 use super::aggregate::BatchOutcome;
-use crate::event::{Damage, Data, Decoder, Event, Json, Output, Prompt};
+use super::{PipelineError, Rules};
+use crate::event::{Chunks, Damage, Data, Decoder, Event, EventKind, Json, Output, Prompt};
 use crate::log::Batch;
 use crate::process::watchdog::Heartbeat;
 use crate::process::{failpoint, panic_message};
-use crate::sample::{Form, Labels, Observation, SampleId, TokenCount, Tokens};
+use crate::sample::{Form, Labels, Observation, Payload, SampleId, TokenCount, Tokens};
 use crate::tokenizer::{Counted, EngineError, MessageParts, PromptParts, Tokenizer};
 
 /// One thread's decoder and buffers.
-pub(super) struct Observer<'a> {
+pub(super) struct Worker<'a> {
     decoder: Decoder,
     counter: Counter<'a>,
     labelled: bool,
     watched: Option<Heartbeat>,
 }
 
-/// What is done with texts.
+/// When texts are counted.
 #[derive(Clone, Copy)]
-pub(super) enum Means<'a> {
-    /// They are counted.
-    Tokenizer(&'a Tokenizer),
-    /// They are noticed, and counted another time.
+pub(super) enum Counting<'a> {
+    /// At once.
+    Now(&'a Tokenizer),
+    /// In a later pass; this one only notices them.
     Later,
-    /// There is nothing to count them with.
-    Nothing,
+    /// Never, without a tokenizer.
+    Never,
 }
 
-impl<'a> Observer<'a> {
-    /// `after_first_chunk`: whether TPOT may be needed.
-    pub(super) fn new(means: Means<'a>, after_first_chunk: bool) -> Self {
+/// The start of a completion, as the client looks for it when it counts all turns (`full_run_osl.py`).
+const TURN: &[u8] = br#""event_type":"sample.complete""#;
+/// The length of the part of a line in which it looks, in bytes.
+const TURN_HEAD_BYTES: usize = 256;
+/// The longest name of an unknown session event that is kept, in characters.
+const MAX_TOPIC_CHARS: usize = 100;
+
+impl<'a> Worker<'a> {
+    /// A worker that counts by `rules`.
+    pub(super) fn new(counting: Counting<'a>, rules: &Rules) -> Self {
         let counter = Counter {
-            means,
-            after_first_chunk,
+            counting,
+            isl: rules.isl,
+            after_first_chunk: rules.streaming != Some(false),
+            reasoning_as_text: rules.client.counts_reasoning_as_text(),
             text: String::new(),
             fault_point: "count.in-background",
         };
@@ -80,17 +91,34 @@ impl<'a> Observer<'a> {
             if let Some(watched) = &self.watched {
                 watched.begin(line.offset, line.bytes.len());
             }
-            let counts = self.counter.means.counts();
+            let counts = self.counter.counting.counts();
+            let is_turn = || {
+                let head = &line.bytes[..line.bytes.len().min(TURN_HEAD_BYTES)];
+                memmem::find(head, TURN).is_some()
+            };
             let take = |event: Result<&Event, Damage>| {
                 match event {
                     Ok(event) => {
-                        let seen = self.counter.observe(event, line.offset)?;
+                        let mut seen = self.counter.observe(event, line.offset)?;
+                        seen.is_turn = event.kind.is_complete() && is_turn();
+                        if event.kind == EventKind::OtherSession {
+                            let topic = event.topic.chars().take(MAX_TOPIC_CHARS).collect();
+                            outcome.notes.push((topic, line.offset));
+                        }
+                        if let Data::Output(output) = &event.data
+                            && output.has_mixed_first_chunk()
+                        {
+                            outcome.mixed_first_chunks.push(line.offset);
+                        }
                         outcome.observations.push(seen);
                         if self.labelled {
                             outcome.labels.push(labels(event));
                         }
                     }
-                    Err(damage) => outcome.damaged.push((outcome.lines, line.offset, damage)),
+                    Err(damage) => {
+                        outcome.damaged.push((outcome.lines, line.offset, damage));
+                        outcome.undecodable_turns += u64::from(is_turn());
+                    }
                 }
                 Ok::<_, PipelineError>(())
             };
@@ -107,16 +135,16 @@ impl<'a> Observer<'a> {
     }
 }
 
-impl<'a> From<Option<&'a Tokenizer>> for Means<'a> {
+impl<'a> From<Option<&'a Tokenizer>> for Counting<'a> {
     fn from(tokenizer: Option<&'a Tokenizer>) -> Self {
-        tokenizer.map_or(Self::Nothing, Self::Tokenizer)
+        tokenizer.map_or(Self::Never, Self::Now)
     }
 }
 
-impl<'a> Means<'a> {
-    /// Whether texts are read.
+impl<'a> Counting<'a> {
+    /// Returns true if texts are read.
     fn counts(self) -> bool {
-        matches!(self, Self::Tokenizer(_))
+        matches!(self, Self::Now(_))
     }
 
     fn one(
@@ -124,9 +152,9 @@ impl<'a> Means<'a> {
         count: impl FnOnce(&'a Tokenizer) -> Result<Counted, EngineError>,
     ) -> Result<TokenCount, EngineError> {
         match self {
-            Self::Tokenizer(tokenizer) => Ok(count(tokenizer)?.into()),
+            Self::Now(tokenizer) => Ok(count(tokenizer)?.into()),
             Self::Later => Ok(TokenCount::Pending),
-            Self::Nothing => Ok(TokenCount::Nothing),
+            Self::Never => Ok(TokenCount::Nothing),
         }
     }
 
@@ -137,12 +165,12 @@ impl<'a> Means<'a> {
         count: impl FnOnce(&'a Tokenizer) -> Result<(Counted, Counted), EngineError>,
     ) -> Result<Tokens, EngineError> {
         let (whole, after_first_chunk) = match self {
-            Self::Tokenizer(tokenizer) => {
+            Self::Now(tokenizer) => {
                 let (whole, after) = count(tokenizer)?;
                 (whole.into(), after.into())
             }
             Self::Later => (TokenCount::Pending, TokenCount::Pending),
-            Self::Nothing => (TokenCount::Nothing, TokenCount::Nothing),
+            Self::Never => (TokenCount::Nothing, TokenCount::Nothing),
         };
         Ok(Tokens {
             whole,
@@ -153,8 +181,13 @@ impl<'a> Means<'a> {
 }
 
 struct Counter<'a> {
-    means: Means<'a>,
+    counting: Counting<'a>,
+    /// Whether prompts are counted.
+    isl: bool,
+    /// Whether TPOT may be needed.
     after_first_chunk: bool,
+    /// Whether reasoning without tool calls is counted as text.
+    reasoning_as_text: bool,
     /// A sample's output, its chunks joined.
     text: String,
     fault_point: &'static str,
@@ -176,13 +209,16 @@ impl Counter<'_> {
             sample: SampleId::from(event.sample_uuid),
             offset,
             finish_reason: event.finish_reason.map(Into::into),
+            payload: payload(event),
+            is_first_turn: event.turn.is_some_and(|turn| turn <= 1),
+            is_turn: false,
             tokens,
         })
     }
 
     fn tokens(&mut self, event: &Event) -> Result<Tokens, EngineError> {
         match &event.data {
-            Data::Prompt(prompt) if event.kind.is_issued() => {
+            Data::Prompt(prompt) if self.isl && event.kind.is_issued() => {
                 self.reached();
                 self.isl(prompt)
             }
@@ -196,7 +232,7 @@ impl Counter<'_> {
 
     /// A text is about to be counted.
     fn reached(&self) {
-        if !matches!(self.means, Means::Later) {
+        if !matches!(self.counting, Counting::Later) {
             let _ = failpoint::hit(self.fault_point);
         }
     }
@@ -218,7 +254,7 @@ impl Counter<'_> {
                 text: Some(text), ..
             } if !text.is_empty() => {
                 let count = |tokenizer: &Tokenizer| tokenizer.text(text);
-                (self.means.one(count)?, Form::Text)
+                (self.counting.one(count)?, Form::Text)
             }
             Prompt {
                 messages: Some(messages),
@@ -226,7 +262,7 @@ impl Counter<'_> {
             } => {
                 let count =
                     |tokenizer: &Tokenizer| tokenizer.prompt(&prompt_parts(prompt, messages));
-                (self.means.one(count)?, Form::Prompt)
+                (self.counting.one(count)?, Form::Prompt)
             }
             _ => return Ok(Tokens::default()),
         };
@@ -240,10 +276,16 @@ impl Counter<'_> {
     /// All parts and the parts after the first chunk, through the template when there is more
     /// than text (`metrics_table.py`, `OslTrigger` and `TpotTrigger`).
     fn osl(&mut self, output: &Output) -> Result<Tokens, EngineError> {
-        if matches!(self.means, Means::Nothing) {
+        if matches!(self.counting, Counting::Never) {
             return Ok(Tokens::default());
         }
         self.text.clear();
+        if self.reasoning_as_text
+            && output.tool_calls().is_none()
+            && let Some(reasoning) = output.reasoning()
+        {
+            return self.reasoning_text(output, reasoning);
+        }
         let second = output.output.join_into(&mut self.text);
         if output.is_structured() {
             return self.message(output);
@@ -252,14 +294,43 @@ impl Counter<'_> {
         match text.len() {
             0 => Ok(Tokens::default()),
             len if !self.after_first_chunk || second == len => Ok(Tokens {
-                whole: self.means.one(|tokenizer| tokenizer.text(text))?,
+                whole: self.counting.one(|tokenizer| tokenizer.text(text))?,
                 after_first_chunk: TokenCount::Nothing,
                 form: Some(Form::Text),
             }),
-            _ => self.means.both(Form::Text, |tokenizer| {
+            _ => self.counting.both(Form::Text, |tokenizer| {
                 tokenizer.text_with_tail(text, second)
             }),
         }
+    }
+
+    /// Reasoning and output as one text, as clients before 2026-08-13 count them (`core/types.py`,
+    /// `TextModelOutput.__str__` and `text_after_first_chunk`).
+    fn reasoning_text(
+        &mut self,
+        output: &Output,
+        reasoning: Chunks,
+    ) -> Result<Tokens, EngineError> {
+        let second = reasoning.join_into(&mut self.text);
+        let mut after = self.text[second..].to_owned();
+        output.content_after_first_chunk(&mut after);
+        output.output.join_into(&mut self.text);
+        let text = self.text.as_str();
+        if text.is_empty() {
+            return Ok(Tokens::default());
+        }
+        if !self.after_first_chunk || after.is_empty() {
+            return Ok(Tokens {
+                whole: self.counting.one(|tokenizer| tokenizer.text(text))?,
+                after_first_chunk: TokenCount::Nothing,
+                form: Some(Form::Text),
+            });
+        }
+        // The rest is a suffix of the whole.
+        let second = text.len() - after.len();
+        self.counting.both(Form::Text, |tokenizer| {
+            tokenizer.text_with_tail(text, second)
+        })
     }
 
     fn message(&self, output: &Output) -> Result<Tokens, EngineError> {
@@ -279,7 +350,7 @@ impl Counter<'_> {
         };
         if !self.after_first_chunk {
             return Ok(Tokens {
-                whole: self.means.one(|tokenizer| tokenizer.message(&whole))?,
+                whole: self.counting.one(|tokenizer| tokenizer.message(&whole))?,
                 after_first_chunk: TokenCount::Nothing,
                 form: Some(Form::Message),
             });
@@ -290,7 +361,7 @@ impl Counter<'_> {
             skip_first_tool_chunk: output.starts_with_tool_call(),
             ..whole
         };
-        self.means.both(Form::Message, |tokenizer| {
+        self.counting.both(Form::Message, |tokenizer| {
             tokenizer.message_pair(&whole, &after)
         })
     }
@@ -312,6 +383,17 @@ fn prompt_parts<'a>(prompt: &Prompt<'_, 'a>, messages: &Json) -> PromptParts<'a>
         chat_template_kwargs: prompt.chat_template_kwargs.map(|kwargs| kwargs.to_value()),
         chat_template: prompt.chat_template,
         tool_choice: prompt.tool_choice.map(|choice| choice.to_value()),
+    }
+}
+
+fn payload(event: &Event) -> Payload {
+    match &event.data {
+        Data::Output(_) => Payload::Output,
+        Data::Phase(phase) if event.kind == EventKind::PhaseStart && phase.is_performance => {
+            Payload::PerformancePhase(u64::try_from(phase.num_turns).unwrap_or_default())
+        }
+        Data::None => Payload::Nothing,
+        Data::Prompt(_) | Data::Error | Data::Phase(_) => Payload::NotAnOutput,
     }
 }
 

@@ -56,7 +56,54 @@ impl RunConfig {
             .and_then(Value::as_bool)
     }
 
-    /// Returns true if QPS and TPS use LoadGen's window: with Poisson load, unless it is switched off.
+    /// Returns true if the file has the setting at a `/`-separated path, even an empty one.
+    pub fn has(&self, path: &str) -> bool {
+        self.0.pointer(&format!("/{path}")).is_some()
+    }
+
+    /// Returns true if the client wrote the file: it then has every setting of its version.
+    pub fn is_the_clients(&self) -> bool {
+        self.has("settings/client/transport") && self.has("settings/runtime")
+    }
+
+    /// `settings.metrics_isl`, on unless it is switched off.
+    pub fn metrics_isl(&self) -> bool {
+        self.at("/settings/metrics_isl").and_then(Value::as_bool) != Some(false)
+    }
+
+    /// Returns true if the run asks for the steady state: `settings.steady_state.enabled`, with a load that is steady by
+    /// its pattern and a data set to measure.
+    pub fn steady_state(&self) -> bool {
+        let enabled = self
+            .at("/settings/steady_state/enabled")
+            .and_then(Value::as_bool);
+        let pattern = self.text("/settings/load_pattern/type");
+        let datasets = self.at("/datasets").and_then(Value::as_array);
+        let is_accuracy_only = datasets.is_some_and(|datasets| {
+            !datasets.is_empty() && datasets.iter().all(|dataset| dataset["type"] == "accuracy")
+        });
+        enabled == Some(true)
+            && matches!(pattern, Some("concurrency" | "poisson"))
+            && !is_accuracy_only
+    }
+
+    /// The seeds that the client of 2026-06-23 writes into the summary.
+    pub fn summary_seeds(&self) -> Option<Value> {
+        self.at("/settings")?;
+        Some(json!({
+            "scheduler_random_seed": self.seed("runtime/scheduler_random_seed"),
+            "dataloader_random_seed": self.seed("runtime/dataloader_random_seed"),
+            "warmup_random_seed": self.seed("warmup/warmup_random_seed"),
+        }))
+    }
+
+    /// The seed at a path below the settings, 42 by default.
+    fn seed(&self, path: &str) -> Value {
+        let seed = self.at(&format!("/settings/{path}"));
+        seed.cloned().unwrap_or(json!(42))
+    }
+
+    /// Whether QPS and TPS use LoadGen's window: Poisson load unless switched off.
     pub fn legacy_qps_window(&self) -> Option<bool> {
         legacy_qps_window(self.at("/settings/load_pattern")?)
     }
@@ -88,16 +135,11 @@ impl RunConfig {
         {
             pattern.shift_remove("use_legacy_loadgen_qps_metrics");
         }
-        let seed = |name: &str| {
-            self.at(&format!("/settings/runtime/{name}"))
-                .cloned()
-                .unwrap_or(json!(42))
-        };
         Some(json!({
             "load_pattern": load_pattern,
             "warmup": warmup,
-            "scheduler_random_seed": seed("scheduler_random_seed"),
-            "dataloader_random_seed": seed("dataloader_random_seed"),
+            "scheduler_random_seed": self.seed("runtime/scheduler_random_seed"),
+            "dataloader_random_seed": self.seed("runtime/dataloader_random_seed"),
         }))
     }
 }

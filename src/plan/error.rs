@@ -9,6 +9,10 @@ use crate::cpu::CpuListError;
 /// Why a plan cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanError {
+    #[error(
+        "{0} is the log of a client from before April 2026: it has no prompts, so its tokens cannot be counted"
+    )]
+    BeforeApril(PathBuf),
     #[error("no such run: {0} (expected a run directory or an events.jsonl)")]
     NoSuchRun(PathBuf),
     #[error("no event log in {0}: expected events.jsonl, events.jsonl.zst or events.jsonl.gz")]

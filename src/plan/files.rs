@@ -18,6 +18,8 @@ pub(super) struct RunFiles {
     /// The configuration, empty without a config.yaml.
     pub config: RunConfig,
     pub summary: Option<SummaryFile>,
+    /// `metrics/final_snapshot.json`, if it is JSON.
+    pub snapshot: Option<Value>,
     /// Files that exist but could not be used; one line each.
     pub warnings: Vec<String>,
 }
@@ -38,6 +40,7 @@ impl RunFiles {
         let summary = summary_path(dir, named)?;
         Ok(Self {
             config,
+            snapshot: dir.and_then(read_snapshot),
             summary: summary.map(SummaryFile::read).transpose()?,
             warnings,
         })
@@ -93,6 +96,13 @@ fn read_config(dir: Option<&Path>, warnings: &mut Vec<String>) -> Result<RunConf
         ));
         RunConfig::default()
     }))
+}
+
+/// Reads the snapshot of a run; one that cannot be used is none, since it only helps to recognize the client.
+fn read_snapshot(dir: &Path) -> Option<Value> {
+    let path = dir.join("metrics/final_snapshot.json");
+    let bytes = path.is_file().then(|| read_small(&path))?.ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Reads a small file, or a pipe that has a writer.

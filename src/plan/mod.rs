@@ -4,6 +4,7 @@
 //! Nothing is counted and nothing is written here.
 
 mod baseline;
+mod client;
 mod config;
 mod conflicts;
 mod containment;
@@ -13,6 +14,7 @@ mod error;
 mod files;
 mod find;
 mod live;
+mod log_shape;
 mod outputs;
 mod page;
 mod run;

@@ -6,6 +6,7 @@ use super::files::SummaryFile;
 use super::find::folder_of;
 use super::{PageTarget, PlanError, RunOptions, containment};
 use crate::cli::{Artifact, Cli, Writing};
+use crate::report::ClientVersion;
 
 /// The rules that hold for an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,7 @@ impl RunOutputs {
         dir: Option<&Path>,
         existing: Option<&SummaryFile>,
         options: &RunOptions,
+        client: ClientVersion,
     ) -> Result<Self, PlanError> {
         let writing = &options.writing;
         let mut outputs = Self {
@@ -73,7 +75,7 @@ impl RunOutputs {
         }
         let existing = existing.map(|summary| summary.path.clone());
         let summary = existing
-            .or_else(|| dir.map(new_summary))
+            .or_else(|| dir.map(|dir| new_summary(dir, client)))
             .ok_or(PlanError::NowhereToWrite)?;
         outputs.put_into_run(dir, summary, writing)?;
         Ok(outputs)
@@ -174,13 +176,10 @@ pub(super) fn original_of(summary: &Path) -> PathBuf {
     summary.with_file_name("result_summary.orig.json")
 }
 
-/// Returns where the summary of a run without one belongs: in the performance folder of a run directory, else beside the
-/// log.
-fn new_summary(dir: &Path) -> PathBuf {
+/// Returns where the summary of a run without one belongs: in a run directory where its client writes it, else beside
+/// the log.
+fn new_summary(dir: &Path, client: ClientVersion) -> PathBuf {
     let is_run = dir.join("config.yaml").exists() || dir.join("performance").is_dir();
-    dir.join(if is_run {
-        "performance/result_summary.json"
-    } else {
-        "result_summary.json"
-    })
+    let version = if is_run { client } else { ClientVersion::V0_5 };
+    dir.join(version.summary_path())
 }

@@ -1,16 +1,20 @@
 //! One run, resolved: its log, its settings, its outputs.
 
-use std::path::PathBuf;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::client::{Client, Traces};
 use super::config::RunConfig;
 use super::defaults::Defaults;
-use super::files::RunFiles;
+use super::files::{RunFiles, SummaryFile};
 use super::find::{FoundRun, Log};
+use super::log_shape::LogShape;
 use super::outputs::RunOutputs;
 use super::{PlanError, RunDate};
 use crate::cli::{self, Cli, QpsWindow, Switch};
+use crate::report::ClientVersion;
 
 /// The tokenizer asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +94,14 @@ pub(crate) struct RunPlan {
     pub early_stopping: bool,
     /// True if QPS and TPS use LoadGen's window.
     pub legacy_window: bool,
+    /// The client version whose formats and rules the report follows.
+    pub client: Client,
+    /// Whether prompts are counted.
+    pub isl: bool,
+    /// Whether the steady state is looked for.
+    pub steady_state: bool,
+    /// The samples of a super-pass, for logs that do not announce it.
+    pub superpass: Option<u64>,
     /// The date that chat templates see.
     pub date: RunDate,
     pub outputs: RunOutputs,
@@ -112,13 +124,17 @@ impl RunPlan {
             dir,
             modified,
         } = found;
+        let overrides = &options.overrides;
+        let files = RunFiles::read(dir.as_deref(), options.writing.summary.as_deref())?;
+        let client = recognize(&log, dir.as_deref(), &files, overrides.client.0)?;
         let RunFiles {
             config,
             summary,
-            warnings,
-        } = RunFiles::read(dir.as_deref(), options.writing.summary.as_deref())?;
-        let outputs = RunOutputs::new(dir.as_deref(), summary.as_ref(), options)?;
-        let overrides = &options.overrides;
+            snapshot: _,
+            mut warnings,
+        } = files;
+        warnings.extend(client.warning());
+        let outputs = RunOutputs::new(dir.as_deref(), summary.as_ref(), options, client.version)?;
         let own = summary.as_ref().map(|summary| &summary.value);
         let mut defaults = Defaults {
             config: &config,
@@ -135,7 +151,14 @@ impl RunPlan {
                 .unwrap_or_else(|| defaults.early_stopping()),
             legacy_window: (overrides.qps_window.map(QpsWindow::is_legacy))
                 .unwrap_or_else(|| defaults.legacy_window()),
-            assumed: defaults.assumed,
+            isl: config.metrics_isl(),
+            steady_state: (overrides.steady_state.chosen())
+                .unwrap_or_else(|| config.steady_state()),
+            superpass: overrides.superpass.map(NonZeroU64::get),
+            assumed: (defaults.assumed.into_iter())
+                .chain(client.assumption())
+                .collect(),
+            client,
             outputs,
             warnings,
             previous: summary.map(|summary| summary.bytes),
@@ -143,4 +166,43 @@ impl RunPlan {
             dir,
         })
     }
+}
+
+/// Recognizes the client version of a run.
+fn recognize(
+    log: &Log,
+    dir: Option<&Path>,
+    files: &RunFiles,
+    forced: Option<ClientVersion>,
+) -> Result<Client, PlanError> {
+    let summary = files.summary.as_ref();
+    let is_proved = summary.is_some() || files.snapshot.is_some();
+    let shape = match log {
+        Log::Path(path) if path.is_file() => {
+            Some(LogShape::read(path, if is_proved { 1 } else { u64::MAX }))
+        }
+        Log::Path(_) | Log::Stdin => None,
+    };
+    if let (Some(shape), Log::Path(path)) = (&shape, log)
+        && shape.is_before_april
+    {
+        return Err(PlanError::BeforeApril(path.clone()));
+    }
+    let in_folder = |summary: &SummaryFile| {
+        let folder = summary.path.parent().and_then(Path::file_name);
+        folder.is_some_and(|name| name == "performance")
+    };
+    let has_folder = dir.is_some_and(|dir| dir.join("performance").is_dir());
+    let has_performance_folder = match summary {
+        Some(summary) => Some(in_folder(summary)),
+        None => has_folder.then_some(true),
+    };
+    let traces = Traces {
+        summary: summary.map(|summary| &summary.value),
+        snapshot: files.snapshot.as_ref(),
+        config: &files.config,
+        has_performance_folder,
+        log: shape.as_ref().filter(|_| !is_proved),
+    };
+    Ok(Client::recognize(&traces, forced))
 }

@@ -8,7 +8,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Attachments, Counters, RunFacts, Snapshot, State, render, render_text};
+use super::{Attachments, ClientVersion, Report, RunFacts, Snapshot, State};
+use crate::metric::{Metric, PerMetric};
+use crate::sample::{Counters, FinishReason};
 use crate::stats::{FloatSeries, IntSeries, Stat};
 
 /// Counters and values of a run, and the text of the files that the reference wrote for them.
@@ -33,11 +35,10 @@ struct Case {
 }
 
 impl Case {
-    fn stat(&self, name: &str) -> Stat {
-        let values = self.series.get(name).into_iter().flatten();
-        let early_stopping =
-            self.early_stopping && ["sample_latency_ns", "ttft_ns", "tpot_ns"].contains(&name);
-        if name == "tpot_ns" {
+    fn stat(&self, metric: Metric) -> Stat {
+        let values = self.series.get(metric.series()).into_iter().flatten();
+        let early_stopping = self.early_stopping && metric.has_early_stopping();
+        if metric == Metric::Tpot {
             values
                 .map(|v| v.as_f64().unwrap())
                 .collect::<FloatSeries>()
@@ -53,12 +54,6 @@ impl Case {
     fn snapshot(&self) -> Snapshot {
         let value = |name: &str| self.counters.get(name).copied().unwrap_or(0);
         let count = |name: &str| u64::try_from(value(name)).unwrap();
-        let streamed: &[_] = if self.streaming {
-            &["ttft_ns", "chunk_delta_ns", "tpot_ns"]
-        } else {
-            &[]
-        };
-        let names = ["sample_latency_ns", "isl", "osl"].iter().chain(streamed);
         Snapshot {
             state: if self.state == "complete" {
                 State::Complete
@@ -75,18 +70,19 @@ impl Case {
                 tracked_samples_issued: count("tracked_samples_issued"),
                 tracked_samples_completed: count("tracked_samples_completed"),
                 tracked_samples_failed: count("tracked_samples_failed"),
-                tracked_finish_reason_stop: count("tracked_finish_reason_stop"),
-                tracked_finish_reason_length: count("tracked_finish_reason_length"),
-                tracked_finish_reason_tool_calls: count("tracked_finish_reason_tool_calls"),
-                tracked_finish_reason_content_filter: count("tracked_finish_reason_content_filter"),
-                tracked_finish_reason_function_call: count("tracked_finish_reason_function_call"),
-                tracked_finish_reason_other: count("tracked_finish_reason_other"),
+                tracked_finish_reasons: FinishReason::ALL
+                    .map(|reason| count(&format!("tracked_finish_reason_{}", reason.name()))),
                 tracked_duration_ns: value("tracked_duration_ns").into(),
                 legacy_loadgen_window_duration_ns: value("legacy_loadgen_window_duration_ns")
                     .into(),
                 total_duration_ns: value("total_duration_ns").into(),
             },
-            series: names.map(|&name| (name, self.stat(name))).collect(),
+            series: PerMetric::from_fn(|metric| {
+                let exists = self.streaming || !metric.is_streaming_only();
+                exists.then(|| self.stat(metric))
+            }),
+            client: ClientVersion::August21,
+            ..Snapshot::default()
         }
     }
 
@@ -95,18 +91,24 @@ impl Case {
         let run = RunFacts {
             run_config: self.run_config.clone(),
             use_legacy_window: self.legacy,
+            ..RunFacts::default()
         };
         let previous = self.previous.as_ref().map(String::as_bytes);
-        let summary = render(previous, &run, &snapshot).unwrap();
-        same(&summary, &self.summary, name, "summary");
-        let again = render(Some(&summary), &run, &snapshot).unwrap();
-        same(&again, &self.summary, name, "summary, written twice");
+        let report = Report::new(previous, &run, &snapshot).unwrap();
+        same(report.summary(), &self.summary, name, "summary");
+        let again = Report::new(Some(report.summary()), &run, &snapshot).unwrap();
+        same(
+            again.summary(),
+            &self.summary,
+            name,
+            "summary, written twice",
+        );
         if let Some(expected) = &self.report {
             let attachments = Attachments {
                 accuracy: self.accuracy.as_ref(),
                 profiling: self.profiling.as_ref(),
             };
-            let text = render_text(&summary, attachments).unwrap();
+            let text = report.text(attachments).unwrap();
             same(text.as_bytes(), expected, name, "report text");
         }
         if let Some(expected) = &self.snapshot {

@@ -1,11 +1,13 @@
-//! The few figures of a summary that a comparison shows, from any summary, however little is in it.
+//! The few figures of a summary that a comparison shows, read from any summary, however incomplete.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::schema::SUMMARY_KEYS;
 use super::summary::SummaryError;
+use crate::metric::{Metric, PerMetric};
 
-/// The headline figures of a summary; what it does not say is absent.
+/// The headline figures of a summary; a figure that the summary lacks is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Headline {
     /// How far the run came, by the name of its state.
@@ -18,16 +20,9 @@ pub struct Headline {
     pub n_samples_completed: Option<u64>,
     /// Samples of those that failed.
     pub n_samples_failed: Option<u64>,
-    /// Time to first token, ns.
-    pub ttft: Figures,
-    /// Time per output token, ns.
-    pub tpot: Figures,
-    /// Time from issue to completion, ns.
-    pub latency: Figures,
-    /// Output tokens.
-    pub output_sequence_lengths: Figures,
-    /// Input tokens.
-    pub input_sequence_lengths: Figures,
+    /// The figures of each metric.
+    #[serde(flatten, serialize_with = "by_summary_key")]
+    pub metrics: PerMetric<MetricHeadline>,
     /// Samples a second.
     pub qps: Option<f64>,
     /// Output tokens a second.
@@ -36,8 +31,8 @@ pub struct Headline {
 
 /// The headline figures of one metric, in its own unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Figures {
-    /// Number of values: what its histogram counts. 0 if the metric says nothing.
+pub struct MetricHeadline {
+    /// Number of values: the sum over its histogram. 0 for a metric without values.
     pub count: u64,
     /// Mean.
     pub mean: Option<f64>,
@@ -47,28 +42,39 @@ pub struct Figures {
     pub p99: Option<f64>,
 }
 
+/// Writes the figures under the metrics' keys, in the order of a summary.
+fn by_summary_key<S: Serializer>(
+    metrics: &PerMetric<MetricHeadline>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let keys = SUMMARY_KEYS.iter().map(|row| row.name);
+    serializer.collect_map(keys.filter_map(|key| {
+        let metric = Metric::from_summary_key(key)?;
+        Some((key, metrics[metric]))
+    }))
+}
+
 /// The headline figures of the summary whose bytes are `summary`.
 pub fn headline(summary: &[u8]) -> Result<Headline, SummaryError> {
     let summary: Value = serde_json::from_slice(summary)?;
     let count = |key: &str| summary[key].as_u64();
-    let figures = |key: &str| Figures::of(&summary[key]);
     Ok(Headline {
         state: summary["state"].as_str().map(str::to_owned),
         complete: summary["complete"].as_bool(),
         n_samples_issued: count("n_samples_issued"),
         n_samples_completed: count("n_samples_completed"),
         n_samples_failed: count("n_samples_failed"),
-        ttft: figures("ttft"),
-        tpot: figures("tpot"),
-        latency: figures("latency"),
-        output_sequence_lengths: figures("output_sequence_lengths"),
-        input_sequence_lengths: figures("input_sequence_lengths"),
+        metrics: PerMetric::from_fn(|metric| {
+            let key = metric.summary_key();
+            key.map(|key| MetricHeadline::of(&summary[key]))
+                .unwrap_or_default()
+        }),
         qps: summary["qps"].as_f64(),
         tps: summary["tps"].as_f64(),
     })
 }
 
-impl Figures {
+impl MetricHeadline {
     fn of(metric: &Value) -> Self {
         let counts = metric["histogram"]["counts"].as_array();
         Self {
@@ -102,16 +108,19 @@ mod tests {
             n_samples_completed: Some(2),
             n_samples_failed: Some(1),
             qps: Some(1.5),
-            ttft: Figures {
-                count: 3,
-                mean: Some(2.5),
-                p50: Some(2.0),
-                p99: Some(4.0),
-            },
-            tpot: Figures {
-                p50: Some(7.0),
-                ..Figures::default()
-            },
+            metrics: PerMetric::from_fn(|metric| match metric {
+                Metric::Ttft => MetricHeadline {
+                    count: 3,
+                    mean: Some(2.5),
+                    p50: Some(2.0),
+                    p99: Some(4.0),
+                },
+                Metric::Tpot => MetricHeadline {
+                    p50: Some(7.0),
+                    ..MetricHeadline::default()
+                },
+                _ => MetricHeadline::default(),
+            }),
             ..Headline::default()
         };
         for (summary, expected) in [

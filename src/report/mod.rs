@@ -7,15 +7,19 @@
 mod attachments;
 pub mod check;
 mod compare;
+mod full_run;
 mod object;
+pub mod schema;
 mod snapshot;
 mod summary;
 mod text;
 
-pub use compare::{Figures, Headline, headline};
-pub use snapshot::{Counters, Snapshot, State};
-pub use summary::{RunFacts, SummaryError, render};
-pub use text::{Attachments, render_text};
+pub use compare::{Headline, MetricHeadline, headline};
+pub use full_run::{FullRunOsl, TurnTally};
+pub use schema::ClientVersion;
+pub use snapshot::{Snapshot, State};
+pub use summary::{Report, RunFacts, SummaryError, unknown_keys};
+pub use text::Attachments;
 
 #[cfg(test)]
 mod cases;

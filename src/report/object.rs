@@ -43,6 +43,11 @@ impl<'a> Object<'a> {
         Self { fields, next: 0 }
     }
 
+    /// The keys, in the file's order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(String::as_str)
+    }
+
     /// Gives `key` a value, in its old place if it has one.
     pub(super) fn set(&mut self, key: &str, value: impl Serialize) {
         let raw =

@@ -1,9 +1,14 @@
-//! What a run's counters and series say at its end, and `metrics/final_snapshot.json`, which holds it.
+//! The snapshot of a run: its counters and the statistics of its series, and `metrics/final_snapshot.json`, which holds them.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::full_run::FullRunOsl;
+use super::schema::ClientVersion;
+use crate::metric::{Metric, PerMetric};
 use crate::python::msgspec::{FloatStyle, compact, indented};
+use crate::sample::Counters;
+use crate::stats::steady_state::Verdict;
 use crate::stats::{Bucket, Number, PERCENTILES, Stat};
 
 /// How far the run came. Source: `metrics_aggregator/snapshot.py`, `SessionState`.
@@ -36,82 +41,11 @@ impl State {
     }
 }
 
-/// The counters, in the snapshot's order. Source: `metrics_aggregator/aggregator.py`, `MetricCounterKey`.
-///
-/// `total_*` counters are about all samples, `tracked_*` about those issued in a tracking window.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the reference's names say it")]
-pub struct Counters {
-    pub total_samples_issued: u64,
-    pub total_samples_completed: u64,
-    pub total_samples_failed: u64,
-    pub tracked_samples_issued: u64,
-    pub tracked_samples_completed: u64,
-    pub tracked_samples_failed: u64,
-    pub tracked_finish_reason_stop: u64,
-    pub tracked_finish_reason_length: u64,
-    pub tracked_finish_reason_tool_calls: u64,
-    pub tracked_finish_reason_content_filter: u64,
-    pub tracked_finish_reason_function_call: u64,
-    pub tracked_finish_reason_other: u64,
-    pub tracked_duration_ns: i128,
-    pub legacy_loadgen_window_duration_ns: i128,
-    pub total_duration_ns: i128,
-}
-
-impl Counters {
-    /// Name and value of each counter.
-    fn entries(&self) -> [(&'static str, i128); 15] {
-        [
-            ("total_samples_issued", self.total_samples_issued.into()),
-            (
-                "total_samples_completed",
-                self.total_samples_completed.into(),
-            ),
-            ("total_samples_failed", self.total_samples_failed.into()),
-            ("tracked_samples_issued", self.tracked_samples_issued.into()),
-            (
-                "tracked_samples_completed",
-                self.tracked_samples_completed.into(),
-            ),
-            ("tracked_samples_failed", self.tracked_samples_failed.into()),
-            (
-                "tracked_finish_reason_stop",
-                self.tracked_finish_reason_stop.into(),
-            ),
-            (
-                "tracked_finish_reason_length",
-                self.tracked_finish_reason_length.into(),
-            ),
-            (
-                "tracked_finish_reason_tool_calls",
-                self.tracked_finish_reason_tool_calls.into(),
-            ),
-            (
-                "tracked_finish_reason_content_filter",
-                self.tracked_finish_reason_content_filter.into(),
-            ),
-            (
-                "tracked_finish_reason_function_call",
-                self.tracked_finish_reason_function_call.into(),
-            ),
-            (
-                "tracked_finish_reason_other",
-                self.tracked_finish_reason_other.into(),
-            ),
-            ("tracked_duration_ns", self.tracked_duration_ns),
-            (
-                "legacy_loadgen_window_duration_ns",
-                self.legacy_loadgen_window_duration_ns,
-            ),
-            ("total_duration_ns", self.total_duration_ns),
-        ]
-    }
-}
-
 /// Everything that the summary, the report text and the snapshot file are made from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// The client version whose files are written.
+    pub client: ClientVersion,
     /// How far the run came.
     pub state: State,
     /// Texts whose tokens are not counted yet, or never will be: each damaged line may have held one, so counting
@@ -123,48 +57,47 @@ pub struct Snapshot {
     pub timestamp_ns: i64,
     /// All counters.
     pub counters: Counters,
-    /// Name and statistics of each series, in the order of the file: `sample_latency_ns`, `isl`, `osl` and,
-    /// for a streaming run, `ttft_ns`, `chunk_delta_ns`, `tpot_ns`. A series without values is there too.
-    pub series: Vec<(&'static str, Stat)>,
+    /// The statistics of each series that the run records; a series without values is there too.
+    pub series: PerMetric<Option<Stat>>,
+    /// The output lengths of every completed turn of the run, where its sample map names them.
+    pub full_run_osl: Option<FullRunOsl>,
+    /// The steady-state verdict, where the run asks for one.
+    pub steady_state: Option<Verdict>,
 }
 
 impl Snapshot {
-    /// The statistics of the series called `name`.
-    pub fn series(&self, name: &str) -> Option<&Stat> {
-        self.series
-            .iter()
-            .find(|(have, _)| *have == name)
-            .map(|(_, stat)| stat)
+    /// Returns true if the run ended and every text was counted, and, for a client that accounts for its samples, if
+    /// every issued sample completed. Source: `metrics/report.py`, `Report.from_snapshot`.
+    pub fn is_complete(&self) -> bool {
+        let accounted = |counters: &Counters| {
+            counters.tracked_samples_failed <= counters.tracked_samples_completed
+                && counters.tracked_samples_completed == counters.tracked_samples_issued
+        };
+        self.state == State::Complete
+            && self.n_pending_tasks == 0
+            && (!self.client.accounts_for_samples() || accounted(&self.counters))
     }
 
-    /// Whether the run ended and every text was counted.
-    pub fn is_complete(&self) -> bool {
-        self.state == State::Complete && self.n_pending_tasks == 0
+    /// The statistics of `metric`, unless its series is empty or does not exist.
+    pub fn filled(&self, metric: Metric) -> Option<&Stat> {
+        self.series[metric].as_ref().filter(|stat| stat.count > 0)
     }
 
     /// The bytes of `metrics/final_snapshot.json`. Source: `snapshot.py`, `snapshot_to_dict`, and `publisher.py`.
     pub fn render(&self) -> Vec<u8> {
-        let Self {
-            state,
-            n_pending_tasks,
-            counter,
-            timestamp_ns,
-            counters,
-            series,
-        } = self;
+        let counters = self.counters.entries();
         let counters = counters
-            .entries()
-            .map(|(name, value)| Metric::Counter { name, value });
-        let metrics = counters
-            .into_iter()
-            .chain(series.iter().map(|(name, stat)| Metric::of(name, stat)))
-            .collect();
+            .filter(|(name, _)| self.client.has_counter(name))
+            .map(|(name, value)| Entry::Counter { name, value });
+        let series = self.series.iter();
+        let series = series.filter_map(|(metric, stat)| Some(Entry::of(metric, stat.as_ref()?)));
         let file = File {
-            counter: *counter,
-            timestamp_ns: *timestamp_ns,
-            state: *state,
-            n_pending_tasks: *n_pending_tasks,
-            metrics,
+            counter: self.counter,
+            timestamp_ns: self.timestamp_ns,
+            state: self.state,
+            n_pending_tasks: self.n_pending_tasks,
+            metrics: counters.chain(series).collect(),
+            steady_state: (self.client.snapshot_has_steady_state()).then_some(&self.steady_state),
         };
         indented(&compact(&file, FloatStyle::Python))
     }
@@ -177,12 +110,14 @@ struct File<'a> {
     timestamp_ns: i64,
     state: State,
     n_pending_tasks: u64,
-    metrics: Vec<Metric<'a>>,
+    metrics: Vec<Entry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steady_state: Option<&'a Option<Verdict>>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Metric<'a> {
+enum Entry<'a> {
     Counter {
         name: &'a str,
         value: i128,
@@ -201,10 +136,10 @@ enum Metric<'a> {
     },
 }
 
-impl<'a> Metric<'a> {
-    fn of(name: &'a str, stat: &'a Stat) -> Self {
+impl<'a> Entry<'a> {
+    fn of(metric: Metric, stat: &'a Stat) -> Self {
         Self::Series {
-            name,
+            name: metric.series(),
             count: stat.count,
             total: stat.total,
             min: stat.min,

@@ -1,29 +1,35 @@
 //! `performance/result_summary.json`: the machine-readable report, rewritten in place.
 //!
-//! What we compute is replaced where it stands; what the summary says besides (version, `git_sha`, `run_config`, keys
-//! that a newer client writes, at the top or within a metric) keeps its text and its place. A key that an older
-//! client did not write yet is added where the reference writes it, so the outcome is the summary that the
-//! reference at our commit would have written, plus whatever else was there.
+//! Values that are computed from the log are replaced in place. Everything else (version, `git_sha`, `run_config`, keys of a
+//! client that does not exist yet, at the top or within a metric) keeps its text and its place. A key that the run's
+//! client version writes and the summary lacks is added where that version writes it.
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::full_run::FullRunOsl;
 use super::object::Object;
+use super::schema::{ClientVersion, SUMMARY_KEYS, SummaryKey};
 use super::snapshot::{Grid, Snapshot};
+use super::text::{Attachments, render_text};
+use crate::metric::Metric;
 use crate::python::msgspec::{FloatStyle, compact, indented};
-use crate::stats::Stat;
+use crate::sample::FinishReason;
+use crate::stats::{Bucket, Stat};
 
-/// What the run's own files say about it, for what a snapshot does not hold.
+/// The facts of a run that a snapshot does not hold, taken from the run's own files.
 #[derive(Clone, Debug, Default)]
 pub struct RunFacts {
     /// The configuration shown in a summary that has none: load pattern, warm-up and seeds.
     pub run_config: Option<Value>,
+    /// The seeds shown in a summary of 2026-06-23 that has none.
+    pub seeds: Option<Value>,
     /// Whether rates use the legacy `LoadGen` window where there is one: a Poisson load pattern with
     /// `use_legacy_loadgen_qps_metrics`.
     pub use_legacy_window: bool,
 }
 
-/// Why the previous summary could not be used.
+/// The reason why the previous summary cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SummaryError {
     /// Not JSON, or nested too deeply.
@@ -39,54 +45,137 @@ pub enum SummaryError {
     },
 }
 
-/// The bytes of `result_summary.json` for `snapshot`, with what `previous`, the summary so far, says besides.
-///
-/// Source: `metrics/report.py`, `Report.from_snapshot` and `to_json`. There is no final newline.
-pub fn render(
-    previous: Option<&[u8]>,
-    run: &RunFacts,
-    snapshot: &Snapshot,
-) -> Result<Vec<u8>, SummaryError> {
-    let mut summary = previous.map(Object::parse).transpose()?.unwrap_or_default();
-    let counters = &snapshot.counters;
-    let rates = Rates::of(run, snapshot);
-    let metric = |object: &mut Object, key, series| {
-        object.set_object(key, |metric| set_metric(metric, snapshot.series(series)));
-    };
+/// A run's report: the summary and the text made from the same values.
+pub struct Report {
+    client: ClientVersion,
+    summary: Vec<u8>,
+    /// The summary with the keys of every version: the text shows some that its version leaves out of the JSON.
+    every_key: Vec<u8>,
+}
 
-    summary.set_default("version", "unknown");
-    summary.set_default("git_sha", Value::Null);
-    summary.set_default("test_started_at", 0);
-    summary.set("n_samples_issued", counters.tracked_samples_issued);
-    summary.set("n_samples_completed", counters.tracked_samples_completed);
-    summary.set("n_samples_failed", counters.tracked_samples_failed);
-    summary.set("duration_ns", rates.duration_ns);
-    summary.set("state", snapshot.state);
-    summary.set("complete", snapshot.is_complete());
-    metric(&mut summary, "ttft", "ttft_ns");
-    metric(&mut summary, "tpot", "tpot_ns");
-    metric(&mut summary, "latency", "sample_latency_ns");
-    metric(&mut summary, "output_sequence_lengths", "osl");
-    metric(&mut summary, "input_sequence_lengths", "isl");
-    summary.set("legacy_loadgen_window_duration_ns", rates.legacy_window_ns);
-    summary.set("qps", rates.qps);
-    summary.set("tps", rates.tps);
-    summary.set_object("finish_reason_counts", |reasons| {
-        reasons.set("stop", counters.tracked_finish_reason_stop);
-        reasons.set("length", counters.tracked_finish_reason_length);
-        reasons.set("tool_calls", counters.tracked_finish_reason_tool_calls);
-        reasons.set(
-            "content_filter",
-            counters.tracked_finish_reason_content_filter,
+impl Report {
+    /// The report of `snapshot`, with what `previous`, the summary so far, says besides.
+    ///
+    /// Source: `metrics/report.py`, `Report.from_snapshot` and `to_json`.
+    pub fn new(
+        previous: Option<&[u8]>,
+        run: &RunFacts,
+        snapshot: &Snapshot,
+    ) -> Result<Self, SummaryError> {
+        let values = Values {
+            run,
+            snapshot,
+            rates: Rates::of(run, snapshot),
+        };
+        let render = |is_written: &dyn Fn(ClientVersion, SummaryKey) -> bool| {
+            let mut summary = previous.map(Object::parse).transpose()?.unwrap_or_default();
+            for row in &SUMMARY_KEYS {
+                if is_written(snapshot.client, row.key) {
+                    values.set(&mut summary, row.key, row.name);
+                } else {
+                    // Another version's figure would stand stale beside new ones.
+                    summary.set_or_remove(row.name, None::<()>);
+                }
+            }
+            Ok::<_, SummaryError>(indented(&compact(&summary, FloatStyle::Msgspec)))
+        };
+        Ok(Self {
+            client: snapshot.client,
+            summary: render(&ClientVersion::has)?,
+            every_key: render(&|_, _| true)?,
+        })
+    }
+
+    /// The bytes of `result_summary.json`, without a final newline.
+    pub fn summary(&self) -> &[u8] {
+        &self.summary
+    }
+
+    /// The text of `report.txt`.
+    pub fn text(&self, attachments: Attachments) -> Result<String, SummaryError> {
+        render_text(self.client, &self.every_key, attachments)
+    }
+}
+
+/// The top-level keys of the summary `previous` that no known client version writes, in the file's order.
+pub fn unknown_keys(previous: &[u8]) -> Result<Vec<String>, SummaryError> {
+    let is_known = |key: &str| SUMMARY_KEYS.iter().any(|row| row.name == key);
+    let object = Object::parse(previous)?;
+    let unknown = object.keys().filter(|key| !is_known(key));
+    Ok(unknown.map(str::to_owned).collect())
+}
+
+/// The values of a summary.
+struct Values<'a> {
+    run: &'a RunFacts,
+    snapshot: &'a Snapshot,
+    rates: Rates,
+}
+
+impl Values<'_> {
+    /// Sets the value of `key`, which the file calls `name`; what a summary says about the client and its
+    /// configuration is kept.
+    fn set(&self, summary: &mut Object, key: SummaryKey, name: &str) {
+        let Self {
+            run,
+            snapshot,
+            rates,
+        } = self;
+        let counters = &snapshot.counters;
+        let (issued, completed, failed) = (
+            counters.tracked_samples_issued,
+            counters.tracked_samples_completed,
+            counters.tracked_samples_failed,
         );
-        reasons.set(
-            "function_call",
-            counters.tracked_finish_reason_function_call,
-        );
-        reasons.set("other", counters.tracked_finish_reason_other);
-    });
-    summary.set_default("run_config", &run.run_config);
-    Ok(indented(&compact(&summary, FloatStyle::Msgspec)))
+        let metric = |summary: &mut Object, metric| {
+            let estimates = snapshot.client.shows_empty_estimates();
+            let stat = snapshot.series[metric].as_ref();
+            summary.set_object(name, |object| set_metric(object, stat, estimates));
+        };
+        match key {
+            SummaryKey::Version => summary.set_default(name, "unknown"),
+            SummaryKey::GitSha => summary.set_default(name, Value::Null),
+            SummaryKey::TestStartedAt => summary.set_default(name, 0),
+            SummaryKey::Issued => summary.set(name, issued),
+            SummaryKey::Completed => summary.set(name, completed),
+            SummaryKey::Failed => summary.set(name, failed),
+            SummaryKey::Duration => summary.set(name, rates.duration_ns),
+            SummaryKey::State => summary.set(name, snapshot.state),
+            SummaryKey::Complete => summary.set(name, snapshot.is_complete()),
+            SummaryKey::Ttft => metric(summary, Metric::Ttft),
+            SummaryKey::Tpot => metric(summary, Metric::Tpot),
+            SummaryKey::Latency => metric(summary, Metric::Latency),
+            SummaryKey::Osl => metric(summary, Metric::Osl),
+            SummaryKey::Isl => metric(summary, Metric::Isl),
+            SummaryKey::LegacyWindow => summary.set(name, rates.legacy_window_ns),
+            SummaryKey::Qps => summary.set(name, rates.qps),
+            SummaryKey::Tps => summary.set(name, rates.tps),
+            SummaryKey::Interactivity => summary.set(name, interactivity(snapshot)),
+            SummaryKey::FinishReasons => summary.set_object(name, |reasons| {
+                for reason in FinishReason::ALL {
+                    reasons.set(reason.name(), counters.finished(reason));
+                }
+            }),
+            SummaryKey::RunConfig => summary.set_default(name, &run.run_config),
+            SummaryKey::Seeds => summary.set_default(name, &run.seeds),
+            SummaryKey::FullRunOsl => match &snapshot.full_run_osl {
+                Some(block) => summary.set_object(name, |object| set_full_run(object, block)),
+                None => summary.set(name, Value::Null),
+            },
+            SummaryKey::SteadyState => summary.set(name, &snapshot.steady_state),
+            SummaryKey::Succeeded => summary.set(name, completed.saturating_sub(failed)),
+            SummaryKey::Dropped => summary.set(name, issued.saturating_sub(completed)),
+        }
+    }
+}
+
+/// Output tokens for each second that a sample was in flight; `None` where a sample failed.
+/// Source: `metrics/report.py`, `e2e_avg_interactivity`.
+fn interactivity(snapshot: &Snapshot) -> Option<f64> {
+    let tokens = snapshot.filled(Metric::Osl)?.total.to_f64();
+    let latency_ns = snapshot.filled(Metric::Latency)?.total.to_f64();
+    (latency_ns > 0.0 && snapshot.counters.tracked_samples_failed == 0)
+        .then(|| tokens / (latency_ns / 1e9))
 }
 
 /// Durations and what is divided by them; both rates use the same window.
@@ -101,20 +190,18 @@ impl Rates {
     fn of(run: &RunFacts, snapshot: &Snapshot) -> Self {
         let counters = &snapshot.counters;
         let completed = counters.tracked_samples_completed;
+        let use_legacy_window = run.use_legacy_window && snapshot.client.has_legacy_window();
         let positive = |ns: i128| Some(ns).filter(|&ns| ns > 0);
         let duration_ns = positive(counters.tracked_duration_ns);
         let legacy_window_ns = positive(counters.legacy_loadgen_window_duration_ns)
-            .filter(|_| run.use_legacy_window && completed >= 2);
+            .filter(|_| use_legacy_window && completed >= 2);
         let seconds = legacy_window_ns.or(duration_ns).map(|ns| ns as f64 / 1e9);
         let requests = if legacy_window_ns.is_some() {
             completed - 1
         } else {
             completed
         };
-        let tokens = snapshot
-            .series("osl")
-            .filter(|osl| osl.count > 0)
-            .map(|osl| osl.total.to_f64());
+        let tokens = snapshot.filled(Metric::Osl).map(|osl| osl.total.to_f64());
         Self {
             duration_ns,
             legacy_window_ns,
@@ -126,8 +213,8 @@ impl Rates {
     }
 }
 
-/// The figures of one metric; without values only the empty early-stopping map, and without the series nothing.
-fn set_metric(metric: &mut Object, stat: Option<&Stat>) {
+/// The figures of one metric; without the series nothing, and without values at most the empty estimates.
+fn set_metric(metric: &mut Object, stat: Option<&Stat>, shows_empty_estimates: bool) {
     let filled = stat.filter(|stat| stat.count > 0);
     metric.set_or_remove("total", filled.map(|stat| stat.total));
     metric.set_or_remove("min", filled.map(|stat| stat.min));
@@ -139,12 +226,27 @@ fn set_metric(metric: &mut Object, stat: Option<&Stat>) {
         "percentiles",
         filled.map(|stat| Grid(stat.percentiles.as_slice())),
     );
-    let estimates = stat.and_then(|stat| stat.early_stopping.as_ref());
+    let estimates = stat.filter(|stat| stat.count > 0 || shows_empty_estimates);
+    let estimates = estimates.and_then(|stat| stat.early_stopping.as_ref());
     metric.set_or_remove(
         "early_stopping_percentiles",
         estimates.map(|map| Grid(map.as_slice())),
     );
     metric.set_or_remove("histogram", filled.map(Histogram::of));
+}
+
+/// The block of all completed turns.
+fn set_full_run(object: &mut Object, block: &FullRunOsl) {
+    let turns = block.turns;
+    object.set_object(Metric::Osl.summary_key().unwrap_or_default(), |metric| {
+        set_metric(metric, Some(&block.osl), false);
+    });
+    object.set("n_turns_counted", turns.counted);
+    object.set("n_empty", turns.empty);
+    object.set("n_errors", turns.errors);
+    object.set("n_undecodable", turns.undecodable);
+    object.set("n_missing", turns.missing);
+    object.set("partial", turns.is_partial());
 }
 
 #[derive(Serialize)]
@@ -155,12 +257,9 @@ struct Histogram {
 
 impl Histogram {
     fn of(stat: &Stat) -> Self {
+        let edges = |bucket: &Bucket| (bucket.low, bucket.high);
         Self {
-            buckets: stat
-                .histogram
-                .iter()
-                .map(|bucket| (bucket.low, bucket.high))
-                .collect(),
+            buckets: stat.histogram.iter().map(edges).collect(),
             counts: stat.histogram.iter().map(|bucket| bucket.count).collect(),
         }
     }
@@ -172,18 +271,18 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::snapshot::{Counters, State};
+    use super::super::snapshot::State;
     use super::*;
+    use crate::metric::PerMetric;
+    use crate::sample::Counters;
     use crate::stats::IntSeries;
 
     /// Of a run in which two samples with 3 and 5 output tokens completed within a second.
     fn snapshot() -> Snapshot {
         let osl: IntSeries = [3, 5].into_iter().collect();
         Snapshot {
+            client: ClientVersion::August21,
             state: State::Complete,
-            n_pending_tasks: 0,
-            counter: 1,
-            timestamp_ns: 0,
             counters: Counters {
                 tracked_samples_issued: 3,
                 tracked_samples_completed: 2,
@@ -191,20 +290,26 @@ mod tests {
                 legacy_loadgen_window_duration_ns: 500_000_000,
                 ..Counters::default()
             },
-            series: vec![
-                ("osl", osl.finish(false)),
-                ("ttft_ns", IntSeries::new().finish(true)),
-            ],
+            series: PerMetric::from_fn(|metric| match metric {
+                Metric::Osl => Some(osl.clone().finish(false)),
+                Metric::Ttft => Some(IntSeries::new().finish(true)),
+                _ => None,
+            }),
+            ..Snapshot::default()
         }
     }
 
+    fn render(
+        previous: Option<&[u8]>,
+        run: &RunFacts,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<u8>, SummaryError> {
+        Report::new(previous, run, snapshot).map(|report| report.summary().to_owned())
+    }
+
     fn rendered(previous: Option<&str>) -> String {
-        let bytes = render(
-            previous.map(str::as_bytes),
-            &RunFacts::default(),
-            &snapshot(),
-        )
-        .unwrap();
+        let previous = previous.map(str::as_bytes);
+        let bytes = render(previous, &RunFacts::default(), &snapshot()).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
@@ -247,7 +352,7 @@ mod tests {
     fn without_a_summary_one_is_made_from_what_is_known() {
         let run = RunFacts {
             run_config: Some(json!({"warmup": {"enabled": false}})),
-            use_legacy_window: false,
+            ..RunFacts::default()
         };
         let bytes = render(None, &run, &snapshot()).unwrap();
         let summary: Value = serde_json::from_slice(&bytes).unwrap();
@@ -404,8 +509,8 @@ mod tests {
             let mut snapshot = snapshot();
             change(&mut snapshot);
             let run = RunFacts {
-                run_config: None,
                 use_legacy_window,
+                ..RunFacts::default()
             };
             let Rates {
                 duration_ns,
@@ -429,7 +534,7 @@ mod tests {
         );
         check(
             true,
-            |s| s.series.clear(),
+            |s| s.series[Metric::Osl] = None,
             (legacy.0, legacy.1, legacy.2, None),
         );
         check(
@@ -444,7 +549,7 @@ mod tests {
         );
         check(
             false,
-            |s| s.series[0].1 = IntSeries::new().finish(false),
+            |s| s.series[Metric::Osl] = Some(IntSeries::new().finish(false)),
             (native.0, None, native.2, None),
         );
     }

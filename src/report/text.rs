@@ -1,14 +1,16 @@
 //! `report.txt`: the report as people read it. Source: `metrics/report.py`, `Report.display`.
 //!
-//! It is made from the summary's bytes, so it cannot say anything else than the summary does.
+//! It is made from a summary's bytes, so it says the same as the summary does.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::schema::{ClientVersion, SummaryKey};
 use super::summary::SummaryError;
-use crate::python::repr::json_str;
+use crate::metric::{Metric, Unit};
+use crate::python::repr;
 
-/// What the text shows besides the summary, as the run's own files hold it.
+/// The content of the run's own files that the text shows besides the summary.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attachments<'a> {
     /// The content of `accuracy/accuracy_results.json`.
@@ -27,52 +29,62 @@ struct Summary {
     n_samples_issued: u64,
     n_samples_completed: u64,
     n_samples_failed: u64,
+    n_samples_succeeded: u64,
+    n_samples_dropped: u64,
     duration_ns: Option<f64>,
     state: String,
     complete: bool,
-    ttft: Map<String, Value>,
-    tpot: Map<String, Value>,
-    latency: Map<String, Value>,
     output_sequence_lengths: Map<String, Value>,
-    input_sequence_lengths: Map<String, Value>,
+    output_sequence_lengths_full_run: Option<Map<String, Value>>,
+    steady_state: Option<Value>,
     qps: Option<f64>,
     tps: Option<f64>,
+    e2e_avg_interactivity: Option<f64>,
     run_config: Option<Map<String, Value>>,
+    seeds: Option<Map<String, Value>>,
 }
 
-/// The text of `report.txt` for the summary whose bytes are `summary`.
+/// The text of `report.txt` that `client` writes for the summary whose bytes are `summary`, which has the keys of
+/// every version.
 ///
 /// `test_started_at` is not shown: the reference always writes 0, which it does not show either.
-pub fn render_text(summary: &[u8], attachments: Attachments) -> Result<String, SummaryError> {
+pub(super) fn render_text(
+    client: ClientVersion,
+    summary: &[u8],
+    attachments: Attachments,
+) -> Result<String, SummaryError> {
+    let values: Map<String, Value> = serde_json::from_slice(summary)?;
     let summary: Summary = serde_json::from_slice(summary)?;
     let mut text = Text::default();
-    text.head(&summary);
+    text.head(client, &summary);
+    text.counts(client, &summary);
+    if client.has(SummaryKey::SteadyState) {
+        text.steady_state(summary.steady_state.as_ref());
+    }
     if let Some(accuracy) = attachments.accuracy {
         text.accuracy(accuracy);
     }
+    if client.has(SummaryKey::FullRunOsl) {
+        text.full_run(&summary);
+    }
     text.line("\n------------------- Latency Breakdowns -------------------");
-    for (title, metric, unit, scale) in [
-        ("TTFT", &summary.ttft, "ms", 1e-6),
-        ("TPOT", &summary.tpot, "ms", 1e-6),
-        ("Latency", &summary.latency, "ms", 1e-6),
-        (
-            "Input sequence lengths",
-            &summary.input_sequence_lengths,
-            "tokens",
-            1.0,
-        ),
-        (
-            "Output sequence lengths",
-            &summary.output_sequence_lengths,
-            "tokens",
-            1.0,
-        ),
+    for (title, metric) in [
+        ("TTFT", Metric::Ttft),
+        ("TPOT", Metric::Tpot),
+        ("Latency", Metric::Latency),
+        ("Input sequence lengths", Metric::Isl),
+        ("Output sequence lengths", Metric::Osl),
     ] {
-        if !metric.is_empty() {
-            text.line(&format!("{title}:"));
-            text.metric(metric, Unit { name: unit, scale });
-            text.line("");
+        if metric != Metric::Isl || client.has(SummaryKey::Isl) {
+            let key = metric.summary_key().unwrap_or_default();
+            text.section(title, values.get(key), metric.unit());
         }
+    }
+    if client.has(SummaryKey::FullRunOsl) {
+        let block = summary.output_sequence_lengths_full_run.as_ref();
+        let title = "Output sequence lengths (full run, all turns)";
+        let osl = block.and_then(|block| block.get("output_sequence_lengths"));
+        text.section(title, osl, Unit::Tokens);
     }
     text.line("----------------- End of Report -----------------");
     if let Some(profiling) = attachments.profiling {
@@ -81,21 +93,44 @@ pub fn render_text(summary: &[u8], attachments: Attachments) -> Result<String, S
     Ok(text.0)
 }
 
-/// What values are multiplied by, and called after that.
+/// A factor that values are multiplied by, and the name of the unit that they then have.
 #[derive(Clone, Copy)]
-struct Unit {
+struct Scale {
     name: &'static str,
-    scale: f64,
+    factor: f64,
 }
 
-impl Unit {
+impl From<Unit> for Scale {
+    fn from(unit: Unit) -> Self {
+        let (name, factor) = match unit {
+            Unit::Nanoseconds => ("ms", 1e-6),
+            Unit::Tokens => ("tokens", 1.0),
+        };
+        Self { name, factor }
+    }
+}
+
+impl Scale {
     /// A number with two decimals, without its unit's name.
     fn scaled(self, value: Option<&Value>) -> String {
         match value.and_then(Value::as_f64) {
-            Some(value) => format!("{:.2}", value * self.scale),
+            Some(value) => format!("{:.2}", value * self.factor),
             None => "N/A".to_owned(),
         }
     }
+}
+
+/// A number with two decimals and what follows it, or `N/A`.
+fn two_decimals(value: Option<f64>, unit: &str) -> String {
+    value.map_or("N/A".to_owned(), |v| format!("{v:.2}{unit}"))
+}
+
+/// `key=value` of each member, as Python prints them.
+fn assignments(map: &Map<String, Value>) -> String {
+    let pairs = map
+        .iter()
+        .map(|(key, value)| format!("{key}={}", repr::json_str(value)));
+    pairs.collect::<Vec<_>>().join(", ")
 }
 
 /// The text so far.
@@ -108,7 +143,7 @@ impl Text {
         self.0.push('\n');
     }
 
-    fn head(&mut self, summary: &Summary) {
+    fn head(&mut self, client: ClientVersion, summary: &Summary) {
         self.line("----------------- Summary -----------------");
         if summary.state == "interrupted" {
             self.line("WARNING: run was interrupted (SIGTERM/SIGINT) — metrics below are best-effort partial data.");
@@ -117,47 +152,144 @@ impl Text {
                 "WARNING: report is incomplete (drain timed out or no final snapshot received) — some async metrics may be missing.",
             );
         }
-        self.line(&format!("Version: {}", json_str(&summary.version)));
+        self.line(&format!("Version: {}", repr::json_str(&summary.version)));
         if is_true(&summary.git_sha) {
-            self.line(&format!("Git SHA: {}", json_str(&summary.git_sha)));
+            self.line(&format!("Git SHA: {}", repr::json_str(&summary.git_sha)));
         }
-        if let Some(run_config) = summary.run_config.as_ref().filter(|map| !map.is_empty()) {
+        let filled = |map: &Option<Map<String, Value>>| map.clone().filter(|map| !map.is_empty());
+        if let Some(seeds) = filled(&summary.seeds).filter(|_| client.has(SummaryKey::Seeds)) {
+            self.line(&format!("Seeds: {}", assignments(&seeds)));
+        }
+        let run_config = filled(&summary.run_config);
+        if let Some(run_config) = run_config.filter(|_| client.has(SummaryKey::RunConfig)) {
             self.line("Run config:");
-            for (section, value) in run_config {
+            for (section, value) in &run_config {
                 let value = match value {
-                    Value::Object(keys) => keys
-                        .iter()
-                        .map(|(key, value)| format!("{key}={}", json_str(value)))
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                    value => json_str(value),
+                    Value::Object(keys) => assignments(keys),
+                    value => repr::json_str(value),
                 };
                 self.line(&format!("  {section}: {value}"));
             }
         }
-        self.line(&format!(
-            "Total samples issued: {}",
-            summary.n_samples_issued
-        ));
-        self.line(&format!(
-            "Total samples completed: {}",
-            summary.n_samples_completed
-        ));
-        self.line(&format!(
-            "Total samples failed: {}",
-            summary.n_samples_failed
-        ));
-        let two_decimals =
-            |value: Option<f64>, unit| value.map_or("N/A".to_owned(), |v| format!("{v:.2}{unit}"));
-        self.line(&format!(
-            "Duration: {}",
-            two_decimals(summary.duration_ns.map(|ns| ns / 1e9), " seconds")
-        ));
-        self.line(&format!("QPS: {}", two_decimals(summary.qps, "")));
-        self.line(&format!("TPS: {}", two_decimals(summary.tps, "")));
     }
 
-    fn metric(&mut self, metric: &Map<String, Value>, unit: Unit) {
+    fn counts(&mut self, client: ClientVersion, summary: &Summary) {
+        let mut count =
+            |name: &str, count: u64| self.line(&format!("Total samples {name}: {count}"));
+        count("issued", summary.n_samples_issued);
+        if client.has(SummaryKey::Succeeded) {
+            count("succeeded", summary.n_samples_succeeded);
+            count("failed", summary.n_samples_failed);
+            count("dropped", summary.n_samples_dropped);
+        } else {
+            count("completed", summary.n_samples_completed);
+            count("failed", summary.n_samples_failed);
+        }
+        let seconds = summary.duration_ns.map(|ns| ns / 1e9);
+        self.line(&format!("Duration: {}", two_decimals(seconds, " seconds")));
+        self.line(&format!("QPS: {}", two_decimals(summary.qps, "")));
+        if summary.tps.is_some() || client.shows_missing_tps() {
+            self.line(&format!("TPS: {}", two_decimals(summary.tps, "")));
+        }
+        if client.has(SummaryKey::Interactivity) {
+            let interactivity = two_decimals(summary.e2e_avg_interactivity, " tokens/s");
+            self.line(&format!("E2E average interactivity: {interactivity}"));
+        }
+    }
+
+    fn steady_state(&mut self, verdict: Option<&Value>) {
+        let Some(verdict) = verdict.filter(|verdict| !verdict.is_null()) else {
+            return;
+        };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        if verdict["found"] != true {
+            let reason = text(&verdict["reason"]);
+            self.line(&format!("Steady state: not found ({reason})"));
+            return;
+        }
+        let window = &verdict["window"];
+        let integer = |key: &str| window[key].as_i64().unwrap_or_default();
+        let seconds = (integer("end_ns") - integer("start_ns")) as f64 / 1e9;
+        self.line(&format!(
+            "Steady state: super-passes {}...{} (post-warmup), {} samples over {seconds:.0}s",
+            integer("sp_lo"),
+            integer("sp_hi") - 1,
+            integer("n_samples"),
+        ));
+        let rate = |key: &str| verdict["tps"][key].as_f64().unwrap_or(f64::NAN);
+        self.line(&format!(
+            "  Steady TPS: {:.2} system, {:.2} per user",
+            rate("system"),
+            rate("per_user")
+        ));
+        let drifting = verdict["drifting_up"]
+            .as_array()
+            .filter(|names| !names.is_empty());
+        if let Some(names) = drifting {
+            let names = names.iter().map(text).collect::<Vec<_>>().join(", ");
+            self.line(&format!(
+                "  WARNING: {names} drifting up over the rest of the run"
+            ));
+        }
+        let anomaly = &verdict["anomaly"];
+        if anomaly["detected"] == true {
+            self.line(&format!(
+                "  ANOMALY: level shift at super-pass {}, TPOT {:+.1}% toward end of run",
+                anomaly["change_point_sp"],
+                anomaly["delta_pct"].as_f64().unwrap_or(f64::NAN)
+            ));
+        }
+    }
+
+    /// The lines about all turns of the run.
+    fn full_run(&mut self, summary: &Summary) {
+        const TITLE: &str = "  OSL per-turn mean (accuracy";
+        let Some(block) = &summary.output_sequence_lengths_full_run else {
+            if !summary.complete {
+                self.line(&format!("{TITLE}): not computed — run incomplete"));
+            } else if !summary.output_sequence_lengths.is_empty() {
+                self.line(&format!(
+                    "{TITLE}): not computed (no tokenizer or unreadable sample map)"
+                ));
+            }
+            return;
+        };
+        let count = |key: &str| block.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let left_out = format!(
+            "{} empty, {} errored, {} undecodable, {} missing",
+            count("n_empty"),
+            count("n_errors"),
+            count("n_undecodable"),
+            count("n_missing")
+        );
+        let mean = block.get("output_sequence_lengths").map(|osl| &osl["avg"]);
+        let Some(mean) = mean.and_then(Value::as_f64) else {
+            self.line(&format!("{TITLE}): no countable turns ({left_out})"));
+            return;
+        };
+        let turns = count("n_turns_counted");
+        self.line(&format!(
+            "{TITLE}, all turns): {mean:.1} tokens over {turns} turns ({left_out})"
+        ));
+        if block.get("partial").is_some_and(is_true) {
+            self.line("    (PARTIAL — dropped/missing turns; NOT valid for the OSL accuracy gate)");
+        }
+        if !summary.complete {
+            self.line("    (run incomplete — NOT valid for the OSL accuracy gate)");
+        }
+    }
+
+    /// A metric under its title; without values it has no section.
+    fn section(&mut self, title: &str, metric: Option<&Value>, unit: Unit) {
+        let metric = metric.and_then(Value::as_object);
+        if let Some(metric) = metric.filter(|metric| !metric.is_empty()) {
+            self.line(&format!("{title}:"));
+            self.metric(metric, unit.into());
+            self.line("");
+        }
+    }
+
+    fn metric(&mut self, metric: &Map<String, Value>, unit: Scale) {
         for (name, key) in [
             ("Min", "min"),
             ("Max", "max"),
@@ -184,7 +316,7 @@ impl Text {
         }
     }
 
-    fn grid(&mut self, grid: Option<&Value>, unit: Unit) {
+    fn grid(&mut self, grid: Option<&Value>, unit: Scale) {
         for (p, value) in grid.and_then(Value::as_object).into_iter().flatten() {
             self.line(&format!(
                 "  {p:>6}: {} {}",
@@ -194,7 +326,7 @@ impl Text {
         }
     }
 
-    fn histogram(&mut self, histogram: Option<&Value>, unit: Unit) {
+    fn histogram(&mut self, histogram: Option<&Value>, unit: Scale) {
         const MAX_BAR: f64 = 30.0;
         let part = |key| {
             histogram
@@ -235,7 +367,7 @@ impl Text {
     }
 }
 
-/// What Python takes for true.
+/// Returns true for a value that Python takes for true.
 pub(super) fn is_true(value: &Value) -> bool {
     match value {
         Value::Null => false,

@@ -18,5 +18,5 @@ pub use counters::{Counters, FinishReason};
 pub use id::SampleId;
 pub use row::{ChunkDeltas, Labels, Length, Row};
 pub use rows::Rows;
-pub use table::{Emissions, Form, Observation, Table, TokenCount, Tokens};
+pub use table::{Emissions, Form, Observation, Payload, Table, TokenCount, Tokens};
 pub use window::{LoadgenWindow, TrackingWindow};

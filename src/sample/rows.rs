@@ -148,7 +148,7 @@ fn complete(row: &mut Row, seen: &Observation, labels: Labels, emitted: &Emissio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{FinishReason, Form, Table, Tokens};
+    use crate::sample::{FinishReason, Form, Payload, Table, Tokens};
     use EventKind::*;
 
     /// A log in short: event, timestamp, sample; its offset is its place. Prompts have 7 tokens, outputs 5, of which 4
@@ -168,6 +168,9 @@ mod tests {
                 sample: sample.into(),
                 offset: offset as u64,
                 finish_reason: (kind == Complete).then_some(FinishReason::Length),
+                payload: Payload::Nothing,
+                is_first_turn: false,
+                is_turn: false,
                 tokens: Tokens {
                     whole: counted(whole),
                     after_first_chunk: counted(4),
@@ -178,7 +181,7 @@ mod tests {
                 worker: Some(timestamp_ns),
                 ..Labels::default()
             };
-            let emitted = table.apply(seen.clone());
+            let emitted = table.apply(&seen);
             closed.extend(rows.apply(&seen, labels, &emitted, table.window()));
         }
         closed.extend(rows.unfinished());

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log};
-use tok_recompute::pipeline::{self, Job};
-use tok_recompute::report::{self, RunFacts};
+use tok_recompute::pipeline::{self, Job, Rules};
+use tok_recompute::report::{ClientVersion, Report, RunFacts};
 use tok_recompute::tokenizer::resolve::{self, SearchPaths, TokenizerFiles};
 use tok_recompute::tokenizer::transformers::LoaderRules;
 use tok_recompute::tokenizer::{
@@ -173,8 +173,13 @@ impl Run {
         let job = Job {
             pools: &self.pools,
             tokenizer: self.tokenizer.as_ref(),
-            streaming: self.options.streaming,
-            early_stopping: self.options.early_stopping,
+            rules: Rules {
+                client: ClientVersion::August21,
+                streaming: self.options.streaming,
+                early_stopping: self.options.early_stopping,
+                ..Rules::default()
+            },
+            sample_map: None,
             max_bytes: None,
             watched: true,
             sizes: BatchSizes {
@@ -190,9 +195,9 @@ impl Run {
                 std::error::Error::source(&e).map(ToString::to_string)
             )
         })?;
-        let damaged: u64 = finished.damage.values().map(|seen| seen.count).sum();
+        let damaged: u64 = finished.tally.damage.values().map(|seen| seen.count).sum();
         let (ours, theirs) = (
-            (finished.lines, finished.events, damaged),
+            (finished.tally.lines, finished.tally.events, damaged),
             (expected.lines, expected.events, expected.damaged),
         );
         if ours != theirs {
@@ -201,14 +206,13 @@ impl Run {
             ));
         }
         let facts = RunFacts {
-            run_config: None,
             use_legacy_window: self.options.legacy_window,
+            ..RunFacts::default()
         };
-        let summary =
-            report::render(None, &facts, &finished.snapshot).map_err(|e| e.to_string())?;
+        let report = Report::new(None, &facts, &finished.snapshot).map_err(|e| e.to_string())?;
         same(
             "summary",
-            &summary,
+            report.summary(),
             &expected.summary,
             &["version", "git_sha", "test_started_at", "run_config"],
         )?;
@@ -220,7 +224,7 @@ impl Run {
         )?;
         tally.damaged_lines += damaged;
         tally.with_damage += u64::from(damaged > 0);
-        *(if finished.events == 0 {
+        *(if finished.tally.events == 0 {
             &mut tally.refused
         } else {
             &mut tally.reported

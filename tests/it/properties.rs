@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log};
-use tok_recompute::pipeline::{self, Job};
+use tok_recompute::pipeline::{self, Job, Rules};
 use tok_recompute::tokenizer::resolve::{self, SearchPaths, TokenizerFiles};
 use tok_recompute::tokenizer::transformers::LoaderRules;
 use tok_recompute::tokenizer::{EngineMode, LoadOptions, Tokenizer};
@@ -34,8 +34,8 @@ fn figures(sizes: BatchSizes) -> String {
     let job = Job {
         pools: &pools,
         tokenizer: Some(&TOKENIZER),
-        streaming: None,
-        early_stopping: true,
+        rules: Rules::default(),
+        sample_map: None,
         sizes,
         max_bytes: None,
         watched: true,
@@ -44,7 +44,7 @@ fn figures(sizes: BatchSizes) -> String {
     let finished = pipeline::run(log, &job, |_, _| {}).unwrap();
     format!(
         "{:?} {:?} {:?}",
-        finished.snapshot, finished.anomalies, finished.damage
+        finished.snapshot, finished.anomalies, finished.tally.damage
     )
 }
 

@@ -87,7 +87,7 @@ impl Candidate<'_> {
             load_named(
                 name,
                 plan,
-                session.plan.counting,
+                &session.plan.counting,
                 u64::MAX,
                 session.messages,
             )

@@ -105,7 +105,7 @@ impl Checker<'_> {
         if let Some(samples) = rows.samples {
             samples.rename()?.sync()?;
         }
-        let verdict = Verdict::of(&counted.finished);
+        let verdict = Verdict::of(&counted.result);
         for line in &verdict.damaged_lines {
             self.session.messages.note(format!("{}: {line}", plan.name));
         }
@@ -154,7 +154,7 @@ impl Checker<'_> {
             return Ok(());
         };
         let bytes = baseline.map(|baseline| &*baseline.bytes);
-        let summary = count::summary(plan, plan.previous.as_deref().or(bytes), &counted.finished)?;
+        let summary = count::summary(plan, plan.previous.as_deref().or(bytes), &counted.result)?;
         let provenance = Provenance::new(plan, counted, &summary)?;
         let shown = baseline.filter(|_| self.session.plan.baseline.is_some());
         let side = shown.map(|baseline| baseline.side.clone());
@@ -237,7 +237,7 @@ fn recounted_summary(
     let described = baseline.is_none_or(|baseline| baseline.described);
     let own = plan.previous.as_deref().filter(|_| described);
     let previous = own.or(baseline.map(|baseline| &*baseline.bytes));
-    let summary = count::summary(plan, previous, &counted.finished)?;
+    let summary = count::summary(plan, previous, &counted.result)?;
     Ok(FlatSummary::of(&serde_json::from_slice(&summary)?))
 }
 

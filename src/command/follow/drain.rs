@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::super::budget::Resources;
+use super::super::count::rules;
 use super::Follow;
 use crate::cpu::Pools;
 use crate::log::BatchSizes;
@@ -21,7 +22,7 @@ impl Follow<'_> {
         loop {
             let plan = self.plan()?;
             if self.update_counting(&plan)? {
-                self.following.read_again();
+                self.following.read_again(&self.counting().rules);
                 self.with_job(&pools, BatchSizes::new(pools.threads()), true, |job| {
                     self.following.read(job, true, &|| self.stopped())
                 })?;
@@ -39,16 +40,17 @@ impl Follow<'_> {
     fn update_counting(&self, plan: &RunPlan) -> anyhow::Result<bool> {
         let loaded =
             self.tokenizers()
-                .get(plan, self.session.plan.counting, u64::MAX, self.messages)?;
+                .get(plan, &self.session.plan.counting, u64::MAX, self.messages)?;
         let mut counting = self.counting();
         let same = match (&counting.loaded, &loaded) {
             (Some(old), Some(new)) => old.is(new),
             (None, None) => true,
             _ => false,
         };
-        let changed = !same || counting.streaming != plan.streaming;
+        let rules = rules(plan);
+        let changed = !same || counting.rules.count_differently(&rules);
         counting.loaded = loaded;
-        counting.streaming = plan.streaming;
+        counting.rules = rules;
         Ok(changed)
     }
 

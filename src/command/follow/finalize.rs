@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use super::super::count::{CountedRun, refuse_empty};
+use super::super::count::{CountedRun, read_sample_map, refuse_empty, rules};
 use super::super::finalize;
 use super::super::row_sinks::RowOutputs;
 use super::reader::LogEnd;
@@ -36,16 +36,18 @@ impl Follow<'_> {
             StopReason::DrainTimeout => (self.plan()?, None),
             StopReason::Signal(signal) => (self.plan()?, Some(signal)),
         };
-        let mut finished = self.following.finish(plan.streaming, plan.early_stopping);
+        let mut result = self
+            .following
+            .finish(&rules(&plan), read_sample_map(&plan)?);
         if let Some(signal) = signal {
-            if finished.events == 0 {
+            if result.tally.events == 0 {
                 self.messages.note("there is nothing to report yet");
                 return Ok(signal.code);
             }
-            finished.snapshot.state = State::Interrupted;
+            result.snapshot.state = State::Interrupted;
         }
-        refuse_empty(&plan, &finished)?;
-        write_snapshot(&finished.snapshot);
+        refuse_empty(&plan, &result)?;
+        write_snapshot(&result.snapshot);
         self.session.show_assumptions(&plan);
         let lock = self.lock(&plan, &mut signal, rx);
         if let Err(error) = &lock {
@@ -55,7 +57,7 @@ impl Follow<'_> {
         }
         let counting = mem::take(&mut *self.counting());
         let counted = CountedRun {
-            finished,
+            result,
             loaded: counting.loaded,
             recounted_because: counting.recounted_because,
             stopped,

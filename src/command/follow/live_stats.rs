@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::pipeline::Following;
+use crate::metric::{Metric, PerMetric};
+use crate::pipeline::{Following, Values};
 use crate::report::State;
 use crate::stats::{Live, Number, Stat};
 
@@ -47,26 +48,32 @@ pub(super) struct LiveStats {
     pub pending: u64,
     /// Bytes of the log that are not read yet.
     pub behind_bytes: u64,
-    pub ttft_ns: Option<Distribution>,
-    pub tpot_ns: Option<Distribution>,
-    pub latency_ns: Option<Distribution>,
-    pub isl: Option<Distribution>,
-    pub osl: Option<Distribution>,
+    #[serde(flatten, serialize_with = "by_series")]
+    pub metrics: PerMetric<Option<Distribution>>,
     /// Over the last 10 s of the run.
     pub recent: Option<Rate>,
     /// Over the run so far.
     pub whole: Option<Rate>,
 }
 
+/// Writes the metrics that tables show, under the names that scripts know them by.
+fn by_series<S: Serializer>(
+    metrics: &PerMetric<Option<Distribution>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(Metric::REPORTED.map(|metric| {
+        let name = match metric {
+            Metric::Latency => "latency_ns",
+            metric => metric.series(),
+        };
+        (name, metrics[metric])
+    }))
+}
+
 /// Collects [`LiveStats`]. It keeps what the next collection builds on.
 #[derive(Default)]
 pub(super) struct Collector {
-    ttft_ns: Live,
-    tpot_ns: Live,
-    latency_ns: Live,
-    chunk_delta_ns: Live,
-    isl: Live,
-    osl: Live,
+    metrics: PerMetric<Live>,
     completed: RateWindow,
     tokens: RateWindow,
 }
@@ -80,29 +87,31 @@ impl Collector {
     pub fn collect(&mut self, following: &Following, phase: State) -> LiveStats {
         let (read_bytes, log_bytes) = (following.read_bytes(), following.log().len_bytes());
         let mut stats = following.look(|seen, counted| {
-            let series = seen.series();
-            self.ttft_ns.catch_up(series.ttft_ns);
-            self.latency_ns.catch_up(series.latency_ns);
-            self.chunk_delta_ns.catch_up(series.chunk_delta_ns);
-            let series = counted.series();
-            self.tpot_ns.catch_up(series.tpot_ns);
-            self.isl.catch_up(series.isl);
-            self.osl.catch_up(series.osl);
+            for metric in Metric::ALL {
+                let live = &mut self.metrics[metric];
+                match (seen.values(metric)).or_else(|| counted.values(metric)) {
+                    Some(Values::Ints(values)) => live.catch_up(values),
+                    Some(Values::Floats(values)) => live.catch_up(values),
+                    None => {}
+                }
+            }
             let counters = seen.counters();
             let at = counted.counters();
             let elapsed_ns = nonnegative(counters.total_duration_ns);
             self.completed
                 .push(elapsed_ns, counters.tracked_samples_completed as f64);
-            self.tokens
-                .push(nonnegative(at.total_duration_ns), self.osl.total());
+            self.tokens.push(
+                nonnegative(at.total_duration_ns),
+                self.metrics[Metric::Osl].total(),
+            );
             LiveStats {
                 elapsed_ns,
                 issued: counters.tracked_samples_issued,
                 completed: counters.tracked_samples_completed,
                 failed: counters.tracked_samples_failed,
                 in_flight: seen.in_flight(),
-                counted: counted.texts(),
-                pending: seen.texts().saturating_sub(counted.texts()),
+                counted: counted.tally().texts,
+                pending: seen.tally().texts.saturating_sub(counted.tally().texts),
                 whole: self.run_rate(
                     counters.tracked_samples_completed,
                     nonnegative(counters.tracked_duration_ns),
@@ -113,38 +122,35 @@ impl Collector {
         });
         stats.phase = phase;
         stats.behind_bytes = log_bytes.saturating_sub(read_bytes);
-        stats.ttft_ns = distribution(&self.ttft_ns);
-        stats.tpot_ns = distribution(&self.tpot_ns);
-        stats.latency_ns = distribution(&self.latency_ns);
-        stats.isl = distribution(&self.isl);
-        stats.osl = distribution(&self.osl);
+        stats.metrics = PerMetric::from_fn(|metric| distribution(&self.metrics[metric]));
         stats.recent = self.completed.rate().map(|qps| Rate {
             qps,
-            tps: self.tokens.rate().filter(|_| self.osl.count() > 0),
+            tps: self
+                .tokens
+                .rate()
+                .filter(|_| self.metrics[Metric::Osl].count() > 0),
         });
         stats
     }
 
     /// Returns the series of a live snapshot, as of the last collection. `streaming` decides whether TTFT and TPOT exist.
-    pub fn series(&self, streaming: Option<bool>) -> Vec<(&'static str, Stat)> {
-        let integers = Number::Int(0);
-        let mut series = vec![
-            ("sample_latency_ns", self.latency_ns.stat(integers)),
-            ("isl", self.isl.stat(integers)),
-            ("osl", self.osl.stat(integers)),
-        ];
-        if streaming.unwrap_or(self.ttft_ns.count() > 0) {
-            series.push(("ttft_ns", self.ttft_ns.stat(integers)));
-            series.push(("chunk_delta_ns", self.chunk_delta_ns.stat(integers)));
-            series.push(("tpot_ns", self.tpot_ns.stat(Number::Float(0.0))));
-        }
-        series
+    pub fn series(&self, streaming: Option<bool>) -> PerMetric<Option<Stat>> {
+        let streaming = streaming.unwrap_or(self.metrics[Metric::Ttft].count() > 0);
+        PerMetric::from_fn(|metric| {
+            let zero = match metric {
+                Metric::Tpot => Number::Float(0.0),
+                _ => Number::Int(0),
+            };
+            let exists = streaming || !metric.is_streaming_only();
+            exists.then(|| self.metrics[metric].stat(zero))
+        })
     }
 
     /// Returns the rates over the run so far. Texts are counted later than they are read, so tokens have their own time.
     fn run_rate(&self, completed: u64, seen_ns: u64, counted_ns: u64) -> Option<Rate> {
         let qps = per_second(completed as f64, seen_ns)?;
-        let tps = per_second(self.osl.total(), counted_ns).filter(|_| self.osl.count() > 0);
+        let tps = per_second(self.metrics[Metric::Osl].total(), counted_ns)
+            .filter(|_| self.metrics[Metric::Osl].count() > 0);
         Some(Rate { qps, tps })
     }
 }

@@ -22,13 +22,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
+use super::count::rules;
 use super::provenance::Seconds;
 use super::tokenizer::{LoadedTokenizer, TokenizerCache};
 use super::{Session, caught};
 use crate::cpu::Pools;
 use crate::files::atomic;
-use crate::log::{BatchSizes, LogError};
-use crate::pipeline::{Following, Job};
+use crate::log::{BatchSizes, LogError, TailedFile};
+use crate::pipeline::{Following, Job, Rules};
 use crate::plan::{FollowPlan, Live, RunPlan};
 use crate::process::exit;
 use crate::report::State;
@@ -84,7 +85,7 @@ struct Follow<'a> {
 #[derive(Default)]
 struct Counting {
     loaded: Option<LoadedTokenizer>,
-    streaming: Option<bool>,
+    rules: Rules,
     recounted_because: Option<String>,
     seconds: Seconds,
 }
@@ -125,8 +126,7 @@ impl<'a> Follow<'a> {
     fn begin(session: Session<'a>, options: &'a FollowPlan) -> anyhow::Result<Self> {
         let messages = session.messages;
         let live = wait_for(options, messages)?;
-        let following = Following::open(live.log())?;
-        let plan = live.plan(options, following.log().modified())?;
+        let (following, plan) = open(&live, options)?;
         let log = live.log().display();
         for path in plan.outputs.report_files() {
             // An output that cannot be written is an error now, not after hours.
@@ -137,10 +137,10 @@ impl<'a> Follow<'a> {
         }
         let mut tokenizers = TokenizerCache::default();
         let started = Instant::now();
-        let loaded = tokenizers.get(&plan, session.plan.counting, u64::MAX, messages)?;
+        let loaded = tokenizers.get(&plan, &session.plan.counting, u64::MAX, messages)?;
         let counting = Counting {
             loaded,
-            streaming: plan.streaming,
+            rules: rules(&plan),
             seconds: Seconds {
                 load_tokenizer: started.elapsed().as_secs_f64(),
                 ..Seconds::default()
@@ -257,15 +257,15 @@ impl<'a> Follow<'a> {
         watched: bool,
         work: impl FnOnce(&Job) -> T,
     ) -> T {
-        let (loaded, streaming) = {
+        let (loaded, rules) = {
             let counting = self.counting();
-            (counting.loaded.clone(), counting.streaming)
+            (counting.loaded.clone(), counting.rules)
         };
         work(&Job {
             pools,
             tokenizer: loaded.as_ref().map(|loaded| &*loaded.tokenizer),
-            streaming,
-            early_stopping: self.plan.early_stopping,
+            rules,
+            sample_map: None,
             sizes,
             max_bytes: self.session.plan.max_memory_bytes,
             watched,
@@ -289,6 +289,13 @@ impl<'a> Follow<'a> {
     fn background_stopped(&self) -> bool {
         self.stopped() || self.stop_background.load(SeqCst)
     }
+}
+
+/// Opens the log and resolves the run as it is now.
+fn open(live: &Live, options: &FollowPlan) -> anyhow::Result<(Following, RunPlan)> {
+    let log = TailedFile::open(live.log())?;
+    let plan = live.plan(options, log.modified())?;
+    Ok((Following::new(log, rules(&plan)), plan))
 }
 
 /// Waits for the log of the run that the command line names.

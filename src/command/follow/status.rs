@@ -82,14 +82,18 @@ impl<'a> LiveSnapshot<'a> {
             return;
         }
         self.last_write = Some(Instant::now());
-        let series = collector.series(follow.counting().streaming);
+        let rules = follow.counting().rules;
+        let series = collector.series(rules.streaming);
         let snapshot = follow.following.look(|seen, counted| Snapshot {
+            client: rules.client,
             state: phase,
-            n_pending_tasks: seen.texts().saturating_sub(counted.texts()) + counted.uncountable(),
+            n_pending_tasks: seen.tally().texts.saturating_sub(counted.tally().texts)
+                + counted.uncountable(),
             counter: 0,
             timestamp_ns: seen.last_timestamp_ns(),
             counters: seen.counters(),
             series,
+            ..Snapshot::default()
         });
         self.write(&snapshot);
     }

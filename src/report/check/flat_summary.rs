@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::field_path::group;
-use crate::metric::Metric;
-use crate::report::{Counters, RunFacts, Snapshot, State, render};
+use crate::metric::{Metric, PerMetric};
+use crate::report::{Report, RunFacts, Snapshot};
 use crate::stats::IntSeries;
 
 /// The values of a summary by their paths, in the summary's order. An array is one value; an empty object has none.
@@ -31,19 +31,17 @@ impl FlatSummary {
     /// The fields that the client writes for a streaming run.
     pub(super) fn known() -> &'static Self {
         static KNOWN: LazyLock<FlatSummary> = LazyLock::new(|| {
-            let series = Metric::REPORTED.map(|metric| {
-                let one: IntSeries = [1].into_iter().collect();
-                (metric.series(), one.finish(metric.has_early_stopping()))
-            });
             let snapshot = Snapshot {
-                state: State::Complete,
-                n_pending_tasks: 0,
-                counter: 1,
-                timestamp_ns: 0,
-                counters: Counters::default(),
-                series: series.into(),
+                series: PerMetric::from_fn(|metric| {
+                    let one: IntSeries = [1].into_iter().collect();
+                    Some(one.finish(metric.has_early_stopping()))
+                }),
+                ..Snapshot::default()
             };
-            let summary = render(None, &RunFacts::default(), &snapshot).unwrap_or_default();
+            let report = Report::new(None, &RunFacts::default(), &snapshot);
+            let summary = report
+                .map(|report| report.summary().to_owned())
+                .unwrap_or_default();
             FlatSummary::of(&serde_json::from_slice(&summary).unwrap_or_default())
         });
         &KNOWN

@@ -159,7 +159,7 @@ mod tests {
             "ttft.p99",
             "no metric is called `ttft.p99`; ttft has avg, count, early",
         );
-        check("tpto.avg", "a summary has complete, duration_ns, finish_");
+        check("tpto.avg", "a summary has complete, duration_ns, e2e_avg");
         assert_eq!(pattern("t?s").find(&[]).unwrap(), ["tps"]);
         let newer = FlatSummary::of(&serde_json::json!({"gpu": {"watts": 1}}));
         assert_eq!(pattern("gpu.*").find(&[&newer]).unwrap(), ["gpu.watts"]);

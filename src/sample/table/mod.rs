@@ -1,4 +1,4 @@
-//! The rows in flight and the session's state: one pass over the observations in log order.
+//! The samples in flight and the session's state: one pass over the observations in log order.
 
 use hashbrown::HashMap;
 
@@ -69,28 +69,48 @@ pub struct Tokens {
     pub whole: TokenCount,
     /// What a completed sample's TPOT is divided by: the part after the first chunk.
     pub after_first_chunk: TokenCount,
-    /// What they are counts of, where there was something to count.
+    /// The form of the counted text, where there was something to count.
     pub form: Option<Form>,
+}
+
+/// The payload of an event, as far as the table and the tally of all turns need it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Payload {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// An output.
+    Output,
+    /// A payload that a completion should not have: an error, a prompt.
+    NotAnOutput,
+    /// The announcement of a performance phase with this many turns.
+    PerformancePhase(u64),
 }
 
 /// One event, reduced to what the table needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
-    /// What happened.
+    /// The kind of the event.
     pub kind: EventKind,
-    /// When, in nanoseconds.
+    /// Its time, in nanoseconds.
     pub timestamp_ns: i64,
-    /// To which sample.
+    /// Its sample.
     pub sample: SampleId,
     /// The byte offset of its line in the log.
     pub offset: u64,
-    /// Why generation stopped.
+    /// The reason why generation stopped.
     pub finish_reason: Option<FinishReason>,
+    /// Its payload.
+    pub payload: Payload,
+    /// Whether it belongs to the first turn of a conversation; a sample outside conversations has no turn.
+    pub is_first_turn: bool,
+    /// Whether its line names `sample.complete` where the client looks for it when it counts all turns.
+    pub is_turn: bool,
     /// Its token counts.
     pub tokens: Tokens,
 }
 
-/// What one observation adds to the series.
+/// The values that one observation adds to the series.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Emissions {
     /// First chunk − issue.
@@ -126,6 +146,7 @@ pub struct Table {
     loadgen: LoadgenWindow,
     tracking: bool,
     session_started_ns: Option<i64>,
+    interrupted: bool,
     ended: bool,
     counters: Counters,
     anomalies: Anomalies,
@@ -133,7 +154,7 @@ pub struct Table {
 
 impl Table {
     /// Takes the next observation in log order. After `session.ended` nothing counts any more.
-    pub fn apply(&mut self, seen: Observation) -> Emissions {
+    pub fn apply(&mut self, seen: &Observation) -> Emissions {
         if self.ended {
             return Emissions::default();
         }
@@ -146,7 +167,8 @@ impl Table {
                 self.session_started_ns.get_or_insert(seen.timestamp_ns);
             }
             EventKind::SessionEnded => self.ended = true,
-            EventKind::StopLoadgen => {}
+            EventKind::Interrupted => self.interrupted = true,
+            EventKind::StopLoadgen | EventKind::PhaseStart | EventKind::OtherSession => {}
             EventKind::StartTracking if self.tracking => {}
             EventKind::StartTracking => {
                 self.tracking = true;
@@ -157,9 +179,9 @@ impl Table {
             EventKind::Error => self.failed(&seen.sample),
             _ if seen.sample.is_empty() => {}
             EventKind::Issued => return self.issued(seen),
-            EventKind::RecvFirst => return self.received(&seen, true),
-            EventKind::RecvNonFirst => return self.received(&seen, false),
-            EventKind::Complete => return self.completed(&seen),
+            EventKind::RecvFirst => return self.received(seen, true),
+            EventKind::RecvNonFirst => return self.received(seen, false),
+            EventKind::Complete => return self.completed(seen),
         }
         Emissions::default()
     }
@@ -171,7 +193,7 @@ impl Table {
         }
     }
 
-    fn issued(&mut self, seen: Observation) -> Emissions {
+    fn issued(&mut self, seen: &Observation) -> Emissions {
         self.counters.total_samples_issued += 1;
         if !self.tracking {
             if self.rows.contains_key(&seen.sample) {
@@ -189,16 +211,15 @@ impl Table {
             last_recv_ns: None,
         };
         self.rows
-            .entry(seen.sample)
+            .entry(seen.sample.clone())
             .and_modify(|row| {
                 self.anomalies.repeated_issues.add(seen.offset);
                 row.window = window;
                 row.issued_ns = seen.timestamp_ns;
             })
             .or_insert(row);
-        let isl = seen.tokens.whole;
         Emissions {
-            isl,
+            isl: seen.tokens.whole,
             ..Emissions::default()
         }
     }
@@ -279,6 +300,11 @@ impl Table {
     /// What was odd so far.
     pub fn anomalies(&self) -> &Anomalies {
         &self.anomalies
+    }
+
+    /// Returns true if the client was interrupted.
+    pub fn interrupted(&self) -> bool {
+        self.interrupted
     }
 
     /// Whether `session.started` was seen.

@@ -19,13 +19,16 @@ fn play_with(script: Script, tokens: Tokens) -> (Table, Vec<Emissions>) {
             sample: sample.into(),
             offset: offset as u64,
             finish_reason: None,
+            payload: Payload::Nothing,
+            is_first_turn: false,
+            is_turn: false,
             tokens,
         };
     let emitted = script
         .iter()
         .enumerate()
         .map(observe)
-        .map(|seen| table.apply(seen))
+        .map(|seen| table.apply(&seen))
         .collect();
     (table, emitted)
 }

@@ -29,6 +29,8 @@ use spec::{Family, TokenizerSpec};
 use split_points::SplitPoints;
 use tokenizers_engine::TokenizersEngine;
 
+use crate::process::error_chain;
+
 /// Below this much text, `tokenizers` finishes before `fastokens` would be loaded, in bytes.
 const MIN_FASTOKENS_TEXT_BYTES: u64 = 3 << 20;
 /// The longest text per call of `tokenizers`, in bytes, where split points allow a shorter one: a call takes about two
@@ -119,7 +121,7 @@ impl Engine {
                     (Some(fastokens), why, agreed)
                 }
                 Ok(Err(error)) if mode == EngineMode::Fastokens => return Err(error),
-                Ok(Err(error)) => (None, format!("{:#}", anyhow::Error::new(error)), 0),
+                Ok(Err(error)) => (None, error_chain(&error), 0),
                 Err(why) => (None, why, 0),
             };
             Ok(Self {

@@ -106,7 +106,7 @@ fn without_texts(mut event: Event) -> Event {
 fn outline(event: &event::Event, kind: &str) -> Event {
     let value = |json: Option<Json>| json.map(|json| json.to_value());
     let data = match &event.data {
-        event::Data::None => Data::None,
+        event::Data::None | event::Data::Phase(_) => Data::None,
         event::Data::Error => Data::Error,
         event::Data::Prompt(prompt) => Data::Prompt(Prompt {
             text: prompt.text.map(str::to_owned),

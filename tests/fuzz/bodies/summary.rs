@@ -1,6 +1,8 @@
 //! Rewriting a summary: what we compute is new, everything else is as it was, and doing it twice changes nothing.
 
-use tok_recompute::report::{Counters, RunFacts, Snapshot, State, render};
+use tok_recompute::metric::{Metric, PerMetric};
+use tok_recompute::report::{ClientVersion, Report, RunFacts, Snapshot, State};
+use tok_recompute::sample::Counters;
 use tok_recompute::stats::IntSeries;
 
 use crate::model::json::{Json, parse};
@@ -49,15 +51,20 @@ const VALUES: [&str; 9] = [
 /// Keys that are given a value where they have none.
 const DEFAULTS: [&str; 4] = ["version", "git_sha", "test_started_at", "run_config"];
 
+fn render(previous: Option<&[u8]>, facts: &RunFacts, snapshot: &Snapshot) -> Option<Vec<u8>> {
+    let report = Report::new(previous, facts, snapshot).ok()?;
+    Some(report.summary().to_owned())
+}
+
 pub fn run(data: &[u8]) {
     let ([values, seed], previous) = super::head(data);
     let snapshot = snapshot(values, seed);
     let facts = RunFacts {
-        run_config: None,
         use_legacy_window: seed & 1 == 1,
+        ..RunFacts::default()
     };
     let new = render(None, &facts, &snapshot).expect("a summary");
-    let Ok(rewritten) = render(Some(previous), &facts, &snapshot) else {
+    let Some(rewritten) = render(Some(previous), &facts, &snapshot) else {
         let fine = std::str::from_utf8(previous)
             .ok()
             .and_then(parse)
@@ -154,15 +161,16 @@ fn snapshot(values: u8, seed: u8) -> Snapshot {
             .map(|i| (i * 37 - i64::from(seed)) * factor)
             .collect()
     };
-    let mut all = vec![
-        ("sample_latency_ns", series(1_000_003).finish(seed & 2 == 2)),
-        ("isl", series(1).finish(false)),
-        ("osl", series(3).finish(false)),
-    ];
-    if seed & 4 == 4 {
-        all.push(("ttft_ns", series(999_983).finish(seed & 2 == 2)));
-    }
+    let estimates = seed & 2 == 2;
+    let all = PerMetric::from_fn(|metric| match metric {
+        Metric::Latency => Some(series(1_000_003).finish(estimates)),
+        Metric::Isl => Some(series(1).finish(false)),
+        Metric::Osl => Some(series(3).finish(false)),
+        Metric::Ttft if seed & 4 == 4 => Some(series(999_983).finish(estimates)),
+        _ => None,
+    });
     Snapshot {
+        client: ClientVersion::August21,
         state: if seed & 8 == 8 {
             State::Complete
         } else {
@@ -174,11 +182,12 @@ fn snapshot(values: u8, seed: u8) -> Snapshot {
         counters: Counters {
             tracked_samples_issued: u64::from(values),
             tracked_samples_completed: u64::from(values % 16),
-            tracked_finish_reason_stop: u64::from(seed),
+            tracked_finish_reasons: [u64::from(seed), 0, 0, 0, 0, 0],
             tracked_duration_ns: i128::from(seed) * 1_000_000_007 - 5,
             legacy_loadgen_window_duration_ns: i128::from(seed) << 66,
             ..Counters::default()
         },
         series: all,
+        ..Snapshot::default()
     }
 }

@@ -3,7 +3,7 @@
 
 use tok_recompute::event::EventKind;
 use tok_recompute::sample::{
-    Emissions, FinishReason, Labels, Observation, Row, Rows, Table, TokenCount, Tokens,
+    Emissions, FinishReason, Labels, Observation, Payload, Row, Rows, Table, TokenCount, Tokens,
 };
 
 use crate::model::decode::{Data, Event, Output, Prompt, Text};
@@ -173,6 +173,9 @@ fn observation(event: &Event, offset: u64) -> Observation {
         sample: event.sample_uuid.as_str().into(),
         offset,
         finish_reason: event.finish_reason.as_deref().map(FinishReason::from),
+        payload: Payload::Nothing,
+        is_first_turn: false,
+        is_turn: false,
         tokens,
     }
 }
@@ -206,7 +209,7 @@ struct Series {
 
 impl Series {
     fn take(&mut self, table: &mut Table, seen: Observation) -> Emissions {
-        let emitted = table.apply(seen);
+        let emitted = table.apply(&seen);
         let tokens = |count| match count {
             TokenCount::Counted { tokens, .. } => i64::try_from(tokens).ok(),
             _ => None,

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tok_recompute::cpu::{CorePlan, Pools};
-use tok_recompute::log::{BatchSizes, Log, LogError};
-use tok_recompute::pipeline::{self, Finished, Following, Job, PipelineError};
+use tok_recompute::log::{BatchSizes, Log, LogError, TailedFile};
+use tok_recompute::metric::Metric;
+use tok_recompute::pipeline::{self, Following, Job, PipelineError, Rules, RunResult};
 
 use crate::properties::TOKENIZER;
 use crate::support::read;
@@ -136,7 +137,7 @@ impl Scene {
         let pools = [threads, 1].map(|threads| Pools::new(&CorePlan::unpinned(threads)).unwrap());
         let mut scene = Self {
             _folder: folder,
-            following: Following::open(&path).unwrap(),
+            following: Following::new(TailedFile::open(&path).unwrap(), Rules::default()),
             path,
             log: setup.log.0,
             written: 0,
@@ -169,7 +170,7 @@ impl Scene {
             Step::TakeOver(pieces) => self.take_over(pieces),
             Step::Fail => self.fail(),
             Step::CountAgain => self.following.count_again(),
-            Step::ReadAgain => self.following.read_again(),
+            Step::ReadAgain => self.following.read_again(&Rules::default()),
             Step::Rewrite(bytes) => {
                 fs::write(&self.path, b"not the same\n").unwrap();
                 let mut anew = File::create(&self.path).unwrap();
@@ -243,7 +244,7 @@ impl Scene {
     }
 
     /// Returns the result of a recompute of the first bytes.
-    fn whole(&self, bytes: u64) -> Finished {
+    fn whole(&self, bytes: u64) -> RunResult {
         let start = self.log[..usize::try_from(bytes).unwrap()].to_vec();
         let log = Log::from_reader(Path::new("-"), Cursor::new(start)).unwrap();
         pipeline::run(log, &job(&self.pools[0], self.sizes), |_, _| {}).unwrap()
@@ -254,16 +255,18 @@ fn job(pools: &Pools, sizes: BatchSizes) -> Job<'_> {
     Job {
         pools,
         tokenizer: Some(&TOKENIZER),
-        streaming: None,
-        early_stopping: true,
+        rules: Rules::default(),
+        sample_map: None,
         sizes,
         max_bytes: None,
         watched: false,
     }
 }
 
-fn series(finished: &Finished, names: &[&str]) -> String {
-    let series = names.iter().map(|name| finished.snapshot.series(name));
+fn series(finished: &RunResult, metrics: &[Metric]) -> String {
+    let series = metrics
+        .iter()
+        .map(|&metric| &finished.snapshot.series[metric]);
     format!("{:?}", series.collect::<Vec<_>>())
 }
 
@@ -275,7 +278,7 @@ proptest! {
         let mut scene = Scene::played(setup);
         scene.complete();
         let expected = scene.whole(scene.log.len() as u64);
-        let got = scene.following.finish(None, true);
+        let got = scene.following.finish(&Rules::default(), None);
         prop_assert_eq!(format!("{got:?}"), format!("{expected:?}"));
     }
 
@@ -289,15 +292,15 @@ proptest! {
         let (seen, counted) = (following.read_bytes(), following.counted_bytes());
         prop_assert!(counted <= seen);
         let (seen, counted) = (scene.whole(seen), scene.whole(counted));
-        let got = following.finish(None, true);
-        let timing = ["sample_latency_ns", "ttft_ns", "chunk_delta_ns"];
-        let tokens = ["isl", "osl"];
+        let got = following.finish(&Rules::default(), None);
+        let timing = [Metric::Latency, Metric::Ttft, Metric::ChunkDelta];
+        let tokens = [Metric::Isl, Metric::Osl];
         prop_assert_eq!(series(&got, &timing), series(&seen, &timing));
         prop_assert_eq!(series(&got, &tokens), series(&counted, &tokens));
         prop_assert_eq!(&got.snapshot.counters, &seen.snapshot.counters);
-        prop_assert_eq!(got.tokens, counted.tokens);
-        let expected = seen.texts - counted.texts;
-        prop_assert_eq!(got.uncounted, expected);
+        prop_assert_eq!(got.tally.tokens, counted.tally.tokens);
+        let expected = seen.tally.texts - counted.tally.texts;
+        prop_assert_eq!(got.tally.uncounted, expected);
         let pending = got.snapshot.n_pending_tasks - seen.snapshot.n_pending_tasks;
         prop_assert_eq!(pending, expected);
     }

@@ -2,6 +2,7 @@
 
 use super::lag;
 use crate::command::follow::live_stats::{Distribution, LiveStats};
+use crate::metric::{Metric, Unit};
 use crate::terminal::number;
 
 /// Formats the statistics that are known, the most important first.
@@ -21,22 +22,13 @@ pub(super) fn line(stats: &LiveStats) -> String {
     ];
     parts.extend(counts.map(|(name, count)| format!("{name} {}", number::count(count))));
     parts.extend(lag(stats));
-    let times = [
-        ("TTFT", stats.ttft_ns),
-        ("TPOT", stats.tpot_ns),
-        ("latency", stats.latency_ns),
-    ];
-    let tokens = [("ISL", stats.isl), ("OSL", stats.osl)];
-    parts.extend(
-        times
-            .iter()
-            .filter_map(|(name, of)| percentiles(name, *of, |ns| number::time(ns, 3))),
-    );
-    parts.extend(
-        tokens
-            .iter()
-            .filter_map(|(name, of)| percentiles(name, *of, |tokens| number::fixed(tokens, 0))),
-    );
+    parts.extend(Metric::REPORTED.iter().filter_map(|&metric| {
+        let format = |value| match metric.unit() {
+            Unit::Nanoseconds => number::time(value, 3),
+            Unit::Tokens => number::fixed(value, 0),
+        };
+        percentiles(metric.label(), stats.metrics[metric], format)
+    }));
     for (name, rate) in [("last 10 s", stats.recent), ("run", stats.whole)] {
         let Some(rate) = rate else { continue };
         let tps = rate
@@ -51,7 +43,11 @@ pub(super) fn line(stats: &LiveStats) -> String {
     parts.join(" · ")
 }
 
-fn percentiles(name: &str, of: Option<Distribution>, format: fn(f64) -> String) -> Option<String> {
+fn percentiles(
+    name: &str,
+    of: Option<Distribution>,
+    format: impl Fn(f64) -> String,
+) -> Option<String> {
     let of = of?;
     Some(format!(
         "{name} p50 {}, p99 {}",

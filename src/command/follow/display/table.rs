@@ -7,6 +7,7 @@ use console::{measure_text_width, truncate_str};
 
 use super::lag;
 use crate::command::follow::live_stats::{Distribution, LiveStats, Rate};
+use crate::metric::{self, Metric};
 use crate::report::State;
 use crate::terminal::number::{self, Unit};
 
@@ -43,13 +44,6 @@ enum Column {
 
 use Column::{Count, Mean, P50, P90, P99};
 
-/// The kind of a metric.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Time,
-    Tokens,
-}
-
 impl Column {
     fn name(self) -> &'static str {
         match self {
@@ -61,7 +55,7 @@ impl Column {
         }
     }
 
-    fn format(self, values: &Distribution, kind: Kind, grid: &Grid) -> String {
+    fn format(self, values: &Distribution, unit: metric::Unit, grid: &Grid) -> String {
         let value = match self {
             Count => return grid.count(values.count),
             Mean => values.mean,
@@ -69,10 +63,10 @@ impl Column {
             P90 => values.p90,
             P99 => values.p99,
         };
-        match (kind, self) {
-            (Kind::Time, _) => time(value),
-            (Kind::Tokens, Mean) => grid.fit(number::digits(value, DIGITS), value),
-            (Kind::Tokens, _) => grid.fit(number::fixed(value, 0), value),
+        match (unit, self) {
+            (metric::Unit::Nanoseconds, _) => time(value),
+            (metric::Unit::Tokens, Mean) => grid.fit(number::digits(value, DIGITS), value),
+            (metric::Unit::Tokens, _) => grid.fit(number::fixed(value, 0), value),
         }
     }
 }
@@ -203,24 +197,18 @@ fn metrics(stats: &LiveStats, grid: &Grid) -> Vec<String> {
     for column in grid.columns {
         header = header.cell(DIM, grid.column, column.name());
     }
-    let rows = [
-        ("TTFT", stats.ttft_ns, Kind::Time),
-        ("TPOT", stats.tpot_ns, Kind::Time),
-        ("latency", stats.latency_ns, Kind::Time),
-        ("ISL", stats.isl, Kind::Tokens),
-        ("OSL", stats.osl, Kind::Tokens),
-    ];
-    let row = |(name, values, kind): (&str, Option<Distribution>, Kind)| {
-        let label = grid.row(PLAIN, name);
+    let row = |metric: Metric| {
+        let label = grid.row(PLAIN, metric.label());
         let columns = grid.columns.iter();
         let line = columns.fold(label, |line, column| {
-            let text = values.map(|values| column.format(&values, kind, grid));
+            let values = stats.metrics[metric];
+            let text = values.map(|values| column.format(&values, metric.unit(), grid));
             grid.cell(line, text)
         });
         line.end()
     };
     let mut lines = vec![header.end()];
-    lines.extend(rows.map(row));
+    lines.extend(Metric::REPORTED.map(row));
     lines
 }
 

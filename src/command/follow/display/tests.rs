@@ -5,6 +5,7 @@ use console::measure_text_width;
 
 use super::*;
 use crate::command::follow::live_stats::{Distribution, Rate};
+use crate::metric::{Metric, PerMetric};
 use crate::report::State;
 
 const NAME: &str = "/dev/shm/benchmark_ab12cd34/events/events.jsonl";
@@ -30,11 +31,14 @@ fn running() -> LiveStats {
         counted: 10_994,
         pending: 579,
         behind_bytes: 1_234_567,
-        ttft_ns: Some(distribution(11_573, 1e6)),
-        tpot_ns: Some(distribution(10_900, 1e5)),
-        latency_ns: Some(distribution(11_573, 1e8)),
-        isl: Some(distribution(12_213, 10.0)),
-        osl: Some(distribution(10_994, 1.0)),
+        metrics: PerMetric::from_fn(|metric| match metric {
+            Metric::Ttft => Some(distribution(11_573, 1e6)),
+            Metric::Tpot => Some(distribution(10_900, 1e5)),
+            Metric::Latency => Some(distribution(11_573, 1e8)),
+            Metric::Isl => Some(distribution(12_213, 10.0)),
+            Metric::Osl => Some(distribution(10_994, 1.0)),
+            Metric::ChunkDelta => None,
+        }),
         recent: Some(Rate {
             qps: 9.5,
             tps: Some(12_345.6),
@@ -68,11 +72,7 @@ fn largest() -> LiveStats {
         counted: u64::MAX,
         pending: u64::MAX,
         behind_bytes: u64::MAX,
-        ttft_ns: most,
-        tpot_ns: most,
-        latency_ns: most,
-        isl: most,
-        osl: most,
+        metrics: PerMetric::from_fn(|_| most),
         recent: rate,
         whole: rate,
     }
@@ -257,12 +257,12 @@ fn columns_do_not_move() {
             whole: running().recent,
             ..running()
         };
-        busy.ttft_ns = Some(distribution(9_999_999, 1e6));
-        busy.latency_ns = Some(distribution(1, 1e6));
-        busy.osl = Some(distribution(9_999_999, 1e3));
+        busy.metrics[Metric::Ttft] = Some(distribution(9_999_999, 1e6));
+        busy.metrics[Metric::Latency] = Some(distribution(1, 1e6));
+        busy.metrics[Metric::Osl] = Some(distribution(9_999_999, 1e3));
         busy.issued = 9_999_999;
-        busy.latency_ns.as_mut().unwrap().p99 = 709e6;
-        busy.ttft_ns.as_mut().unwrap().p99 = 709e6;
+        busy.metrics[Metric::Latency].as_mut().unwrap().p99 = 709e6;
+        busy.metrics[Metric::Ttft].as_mut().unwrap().p99 = 709e6;
         assert_eq!(ends(&busy, width), some);
     }
 }
