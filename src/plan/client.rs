@@ -170,8 +170,11 @@ fn from_summary(range: &mut Range, summary: &Value, config: &RunConfig) {
             "an empty metric of the summary has early_stopping_percentiles",
         );
     }
-    let latency = &summary["latency"];
-    if is_empty(latency) && !estimates(latency) && config.early_stopping() == Some(true) {
+    let [ttft, tpot, latency] = series;
+    let is_enabled = series.into_iter().any(estimates) || config.early_stopping() == Some(true);
+    let is_bare = |metric: &Value| is_empty(metric) && !estimates(metric);
+    // Without streaming TTFT and TPOT are bare in every version.
+    if is_enabled && (is_bare(latency) || (is_bare(tpot) && !is_empty(ttft))) {
         range.at_most(
             ClientVersion::August13,
             "an empty metric of the summary lacks early_stopping_percentiles",
