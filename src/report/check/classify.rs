@@ -47,12 +47,18 @@ pub(super) struct Classifier {
     population: bool,
     /// The number of a distribution's values differs.
     count_differs: PerMetric<bool>,
-    /// A time differs beyond tolerance, and not because its distribution has other values.
-    times: bool,
-    /// A time differs at all.
-    any_time: bool,
+    times: Times,
     /// The lengths of inputs or outputs differ.
     lengths: bool,
+}
+
+/// The agreement of the times that do not depend on token counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Times {
+    Same,
+    /// They differ within tolerance, or because a distribution has other values.
+    Similar,
+    Different,
 }
 
 impl Classifier {
@@ -63,16 +69,21 @@ impl Classifier {
             count.is_some_and(|count| beyond.contains(&count.as_str()))
         });
         let sample_counts = ["n_samples_issued", "n_samples_completed"];
-        let population = count_differs[Metric::Latency]
-            || sample_counts.iter().any(|path| beyond.contains(path));
         let same_values = |path: &str| !metric(path).is_some_and(|it| count_differs[it]);
+        let times = if beyond
+            .iter()
+            .any(|path| is_clock(path) && same_values(path))
+        {
+            Times::Different
+        } else if beyond.iter().chain(within).any(|path| is_clock(path)) {
+            Times::Similar
+        } else {
+            Times::Same
+        };
         Self {
-            population,
-            times: !population
-                && beyond
-                    .iter()
-                    .any(|path| is_clock(path) && same_values(path)),
-            any_time: beyond.iter().chain(within).any(|path| is_clock(path)),
+            population: count_differs[Metric::Latency]
+                || sample_counts.iter().any(|path| beyond.contains(path)),
+            times,
             lengths: (beyond.iter())
                 .any(|path| matches!(metric(path), Some(Metric::Isl | Metric::Osl))),
             count_differs,
@@ -97,18 +108,25 @@ impl Classifier {
                 _,
             ) => Population,
             (_, Some(Isl | Osl)) if other_values => Population,
-            (_, Some(Isl | Osl)) if self.times => Tokens,
+            (_, Some(Isl | Osl)) if self.times == Times::Different => Tokens,
             (_, Some(Isl | Osl)) => Tokenizer,
             ("tps", _) | (_, Some(Tpot)) if self.count_differs[Osl] => Population,
             // An output of 0 tokens counts as a length, but TPOT cannot be divided by it. So another tokenizer can
             // change the number of TPOT's values.
             (_, Some(Tpot)) if other_values && !self.lengths => Population,
-            ("tps", _) | (_, Some(Tpot)) if self.times || (self.any_time && !self.lengths) => {
-                Timing
-            }
+            ("tps", _) | (_, Some(Tpot)) if self.times_explain_rates() => Timing,
             ("tps", _) | (_, Some(Tpot)) => Tokenizer,
             _ if other_values => Population,
             _ => Timing,
+        }
+    }
+
+    /// Returns true if times, not lengths, explain different rates of tokens.
+    fn times_explain_rates(&self) -> bool {
+        match self.times {
+            Times::Same => false,
+            Times::Similar => !self.lengths,
+            Times::Different => true,
         }
     }
 }
