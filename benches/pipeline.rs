@@ -208,7 +208,10 @@ fn whole(
         group.bench_function(format!("{name}, threads: {threads}"), |bencher| {
             bencher.iter(|| {
                 let finished = recompute(path, &pools, tokenizer);
-                assert_eq!((finished.tally.lines, finished.tally.tokens), (lines, expected));
+                assert_eq!(
+                    (finished.tally.lines, finished.tally.tokens),
+                    (lines, expected)
+                );
                 assert!(finished.ended && finished.tally.damage.is_empty());
             });
         });

@@ -20,6 +20,8 @@ pub struct Client {
     pub evidence: String,
     /// Older versions that the evidence does not exclude.
     pub ambiguous_with: Vec<ClientVersion>,
+    /// Whether there is no evidence at all.
+    is_unknown: bool,
     /// The version that the run shows, where the command line forces another one.
     pub overridden: Option<ClientVersion>,
 }
@@ -85,15 +87,17 @@ impl Client {
             from_log(&mut range, log);
         }
         let evidence = match range.evidence.as_slice() {
-            [] => "the run shows no version, so the newest is assumed".to_owned(),
+            [] => "the run does not show a version, so the newest is assumed".to_owned(),
             evidence => evidence.join(", "),
         };
+        let is_unknown = range.evidence.is_empty();
         match forced {
             Some(version) => Self {
                 version,
                 overridden: Some(range.max).filter(|recognized| *recognized != version),
                 evidence: format!("--client; the run shows {} ({evidence})", range.max.label()),
                 ambiguous_with: Vec::new(),
+                is_unknown: false,
             },
             None => Self {
                 version: range.max,
@@ -102,6 +106,7 @@ impl Client {
                     .filter(|version| range.min <= *version && *version < range.max)
                     .collect(),
                 overridden: None,
+                is_unknown,
             },
         }
     }
@@ -113,6 +118,12 @@ impl Client {
             .iter()
             .filter(|other| other.differs_from(self.version));
         let others: Vec<_> = others.map(|version| version.label()).collect();
+        if self.is_unknown {
+            return Some(format!(
+                "assuming that the client is {}, the newest that is known: the run does not show its version (--client VERSION)",
+                self.version.label()
+            ));
+        }
         (!others.is_empty()).then(|| {
             format!(
                 "assuming that the client is {}; the run does not tell it from {} (--client VERSION)",
@@ -270,8 +281,9 @@ fn from_log(range: &mut Range, log: &LogShape) {
             ClientVersion::August13,
             "prompts of the log have 8 elements",
         ),
-        Some(_) => range.at_most(ClientVersion::July20, "prompts of the log have 3 elements"),
-        None => {}
+        Some(3) => range.at_most(ClientVersion::July20, "prompts of the log have 3 elements"),
+        // The client writes every element, so a shorter prompt is of another writer.
+        Some(_) | None => {}
     }
     if log.has_finish_reasons {
         range.at_least(ClientVersion::July20, "the log has finish_reason");

@@ -126,7 +126,13 @@ impl RunPlan {
         } = found;
         let overrides = &options.overrides;
         let files = RunFiles::read(dir.as_deref(), options.writing.summary.as_deref())?;
-        let client = recognize(&log, dir.as_deref(), &files, overrides.client.0)?;
+        let client = recognize(
+            &log,
+            dir.as_deref(),
+            &files,
+            described_by,
+            overrides.client.0,
+        )?;
         let RunFiles {
             config,
             summary,
@@ -173,10 +179,11 @@ fn recognize(
     log: &Log,
     dir: Option<&Path>,
     files: &RunFiles,
+    described_by: Option<&Value>,
     forced: Option<ClientVersion>,
 ) -> Result<Client, PlanError> {
     let summary = files.summary.as_ref();
-    let is_proved = summary.is_some() || files.snapshot.is_some();
+    let is_proved = summary.is_some() || described_by.is_some() || files.snapshot.is_some();
     let shape = match log {
         Log::Path(path) if path.is_file() => {
             Some(LogShape::read(path, if is_proved { 1 } else { u64::MAX }))
@@ -198,7 +205,7 @@ fn recognize(
         None => has_folder.then_some(true),
     };
     let traces = Traces {
-        summary: summary.map(|summary| &summary.value),
+        summary: (summary.map(|summary| &summary.value)).or(described_by),
         snapshot: files.snapshot.as_ref(),
         config: &files.config,
         has_performance_folder,

@@ -601,7 +601,7 @@ fn inputs_that_cannot_be_followed_are_refused() {
     check(
         nothing,
         &["run/config.yaml", "--idle-timeout", "0.2"],
-        "no event log",
+        "is not an event log",
     );
     let packed = |run: &Run| {
         run.remove(LOG);

@@ -292,7 +292,7 @@ fn only_pages_are_overwritten() {
         let outcome = run.recompute(&["--html", foreign]);
         assert_eq!(outcome.code, 2);
         assert!(
-            outcome.stderr.contains("is no page of tok-recompute"),
+            outcome.stderr.contains("is not a page of tok-recompute"),
             "{}",
             outcome.stderr
         );

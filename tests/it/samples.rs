@@ -384,7 +384,7 @@ fn header() -> String {
 
 const START: (&str, i64, &str, &str) = ("session.start_performance_tracking", 0, "", "");
 const END: (&str, i64, &str, &str) = ("session.ended", 1000, "", "");
-const PROMPT: &str = r#""data":["PromptData",null,[1,2,3]]"#;
+const PROMPT: &str = r#""data":["PromptData",null,[1,2,3],null,null,null,null,null]"#;
 
 #[test]
 fn unusual_samples_have_rows_too() {

@@ -5,22 +5,23 @@ use std::path::{Path, PathBuf};
 
 /// Which modules each module may name. A module that is not listed may name any.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("cli", &[]),
+    ("cli", &["report"]),
     ("metric", &[]),
     ("plan", &["cli", "cpu", "log", "event", "report", "files"]),
     ("log", &["files", "process"]),
     ("event", &[]),
     ("sample", &["event", "python"]),
-    ("tokenizer", &["python", "jinja", "files"]),
+    ("tokenizer", &["python", "jinja", "files", "process"]),
     ("jinja", &["python"]),
     ("cpu", &["process"]),
     ("stats", &["python"]),
-    ("report", &["stats", "python", "process"]),
+    ("report", &["metric", "sample", "stats", "python"]),
     ("export", &["sample", "files", "python"]),
-    ("html", &["sample", "stats"]),
+    ("html", &["metric", "sample", "stats"]),
     (
         "pipeline",
         &[
+            "metric",
             "log",
             "event",
             "sample",

@@ -149,7 +149,7 @@ fn numbers_beyond_every_type() {
     let ids = raw(
         "sample.issued",
         "s",
-        &format!(r#"["PromptData",null,[{huge},-{huge}]]"#),
+        &format!(r#"["PromptData",null,[{huge},-{huge}],null,null,null,null,null]"#),
     );
     let summary = check("token ids of 50 digits", session(&[ids]), 0, "");
     assert_eq!(summary["input_sequence_lengths"]["total"], 2);
@@ -205,7 +205,7 @@ fn timestamps_near_the_limits() {
                 "sample.issued",
                 issued + sample % 2,
                 &name,
-                &json!(["PromptData", null, [1]]),
+                &json!(["PromptData", null, [1], null, null, null, null, null]),
             ));
             lines.push(event("sample.complete", complete, &name, &json!(null)));
         }
