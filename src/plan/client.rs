@@ -287,8 +287,8 @@ fn from_log(range: &mut Range, log: &LogShape) {
     }
     if log.has_finish_reasons {
         range.at_least(ClientVersion::July20, "the log has finish_reason");
-    } else if log.has_outputs() {
-        // A server that gives no reasons leaves them out too, so this only decides where nothing else does.
+    } else if log.has_outputs() && log.prompt_elements == Some(3) {
+        // A server may give no reasons, so this only decides between the versions that the prompts leave.
         range.at_most(ClientVersion::V6_1, "the log lacks finish_reason");
     }
 }

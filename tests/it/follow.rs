@@ -626,7 +626,7 @@ fn inputs_that_cannot_be_followed_are_refused() {
     check(
         vanishing,
         &["run/benchmark_1/events"],
-        "say where to write with --output",
+        "write elsewhere with --output",
     );
 }
 
