@@ -1,11 +1,11 @@
-//! Mutated logs: the tool reports exactly what the model of `tests/model` reports, counts as many damaged lines, and
-//! refuses only logs without an event.
+//! Mutated logs: by the rules of every client version the tool reports exactly what the model of `tests/model` reports,
+//! counts as many damaged lines, and refuses only logs without an event.
 //!
 //! `MUTATIONS=10000 cargo test --test it mutations -- --nocapture` tries ten thousand and says what came of them;
 //! `MUTATION_SEED=n` starts elsewhere, and with `RECORDED=DIR` the runs in `DIR/goldens` take part, whose tokenizers are in
 //! `DIR/tokenizers`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tok_recompute::cpu::{CorePlan, Pools};
 use tok_recompute::log::{BatchSizes, Log};
 use tok_recompute::pipeline::{self, Job, Rules};
+use tok_recompute::report::schema::SummaryKey;
 use tok_recompute::report::{ClientVersion, Report, RunFacts};
 use tok_recompute::tokenizer::resolve::{self, SearchPaths, TokenizerFiles};
 use tok_recompute::tokenizer::transformers::LoaderRules;
@@ -22,7 +23,7 @@ use tok_recompute::tokenizer::{
 };
 
 use crate::model::decode::{Output, Prompt};
-use crate::model::{self, Count, Options};
+use crate::model::{self, CLIENTS, Count, Options};
 use crate::support::fixture;
 
 const DEFAULT_MUTATIONS: u64 = 120;
@@ -40,8 +41,10 @@ fn mutated_logs_give_the_report_of_the_model() {
     let logs: Vec<Vec<u8>> = runs.iter().map(|run| run.log.clone()).collect();
     let mut tally = Tally::default();
     for run in &mut runs {
-        run.check(&run.log.clone(), &mut tally)
-            .unwrap_or_else(|why| panic!("{} as it is: {why}", run.name));
+        for variant in Variant::all() {
+            run.check(&run.log.clone(), variant, &mut tally)
+                .unwrap_or_else(|why| panic!("{} as it is, {variant:?}: {why}", run.name));
+        }
     }
     let names: Vec<_> = runs.iter().map(|run| run.name.clone()).collect();
     println!("{} logs: {}", runs.len(), names.join(", "));
@@ -54,24 +57,27 @@ fn mutated_logs_give_the_report_of_the_model() {
         let steps: Vec<Step> = (0..=random.below(4))
             .map(|_| Step::any(&mut random))
             .collect();
+        let variant = Variant::any(&mut random);
         let run = &mut runs[at];
-        if let Err(why) = run.check(&mutated(&logs[at], &logs[from], &steps), &mut tally) {
+        if let Err(why) = run.check(
+            &mutated(&logs[at], &logs[from], &steps),
+            variant,
+            &mut tally,
+        ) {
             let steps = minimal_steps(&steps, |steps| {
-                run.check(
-                    &mutated(&logs[at], &logs[from], steps),
-                    &mut Tally::default(),
-                )
-                .is_err()
+                let log = mutated(&logs[at], &logs[from], steps);
+                run.check(&log, variant, &mut Tally::default()).is_err()
             });
             let log = minimal_log(&mutated(&logs[at], &logs[from], &steps), |log| {
-                run.check(log, &mut Tally::default()).is_err()
+                run.check(log, variant, &mut Tally::default()).is_err()
             });
             let path =
                 std::env::temp_dir().join(format!("tok-recompute-mutation-{}.jsonl", seed + round));
             fs::write(&path, &log).unwrap();
-            let shown = run.check(&log, &mut Tally::default()).err().unwrap_or(why);
+            let shown = run.check(&log, variant, &mut Tally::default());
+            let shown = shown.err().unwrap_or(why);
             panic!(
-                "round {round} of {}, {steps:?}, as {}: {shown}",
+                "round {round} of {}, {variant:?}, {steps:?}, as {}: {shown}",
                 run.name,
                 path.display()
             );
@@ -93,13 +99,49 @@ struct Tally {
     damaged_lines: u64,
 }
 
+/// The rules of a report that the log does not decide.
+#[derive(Clone, Copy, Debug)]
+struct Variant {
+    /// The client version: its place in `CLIENTS`, and in `ClientVersion::ALL`.
+    client: usize,
+    isl: bool,
+    /// Whether the run's sample map is there.
+    mapped: bool,
+}
+
+impl Variant {
+    /// Every client version, with what is usual.
+    fn all() -> impl Iterator<Item = Self> {
+        (0..CLIENTS.len()).map(|client| Self {
+            client,
+            isl: true,
+            mapped: true,
+        })
+    }
+
+    fn any(random: &mut Random) -> Self {
+        // Today's client is met as often as all others together.
+        let client = match random.below(2) {
+            0 => CLIENTS.len() - 1,
+            _ => random.below(CLIENTS.len() - 1),
+        };
+        Self {
+            client,
+            isl: random.below(8) > 0,
+            mapped: random.below(4) > 0,
+        }
+    }
+}
+
 /// A log, and what is needed to report on it.
 struct Run {
     name: String,
     log: Vec<u8>,
+    /// `sample_idx_map.json`
+    map: Option<(PathBuf, Vec<u8>)>,
     tokenizer: Option<Tokenizer>,
     model_counter: Option<ModelCounter>,
-    options: Options,
+    options: Options<'static>,
     pools: Pools,
 }
 
@@ -151,12 +193,17 @@ fn runs() -> Vec<Run> {
 impl Run {
     fn new(name: &str, log: &Path, tokenizer: Option<&Path>, case: &Value) -> Self {
         let flag = |key: &str| case[key].as_bool();
+        let map = log.with_file_name("sample_idx_map.json");
         Self {
             name: name.to_owned(),
+            map: fs::read(&map).ok().map(|bytes| (map, bytes)),
             log: fs::read(log).unwrap(),
             tokenizer: tokenizer.map(|dir| load(dir, EngineMode::Auto)),
             model_counter: tokenizer.map(ModelCounter::new),
             options: Options {
+                client: 0,
+                isl: true,
+                sample_map: None,
                 streaming: flag("streaming"),
                 early_stopping: flag("early_stopping").unwrap_or(true),
                 legacy_window: flag("legacy_loadgen_qps").unwrap_or(true),
@@ -167,19 +214,29 @@ impl Run {
     }
 
     /// Both implementations on `log`; the difference, if there is one.
-    fn check(&mut self, log: &[u8], tally: &mut Tally) -> Result<(), String> {
+    fn check(&mut self, log: &[u8], variant: Variant, tally: &mut Tally) -> Result<(), String> {
+        let client = ClientVersion::ALL[variant.client];
+        let map = self.map.as_ref().filter(|_| variant.mapped);
+        let options = Options {
+            client: CLIENTS[variant.client],
+            isl: variant.isl,
+            sample_map: map.map(|(_, bytes)| bytes.as_slice()),
+            ..self.options
+        };
         let count = self.model_counter.as_mut().map(|it| it as &mut dyn Count);
-        let expected = model::read(log, &self.options, count);
+        let expected = model::read(log, &options, count);
         let job = Job {
             pools: &self.pools,
             tokenizer: self.tokenizer.as_ref(),
             rules: Rules {
-                client: ClientVersion::August21,
-                streaming: self.options.streaming,
-                early_stopping: self.options.early_stopping,
+                client,
+                streaming: options.streaming,
+                early_stopping: options.early_stopping,
+                isl: variant.isl,
+                full_run: client.has(SummaryKey::FullRunOsl) && self.tokenizer.is_some(),
                 ..Rules::default()
             },
-            sample_map: None,
+            sample_map: map.map(|(path, _)| path.as_path()),
             max_bytes: None,
             watched: true,
             sizes: BatchSizes {
@@ -205,17 +262,23 @@ impl Run {
                 "lines, events, damaged lines: {ours:?} instead of {theirs:?}"
             ));
         }
+        let notes = finished.tally.notes.iter();
+        let notes: BTreeMap<_, _> = notes
+            .map(|(name, seen)| (name.clone(), seen.count))
+            .collect();
+        if notes != shortened(&expected.notes) {
+            return Err(format!("notes: {notes:?} instead of {:?}", expected.notes));
+        }
         let facts = RunFacts {
-            use_legacy_window: self.options.legacy_window,
+            use_legacy_window: options.legacy_window,
             ..RunFacts::default()
         };
         let report = Report::new(None, &facts, &finished.snapshot).map_err(|e| e.to_string())?;
-        same(
-            "summary",
-            report.summary(),
-            &expected.summary,
-            &["version", "git_sha", "test_started_at", "run_config"],
-        )?;
+        // What the log does not say.
+        let mut kept = vec!["version", "git_sha", "test_started_at"];
+        kept.extend((client >= ClientVersion::July9).then_some("run_config"));
+        kept.extend((client == ClientVersion::June23).then_some("seeds"));
+        same("summary", report.summary(), &expected.summary, &kept)?;
         same(
             "snapshot",
             &finished.snapshot.render(),
@@ -233,15 +296,34 @@ impl Run {
     }
 }
 
+/// Names as the tool keeps them: their first 100 characters.
+fn shortened(notes: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut shortened = BTreeMap::new();
+    for (name, count) in notes {
+        *shortened
+            .entry(name.chars().take(100).collect())
+            .or_default() += count;
+    }
+    shortened
+}
+
 fn same(what: &str, ours: &[u8], theirs: &str, left_out: &[&str]) -> Result<(), String> {
     let mut ours: Value = serde_json::from_slice(ours).map_err(|e| format!("{what}: {e}"))?;
     for key in left_out {
         ours.as_object_mut()
-            .and_then(|summary| summary.remove(*key))
-            .ok_or("no such key")?;
+            .and_then(|summary| summary.shift_remove(*key))
+            .ok_or_else(|| format!("{what} has no {key}"))?;
     }
     let theirs: Value =
         serde_json::from_str(theirs).map_err(|e| format!("{what} of the model: {e}"))?;
+    let keys = |value: &Value| -> Vec<String> {
+        let object = value.as_object().into_iter();
+        object.flat_map(|object| object.keys().cloned()).collect()
+    };
+    if keys(&ours) != keys(&theirs) {
+        let (ours, theirs) = (keys(&ours), keys(&theirs));
+        return Err(format!("keys of {what}: {ours:?} instead of {theirs:?}"));
+    }
     match difference(&ours, &theirs) {
         None => Ok(()),
         Some(place) => Err(format!("{what}{place}")),
@@ -380,6 +462,7 @@ enum Step {
     Reverse { at: u64, lines: usize },
     Splice { at: u64, from: u64, bytes: usize },
     SpliceLines { at: u64, from: u64, lines: usize },
+    InsertEvent { at: u64, event: usize },
 }
 
 const BYTES: &[u8] = b"\n\r\0\"\\{}[],:0-9.eE \x7f\x80\xc3\xed\xef\xff";
@@ -408,6 +491,10 @@ const TOKENS: &[&str] = &[
     "\"sample.recv_first\"",
     "\"session.ended\"",
     "\"session.started\"",
+    "\"session.interrupted\"",
+    "\"session.phase_start\"",
+    "\"session.other\"",
+    "\"PhaseData\"",
     "\"session.stop_performance_tracking\"",
     "\"error.client\"",
     "\"finish_reason\":\"x\",",
@@ -421,6 +508,26 @@ const TOKENS: &[&str] = &[
     "\\",
 ];
 
+/// Events of today's client, and of clients that do not exist.
+const EVENTS: &[&str] = &[
+    r#"{"event_type":"session.phase_start","timestamp_ns":8214300200000,"sample_uuid":"","conversation_id":"","turn":null,"data":["PhaseData","performance",true,22,0]}"#,
+    r#"{"event_type":"session.phase_start","timestamp_ns":5,"data":["PhaseData","warmup",false,0]}"#,
+    r#"{"event_type":"session.phase_start","timestamp_ns":5,"data":["PhaseData","rehearsal",null,-0,1,2]}"#,
+    r#"{"event_type":"session.phase_start","timestamp_ns":5,"data":["PhaseData","performance",true]}"#,
+    r#"{"event_type":"session.phase_start","timestamp_ns":5,"data":["PhaseData","performance",true,1.5]}"#,
+    r#"{"event_type":"session.phase_start","timestamp_ns":9000000000000000000,"data":["PhaseData","performance",true,18446744073709551616]}"#,
+    r#"{"event_type":"session.interrupted","timestamp_ns":9214300200000,"sample_uuid":"","conversation_id":"","turn":null,"data":null}"#,
+    r#"{"event_type":"session.interrupted","timestamp_ns":5,"data":["Unknown"]}"#,
+    r#"{"event_type":"session.checkpoint","timestamp_ns":9999999999999,"data":{"any":["thing",1e999]}}"#,
+    r#"{"data":["PromptData",7],"event_type":"session.","timestamp_ns":5}"#,
+    r#"{"event_type":"session.checkpoint","timestamp_ns":5,"sample_uuid":null}"#,
+    r#"{"event_type":"sample.checkpoint","timestamp_ns":5,"data":null}"#,
+    r#"{"event_type":"sample.complete","timestamp_ns":5,"sample_uuid":"a1cbc367d1ed856eacb60fff2233f239","data":["ErrorData","a","b"]}"#,
+    r#"{"event_type":"sample.complete","timestamp_ns":5,"sample_uuid":"a1cbc367d1ed856eacb60fff2233f239","data":["PhaseData","performance",true,1]}"#,
+    r#"{"event_type":"sample.complete","timestamp_ns":5,"sample_uuid":"265316cfa9e4f413f228afa2fb197fe3","data":["Other"]}"#,
+    r#"{"event_type":"sample.complete","timestamp_ns":5,"sample_uuid":"265316cfa9e4f413f228afa2fb197fe3","data":["TextModelOutput",["a","b"],["c","d"],null]}"#,
+];
+
 impl Step {
     fn any(random: &mut Random) -> Self {
         let (at, other) = (random.next(), random.next());
@@ -429,7 +536,7 @@ impl Step {
         let bytes = 1 << random.below(13);
         let bytes = 1 + random.below(bytes);
         let lines = 1 + random.below(12);
-        match random.below(13) {
+        match random.below(15) {
             0 => Self::FlipBit {
                 at,
                 bit: u32::try_from(random.below(8)).unwrap(),
@@ -451,10 +558,14 @@ impl Step {
                 from: other,
                 bytes,
             },
-            _ => Self::SpliceLines {
+            12 => Self::SpliceLines {
                 at,
                 from: other,
                 lines,
+            },
+            _ => Self::InsertEvent {
+                at,
+                event: random.below(EVENTS.len()),
             },
         }
     }
@@ -531,6 +642,12 @@ impl Step {
                 let start = place(from, theirs.len());
                 let at = place(at, all.len());
                 drop(all.splice(at..at, theirs.into_iter().skip(start).take(some)));
+                *log = all.concat();
+            }
+            Self::InsertEvent { at, event } => {
+                let mut all = lines(log);
+                let at = place(at, all.len());
+                all.insert(at, format!("{}\n", EVENTS[event]).into_bytes());
                 *log = all.concat();
             }
         }

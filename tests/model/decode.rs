@@ -1,6 +1,6 @@
 //! Decodes a line of the log; a damaged line gives `None`. It follows `core/record.py` and `core/types.py`, but also takes
 //! these lines for damaged: a missing timestamp, one beyond 64 bits, invalid UTF-8, and a number in a structured payload
-//! that fits neither a double nor a 64-bit integer.
+//! that fits neither a double nor a 64-bit integer. A session event of an unknown name is a note, whatever its data is.
 
 use serde_json::Value;
 
@@ -23,6 +23,15 @@ pub enum Data {
     Prompt(Prompt),
     Output(Output),
     Error,
+    Phase(Phase),
+}
+
+/// The announcement of a phase, since 2026-09-24.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    pub is_performance: bool,
+    /// 0 beyond 64 bits.
+    pub num_turns: i64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,12 +60,8 @@ pub struct Output {
     pub tool_calls: Option<Vec<Value>>,
 }
 
-const KINDS: [&str; 13] = [
-    "session.started",
-    "session.ended",
-    "session.stop_loadgen",
-    "session.start_performance_tracking",
-    "session.stop_performance_tracking",
+/// The kinds besides `session.*`.
+const KINDS: [&str; 8] = [
     "sample.issued",
     "sample.recv_first",
     "sample.recv_non_first",
@@ -67,12 +72,28 @@ const KINDS: [&str; 13] = [
     "error.client",
 ];
 
+/// The session events with known names, whose data must be valid.
+const SESSION_KINDS: [&str; 7] = [
+    "session.started",
+    "session.ended",
+    "session.stop_loadgen",
+    "session.start_performance_tracking",
+    "session.stop_performance_tracking",
+    "session.phase_start",
+    "session.interrupted",
+];
+
+/// Returns true if `kind` is a session event of an unknown name: a note.
+pub fn is_note(kind: &str) -> bool {
+    kind.starts_with("session.") && !SESSION_KINDS.contains(&kind)
+}
+
 /// Decodes `line`, which excludes the line end.
 pub fn decode(line: &[u8]) -> Option<Event> {
     let Json::Object(members) = parse(std::str::from_utf8(line).ok()?)? else {
         return None;
     };
-    let (mut kind, mut timestamp_ns) = (None, None);
+    let (mut kind, mut timestamp_ns, mut payloads) = (None, None, Vec::new());
     let mut event = Event {
         kind: String::new(),
         timestamp_ns: 0,
@@ -82,20 +103,27 @@ pub fn decode(line: &[u8]) -> Option<Event> {
     };
     for (key, value) in &members {
         match key.as_str() {
-            "event_type" => kind = Some(text(value).filter(|text| KINDS.contains(&text.as_str()))?),
+            "event_type" => {
+                let known = |kind: &str| kind.starts_with("session.") || KINDS.contains(&kind);
+                kind = Some(text(value).filter(|kind| known(kind))?);
+            }
             "timestamp_ns" => timestamp_ns = Some(timestamp(value)?),
             "sample_uuid" => event.sample_uuid = text(value)?,
             "conversation_id" => drop(text(value)?),
             "turn" if *value == Json::Null => {}
             "turn" | "worker_id" if value.is_integer() => {}
             "turn" | "worker_id" => return None,
-            "data" => event.data = data(value)?,
+            "data" => payloads.push(data(value)),
             "finish_reason" => event.finish_reason = Some(text(value)?),
             _ => {}
         }
     }
     event.kind = kind?;
     event.timestamp_ns = timestamp_ns?;
+    if !is_note(&event.kind) {
+        let payloads: Vec<Data> = payloads.into_iter().collect::<Option<_>>()?;
+        event.data = payloads.into_iter().next_back().unwrap_or(Data::None);
+    }
     Some(event)
 }
 
@@ -131,6 +159,18 @@ fn data(value: &Json) -> Option<Data> {
             reasoning: optional(at(2), chunks)?,
             tool_calls: optional(at(3), |calls| array(calls, |_| true))?,
         })),
+        // The writer always has 5 elements; documentation has 4.
+        "PhaseData" => {
+            let phase_type = text(at(1)?)?;
+            at(2)?;
+            let Json::Number(num_turns) = at(3).filter(|turns| turns.is_integer())? else {
+                return None;
+            };
+            Some(Data::Phase(Phase {
+                is_performance: phase_type == "performance",
+                num_turns: num_turns.parse().unwrap_or(0),
+            }))
+        }
         "PromptData" => {
             let object = |value: &Json| matches!(value, Json::Object(_));
             let mut prompt = Prompt {
@@ -218,11 +258,13 @@ impl Text {
 impl Output {
     /// Returns true if the chat template counts it.
     pub fn is_structured(&self) -> bool {
-        let calls = self
-            .tool_calls
-            .as_ref()
-            .is_some_and(|calls| !calls.is_empty());
-        calls || self.said_reasoning()
+        self.has_calls() || self.said_reasoning()
+    }
+
+    /// Returns true if it has tool calls.
+    pub fn has_calls(&self) -> bool {
+        let calls = self.tool_calls.as_ref();
+        calls.is_some_and(|calls| !calls.is_empty())
     }
 
     fn said_reasoning(&self) -> bool {

@@ -10,4 +10,4 @@ pub mod run;
 pub mod stat;
 
 #[allow(unused_imports, reason = "the fuzz targets use a part")]
-pub use run::{Count, Options, read};
+pub use run::{CLIENTS, Count, Options, read};

@@ -1,16 +1,26 @@
 //! Turns a log into the summary and the snapshot, as JSON texts, by the rules of `aggregator.py` and `metrics_table.py`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use num_bigint::BigInt;
 
-use super::decode::{Data, Event, Output, Prompt, decode};
+use super::decode::{Data, Event, Output, Prompt, Text, decode, is_note};
+use super::json::{Json, parse};
 use super::stat::{Series, Stat, ratio};
+
+/// The days on which the client versions appeared, as `MMDD` of 2026; the rules ask by day.
+pub const CLIENTS: [u16; 9] = [610, 623, 709, 714, 717, 720, 813, 821, 924];
 
 /// The settings from the run's configuration.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
+    /// One of [`CLIENTS`].
+    pub client: u16,
+    /// `settings.metrics_isl`
+    pub isl: bool,
+    /// `sample_idx_map.json`
+    pub sample_map: Option<&'a [u8]>,
     /// `None`: streaming, if the log has a first chunk.
     pub streaming: Option<bool>,
     pub early_stopping: bool,
@@ -39,6 +49,8 @@ pub struct Report {
     pub lines: u64,
     pub events: u64,
     pub damaged: u64,
+    /// Session events of unknown names.
+    pub notes: BTreeMap<String, u64>,
     /// `metrics/final_snapshot.json` without counter and time.
     pub snapshot: String,
     /// `performance/result_summary.json` without the fields that are not computed.
@@ -52,21 +64,31 @@ pub fn read(log: &[u8], options: &Options, mut count: Option<&mut dyn Count>) ->
         lines.pop();
     }
     let mut run = Run::default();
-    let (mut events, mut damaged) = (0, 0);
+    let (mut events, mut damaged, mut notes) = (0, 0, BTreeMap::new());
+    let mut turns = Turns::of(options, count.is_some());
     for line in &lines {
-        match decode(line).filter(|_| line.len() <= options.line_bytes) {
+        let event = decode(line).filter(|_| line.len() <= options.line_bytes);
+        if let Some(turns) = &mut turns {
+            turns.take(line, event.as_ref(), options, &mut count);
+        }
+        match event {
             Some(event) => {
                 events += 1;
+                if is_note(&event.kind) {
+                    *notes.entry(event.kind.clone()).or_default() += 1;
+                }
                 run.take(&event, options, &mut count);
             }
             None => damaged += 1,
         }
     }
-    let texts = run.render(damaged, options);
+    let turns = turns.and_then(Turns::render);
+    let texts = run.render(damaged, turns.as_deref(), options);
     Report {
         lines: lines.len() as u64,
         events,
         damaged,
+        notes,
         snapshot: texts.0,
         summary: texts.1,
     }
@@ -84,6 +106,7 @@ pub struct Row {
 #[derive(Default)]
 pub struct Run {
     pub ended: bool,
+    pub interrupted: bool,
     pub started_ns: Option<i64>,
     pub tracking: bool,
     /// Start and last completion.
@@ -102,6 +125,8 @@ pub struct Run {
     pub ttft: Vec<i64>,
     pub chunk_delta: Vec<i64>,
     pub tpot: Vec<f64>,
+    /// Of messages, where the client sums them after plain texts.
+    pub tpot_of_messages: Vec<f64>,
 }
 
 /// Counters by their place in [`COUNTERS`].
@@ -145,6 +170,7 @@ impl Run {
         match event.kind.as_str() {
             "session.started" => self.started_ns = self.started_ns.or(Some(now)),
             "session.ended" => self.ended = true,
+            "session.interrupted" => self.interrupted = true,
             "session.start_performance_tracking" => {
                 if !self.tracking {
                     self.windows.push((now, now));
@@ -159,7 +185,7 @@ impl Run {
                 }
             }
             _ if id.is_empty() => {}
-            "sample.issued" => self.issued(event, count),
+            "sample.issued" => self.issued(event, options, count),
             "sample.recv_first" => {
                 if let Some(row) = self.rows.get_mut(id) {
                     row.recv_first_ns = Some(now);
@@ -180,14 +206,16 @@ impl Run {
         }
     }
 
-    fn issued(&mut self, event: &Event, count: &mut Counter) {
+    fn issued(&mut self, event: &Event, options: &Options, count: &mut Counter) {
         self.counters[TOTAL_ISSUED] += 1;
         if self.tracking {
             let row = self.rows.entry(event.sample_uuid.clone()).or_default();
             row.window = self.windows.len() - 1;
             row.issued_ns = event.timestamp_ns;
             self.first_issued_ns = self.first_issued_ns.or(Some(event.timestamp_ns));
-            self.isl(event, count);
+            if options.isl {
+                self.isl(event, count);
+            }
         }
         if self.rows.contains_key(&event.sample_uuid) {
             self.counters[TRACKED_ISSUED] += 1;
@@ -241,50 +269,40 @@ impl Run {
             Some(row.issued_ns),
         );
         if let (Data::Output(output), Some(count)) = (&event.data, count) {
-            self.osl(output, *count);
+            match count_whole(output, options, *count) {
+                Counted::Nothing => {}
+                Counted::Tokens(tokens) => self.osl.push(tokens.cast_signed()),
+                Counted::Failed => self.pending += 1,
+            }
             if options.streaming != Some(false)
                 && let Some(first) = row.recv_first_ns
             {
-                self.tpot(output, now, first, *count);
+                self.tpot(output, now, first, options, *count);
             }
         }
     }
 
-    fn osl(&mut self, output: &Output, count: &mut dyn Count) {
-        let text = output.output.joined();
-        let reasoning = output
-            .reasoning
-            .as_ref()
-            .map_or(String::new(), super::decode::Text::joined);
-        let tokens = if output.is_structured() {
-            count.message(&text, &reasoning, output, 0)
-        } else if text.is_empty() {
-            return;
-        } else {
-            count.text(&text)
-        };
-        match tokens {
-            Some(tokens) => self.osl.push(tokens.cast_signed()),
-            None => self.pending += 1,
-        }
-    }
-
-    fn tpot(&mut self, output: &Output, now: i64, first: i64, count: &mut dyn Count) {
-        let (content, reasoning, dropped) = output.after_first_chunk();
-        let tokens = if output.is_structured() {
-            count.message(&content, &reasoning, output, dropped)
-        } else if content.is_empty() {
-            return;
-        } else {
-            count.text(&content)
-        };
-        match tokens {
-            Some(0) => {}
-            Some(tokens) => {
+    fn tpot(
+        &mut self,
+        output: &Output,
+        now: i64,
+        first: i64,
+        options: &Options,
+        count: &mut dyn Count,
+    ) {
+        match count_after_first_chunk(output, options, count) {
+            Counted::Nothing | Counted::Tokens(0) => {}
+            Counted::Tokens(tokens) => {
                 let elapsed = BigInt::from(now) - BigInt::from(first);
-                self.tpot.push(ratio(&elapsed, tokens));
+                let tpot = ratio(&elapsed, tokens);
+                // One flush takes plain texts first, then messages: 2026-07-09 to 2026-07-20.
+                if (709..=720).contains(&options.client) && is_message(output, options) {
+                    self.tpot_of_messages.push(tpot);
+                } else {
+                    self.tpot.push(tpot);
+                }
             }
-            None => self.pending += 1,
+            Counted::Failed => self.pending += 1,
         }
     }
 
@@ -302,56 +320,60 @@ impl Run {
         }
     }
 
-    /// Snapshot and summary.
-    fn render(self, damaged: u64, options: &Options) -> (String, String) {
+    /// Snapshot and summary; `turns` is the block of the full run.
+    fn render(mut self, damaged: u64, turns: Option<&str>, options: &Options) -> (String, String) {
+        let since = |client: u16| options.client >= client;
         let streaming = options.streaming.unwrap_or(self.saw_first_chunk);
         let (tracked_ns, legacy_ns) = (self.tracked_ns(), self.legacy_ns());
         let pending = self.pending + damaged;
-        let state = if self.ended {
+        let state = if self.ended && !self.interrupted {
             "complete"
         } else {
             "interrupted"
         };
-        let early = options.early_stopping;
-        let mut series = vec![
-            (
-                "sample_latency_ns",
-                Series::Integers(self.latency).stat(early),
-            ),
-            ("isl", Series::Integers(self.isl).stat(false)),
-            ("osl", Series::Integers(self.osl).stat(false)),
-        ];
+        let early = options.early_stopping && since(717);
+        let integers = |values: Vec<i64>, early: bool| Series::Integers(values).stat(early);
+        let mut series = vec![("sample_latency_ns", integers(self.latency, early))];
+        if options.isl {
+            series.push(("isl", integers(self.isl, false)));
+        }
+        series.push(("osl", integers(self.osl, false)));
         if streaming {
-            series.push(("ttft_ns", Series::Integers(self.ttft).stat(early)));
-            series.push((
-                "chunk_delta_ns",
-                Series::Integers(self.chunk_delta).stat(false),
-            ));
+            self.tpot.append(&mut self.tpot_of_messages);
+            series.push(("ttft_ns", integers(self.ttft, early)));
+            series.push(("chunk_delta_ns", integers(self.chunk_delta, false)));
             series.push(("tpot_ns", Series::Doubles(self.tpot).stat(early)));
         }
 
-        let mut metrics: Vec<String> = COUNTERS
-            .iter()
-            .zip(self.counters)
-            .map(|(name, value)| format!(r#"{{"type":"counter","name":"{name}","value":{value}}}"#))
+        let counter = |name: &str, value: i128| {
+            format!(r#"{{"type":"counter","name":"{name}","value":{value}}}"#)
+        };
+        let reasons = if since(720) { 6 } else { 0 };
+        let names = COUNTERS.iter().zip(self.counters);
+        let mut metrics: Vec<String> = names
+            .take(FIRST_REASON + reasons)
+            .map(|(name, value)| counter(name, value.into()))
             .collect();
-        for (name, value) in [
-            ("tracked_duration_ns", tracked_ns),
-            ("legacy_loadgen_window_duration_ns", legacy_ns),
-            ("total_duration_ns", self.total_duration_ns),
-        ] {
-            metrics.push(format!(
-                r#"{{"type":"counter","name":"{name}","value":{value}}}"#
-            ));
+        metrics.push(counter("tracked_duration_ns", tracked_ns));
+        if since(709) {
+            metrics.push(counter("legacy_loadgen_window_duration_ns", legacy_ns));
         }
+        metrics.push(counter("total_duration_ns", self.total_duration_ns));
         metrics.extend(series.iter().map(|(name, stat)| stat.in_snapshot(name)));
+        let verdict = if since(924) {
+            r#","steady_state":null"#
+        } else {
+            ""
+        };
         let snapshot = format!(
-            r#"{{"state":"{state}","n_pending_tasks":{pending},"metrics":[{}]}}"#,
+            r#"{{"state":"{state}","n_pending_tasks":{pending},"metrics":[{}]{verdict}}}"#,
             metrics.join(",")
         );
 
+        let issued = self.counters[TRACKED_ISSUED];
         let completed = self.counters[TRACKED_COMPLETED];
-        let legacy = options.legacy_window && legacy_ns > 0 && completed >= 2;
+        let failed = self.counters[TRACKED_FAILED];
+        let legacy = since(709) && options.legacy_window && legacy_ns > 0 && completed >= 2;
         let window_ns = if legacy { legacy_ns } else { tracked_ns };
         let seconds = window_ns as f64 / 1e9;
         let requests = completed - u64::from(legacy);
@@ -364,37 +386,203 @@ impl Run {
             _ => "null".to_owned(),
         };
         let stat = |name: &str| {
-            series
-                .iter()
-                .find(|(have, _)| *have == name)
-                .map(|(_, stat)| stat)
+            let found = series.iter().find(|(have, _)| *have == name);
+            found.map(|(_, stat)| stat)
         };
-        let of = |name: &str| stat(name).map_or("{}".to_owned(), Stat::in_summary);
-        let osl = stat("osl").filter(|osl| osl.count > 0);
-        let osl_total = osl.and_then(|osl| osl.total.parse::<f64>().ok());
-        let reason = |index: usize| self.counters[FIRST_REASON + index];
-        let summary = format!(
-            r#"{{"n_samples_issued":{},"n_samples_completed":{completed},"n_samples_failed":{},"duration_ns":{},"state":"{state}","complete":{},"ttft":{},"tpot":{},"latency":{},"output_sequence_lengths":{},"input_sequence_lengths":{},"legacy_loadgen_window_duration_ns":{},"qps":{},"tps":{},"finish_reason_counts":{{"stop":{},"length":{},"tool_calls":{},"content_filter":{},"function_call":{},"other":{}}}}}"#,
-            self.counters[TRACKED_ISSUED],
-            self.counters[TRACKED_FAILED],
-            positive(tracked_ns, true),
-            self.ended && pending == 0,
-            of("ttft_ns"),
-            of("tpot_ns"),
-            of("sample_latency_ns"),
-            of("osl"),
-            of("isl"),
-            positive(legacy_ns, legacy),
-            rate(Some(requests as f64)),
-            rate(osl_total),
-            reason(0),
-            reason(1),
-            reason(2),
-            reason(3),
-            reason(4),
-            reason(5),
-        );
-        (snapshot, summary)
+        let shows_empty = since(821);
+        let of = |name: &str| match stat(name) {
+            Some(stat) if stat.count > 0 || shows_empty => stat.in_summary(),
+            _ => "{}".to_owned(),
+        };
+        let total = |name: &str| {
+            let filled = stat(name).filter(|stat| stat.count > 0)?;
+            filled.total.parse::<f64>().ok()
+        };
+        let accounted = !since(924) || (failed <= completed && completed == issued);
+        let complete = state == "complete" && pending == 0 && accounted;
+        let interactivity = match (total("osl"), total("sample_latency_ns")) {
+            (Some(tokens), Some(latency_ns)) if latency_ns > 0.0 && failed == 0 => {
+                format!("{:?}", tokens / (latency_ns / 1e9))
+            }
+            _ => "null".to_owned(),
+        };
+        let reasons: Vec<String> = (COUNTERS.iter().zip(self.counters).skip(FIRST_REASON))
+            .map(|(name, value)| {
+                let reason = name.trim_start_matches("tracked_finish_reason_");
+                format!("\"{reason}\":{value}")
+            })
+            .collect();
+
+        let text = |text: &str| text.to_owned();
+        let keys = [
+            ("n_samples_issued", 610, issued.to_string()),
+            ("n_samples_completed", 610, completed.to_string()),
+            ("n_samples_failed", 610, failed.to_string()),
+            ("duration_ns", 610, positive(tracked_ns, true)),
+            ("state", 610, format!("\"{state}\"")),
+            ("complete", 610, complete.to_string()),
+            ("ttft", 610, of("ttft_ns")),
+            ("tpot", 610, of("tpot_ns")),
+            ("latency", 610, of("sample_latency_ns")),
+            ("output_sequence_lengths", 610, of("osl")),
+            ("input_sequence_lengths", 813, of("isl")),
+            (
+                "legacy_loadgen_window_duration_ns",
+                709,
+                positive(legacy_ns, legacy),
+            ),
+            ("qps", 623, rate(Some(requests as f64))),
+            ("tps", 623, rate(total("osl"))),
+            ("e2e_avg_interactivity", 924, interactivity),
+            (
+                "finish_reason_counts",
+                720,
+                format!("{{{}}}", reasons.join(",")),
+            ),
+            (
+                "output_sequence_lengths_full_run",
+                924,
+                text(turns.unwrap_or("null")),
+            ),
+            ("steady_state", 924, text("null")),
+            (
+                "n_samples_succeeded",
+                924,
+                completed.saturating_sub(failed).to_string(),
+            ),
+            (
+                "n_samples_dropped",
+                924,
+                issued.saturating_sub(completed).to_string(),
+            ),
+        ];
+        let keys = keys.iter().filter(|(_, first, _)| since(*first));
+        let keys: Vec<String> = keys
+            .map(|(name, _, value)| format!("\"{name}\":{value}"))
+            .collect();
+        (snapshot, format!("{{{}}}", keys.join(",")))
+    }
+}
+
+/// The outcome of counting one text.
+enum Counted {
+    Nothing,
+    Tokens(u64),
+    Failed,
+}
+
+impl From<Option<u64>> for Counted {
+    fn from(count: Option<u64>) -> Self {
+        count.map_or(Self::Failed, Self::Tokens)
+    }
+}
+
+/// Returns true if the chat template counts `output`. Before 2026-08-13 reasoning without tool calls is plain text.
+fn is_message(output: &Output, options: &Options) -> bool {
+    output.has_calls() || (options.client >= 813 && output.is_structured())
+}
+
+fn count_whole(output: &Output, options: &Options, count: &mut dyn Count) -> Counted {
+    let content = output.output.joined();
+    let reasoning = output
+        .reasoning
+        .as_ref()
+        .map_or(String::new(), Text::joined);
+    if is_message(output, options) {
+        return count.message(&content, &reasoning, output, 0).into();
+    }
+    count_text(&(reasoning + &content), count)
+}
+
+fn count_after_first_chunk(output: &Output, options: &Options, count: &mut dyn Count) -> Counted {
+    let (content, reasoning, dropped) = output.after_first_chunk();
+    if is_message(output, options) {
+        return count.message(&content, &reasoning, output, dropped).into();
+    }
+    count_text(&(reasoning + &content), count)
+}
+
+fn count_text(text: &str, count: &mut dyn Count) -> Counted {
+    if text.is_empty() {
+        Counted::Nothing
+    } else {
+        count.text(text).into()
+    }
+}
+
+/// The turns of the whole run: the completions of the samples that the map names, before and after the end.
+struct Turns {
+    samples: HashSet<String>,
+    seen: HashSet<String>,
+    osl: Vec<i64>,
+    empty: u64,
+    errors: u64,
+    undecodable: u64,
+}
+
+impl Turns {
+    /// `None` where the client finds nothing to count.
+    fn of(options: &Options, counts: bool) -> Option<Self> {
+        if !counts || options.client < 924 {
+            return None;
+        }
+        let Json::Object(phases) = parse(std::str::from_utf8(options.sample_map?).ok()?)? else {
+            return None;
+        };
+        let performance = phases.iter().rfind(|(name, _)| name == "performance");
+        let Json::Object(samples) = &performance?.1 else {
+            return None;
+        };
+        let samples: HashSet<String> = samples.iter().map(|(name, _)| name.clone()).collect();
+        (!samples.is_empty()).then(|| Self {
+            samples,
+            seen: HashSet::new(),
+            osl: Vec::new(),
+            empty: 0,
+            errors: 0,
+            undecodable: 0,
+        })
+    }
+
+    fn take(&mut self, line: &[u8], event: Option<&Event>, options: &Options, count: &mut Counter) {
+        let head = &line[..line.len().min(256)];
+        let wanted = br#""event_type":"sample.complete""#;
+        if !head.windows(wanted.len()).any(|bytes| bytes == wanted) {
+            return;
+        }
+        let Some(event) = event else {
+            self.undecodable += 1;
+            return;
+        };
+        // A line may repeat the key with another value.
+        if event.kind != "sample.complete" || !self.samples.contains(&event.sample_uuid) {
+            return;
+        }
+        self.seen.insert(event.sample_uuid.clone());
+        match (&event.data, count) {
+            (Data::None, _) | (_, None) => self.empty += 1,
+            (Data::Output(output), Some(count)) => match count_whole(output, options, *count) {
+                Counted::Nothing => self.empty += 1,
+                Counted::Tokens(tokens) => self.osl.push(tokens.cast_signed()),
+                Counted::Failed => self.errors += 1,
+            },
+            _ => self.errors += 1,
+        }
+    }
+
+    /// The block of the summary; `None` where nothing was seen and nothing is missing.
+    fn render(self) -> Option<String> {
+        let missing = self.samples.difference(&self.seen).count() as u64;
+        let (counted, empty, errors, undecodable) =
+            (self.osl.len(), self.empty, self.errors, self.undecodable);
+        let lost = errors + undecodable + missing;
+        (counted > 0 || empty > 0 || lost > 0).then(|| {
+            let osl = Series::Integers(self.osl).stat(false).in_summary();
+            let partial = lost > 0;
+            format!(
+                r#"{{"output_sequence_lengths":{osl},"n_turns_counted":{counted},"n_empty":{empty},"n_errors":{errors},"n_undecodable":{undecodable},"n_missing":{missing},"partial":{partial}}}"#
+            )
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use serde_json::Value;
 use tok_recompute::event::{self, Chunks, Decoder, EventKind, Json};
 
-use crate::model::decode::{Data, Event, Output, Prompt, Text, decode};
+use crate::model::decode::{Data, Event, Output, Phase, Prompt, Text, decode, is_note};
 
 thread_local! {
     /// One decoder for everything: nothing may be left over from one line to the next.
@@ -97,7 +97,7 @@ fn without_texts(mut event: Event) -> Event {
             output.reasoning.iter_mut().for_each(chunks);
             output.tool_calls.iter_mut().flatten().for_each(element);
         }
-        Data::None | Data::Error => {}
+        Data::None | Data::Error | Data::Phase(_) => {}
     }
     event
 }
@@ -106,7 +106,13 @@ fn without_texts(mut event: Event) -> Event {
 fn outline(event: &event::Event, kind: &str) -> Event {
     let value = |json: Option<Json>| json.map(|json| json.to_value());
     let data = match &event.data {
-        event::Data::None | event::Data::Phase(_) => Data::None,
+        // The payload of a note is not looked at.
+        _ if is_note(kind) => Data::None,
+        event::Data::None => Data::None,
+        event::Data::Phase(phase) => Data::Phase(Phase {
+            is_performance: phase.is_performance,
+            num_turns: phase.num_turns,
+        }),
         event::Data::Error => Data::Error,
         event::Data::Prompt(prompt) => Data::Prompt(Prompt {
             text: prompt.text.map(str::to_owned),

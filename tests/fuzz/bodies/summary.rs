@@ -37,7 +37,7 @@ const OBJECTS: [(&str, &[&str]); 6] = [
     ("finish_reason_counts", &REASONS),
 ];
 /// Other keys at the top that are computed.
-const VALUES: [&str; 9] = [
+const VALUES: [&str; 14] = [
     "n_samples_issued",
     "n_samples_completed",
     "n_samples_failed",
@@ -47,9 +47,20 @@ const VALUES: [&str; 9] = [
     "legacy_loadgen_window_duration_ns",
     "qps",
     "tps",
+    "e2e_avg_interactivity",
+    "output_sequence_lengths_full_run",
+    "steady_state",
+    "n_samples_succeeded",
+    "n_samples_dropped",
 ];
 /// Keys that are given a value where they have none.
-const DEFAULTS: [&str; 4] = ["version", "git_sha", "test_started_at", "run_config"];
+const DEFAULTS: [&str; 5] = [
+    "version",
+    "git_sha",
+    "test_started_at",
+    "run_config",
+    "seeds",
+];
 
 fn render(previous: Option<&[u8]>, facts: &RunFacts, snapshot: &Snapshot) -> Option<Vec<u8>> {
     let report = Report::new(previous, facts, snapshot).ok()?;
@@ -77,8 +88,11 @@ pub fn run(data: &[u8]) {
 
     let [before, after, new] =
         [previous, &rewritten, &new].map(|bytes| members(&parse(&text(bytes)).expect("JSON")));
-    let computed =
-        |key: &str| VALUES.contains(&key) || OBJECTS.iter().any(|(name, _)| *name == key);
+    // The keys of the other versions are not left standing.
+    let foreign = |key: &str| DEFAULTS.contains(&key) && find(&new, key).is_none();
+    let computed = |key: &str| {
+        VALUES.contains(&key) || OBJECTS.iter().any(|(name, _)| *name == key) || foreign(key)
+    };
     let kept = |members: &[(String, Json)]| -> Vec<(String, Json)> {
         members
             .iter()
@@ -95,7 +109,14 @@ pub fn run(data: &[u8]) {
     for key in VALUES {
         assert_eq!(find(&after, key), find(&new, key), "{key}");
     }
+    for name in DEFAULTS.into_iter().filter(|name| foreign(name)) {
+        assert_eq!(find(&after, name), None, "{name}");
+    }
     for (name, keys) in OBJECTS {
+        if find(&new, name).is_none() {
+            assert_eq!(find(&after, name), None, "{name}");
+            continue;
+        }
         let [before, after, new] = [&before, &after, &new]
             .map(|it| find(it, name).as_ref().map(members).unwrap_or_default());
         let other = |members: &[(String, Json)]| -> Vec<(String, Json)> {
@@ -162,6 +183,7 @@ fn snapshot(values: u8, seed: u8) -> Snapshot {
             .collect()
     };
     let estimates = seed & 2 == 2;
+    let client = ClientVersion::ALL[usize::from(values / 16) % ClientVersion::ALL.len()];
     let all = PerMetric::from_fn(|metric| match metric {
         Metric::Latency => Some(series(1_000_003).finish(estimates)),
         Metric::Isl => Some(series(1).finish(false)),
@@ -170,7 +192,7 @@ fn snapshot(values: u8, seed: u8) -> Snapshot {
         _ => None,
     });
     Snapshot {
-        client: ClientVersion::August21,
+        client,
         state: if seed & 8 == 8 {
             State::Complete
         } else {

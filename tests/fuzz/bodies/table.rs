@@ -9,7 +9,7 @@ use tok_recompute::sample::{
 use crate::model::decode::{Data, Event, Output, Prompt, Text};
 use crate::model::run::{Count, Options, Run};
 
-const TOPICS: [&str; 10] = [
+const TOPICS: [&str; 9] = [
     "session.started",
     "session.start_performance_tracking",
     "session.stop_performance_tracking",
@@ -19,6 +19,12 @@ const TOPICS: [&str; 10] = [
     "sample.recv_non_first",
     "sample.complete",
     "error.generic",
+];
+/// Rare ones: nothing much would be seen of a session that ends often.
+const RARE_TOPICS: [&str; 4] = [
+    "session.phase_start",
+    "session.checkpoint",
+    "session.interrupted",
     "session.ended",
 ];
 const REASONS: [&str; 7] = [
@@ -47,6 +53,9 @@ pub fn run(data: &[u8]) {
             closed.extend(rows.apply(&seen, Labels::default(), &emitted, table.window()));
         }
         let options = Options {
+            client: 924,
+            isl: true,
+            sample_map: None,
             streaming: Some(true),
             early_stopping: false,
             legacy_window: false,
@@ -109,9 +118,8 @@ fn compare_rows(rows: &[Row], run: &Run) {
 /// Six bytes: which event, which sample, when (two), tokens, finish reason.
 fn event(bytes: &[u8]) -> Event {
     let at = |index: usize| usize::from(bytes[index]);
-    // Sessions end rarely, or nothing much would be seen of them.
     let kind = match at(0) {
-        255 => "session.ended",
+        kind @ 252.. => RARE_TOPICS[kind - 252],
         kind => TOPICS[kind % 9],
     };
     let timestamp_ns = match bytes[2] {
@@ -258,6 +266,7 @@ fn compare(table: &Table, ours: &Series, run: &Run) {
     assert_eq!(counters.legacy_loadgen_window_duration_ns, run.legacy_ns());
     assert_eq!(counters.total_duration_ns, run.total_duration_ns);
     assert_eq!(table.ended(), run.ended);
+    assert_eq!(table.interrupted(), run.interrupted);
     assert_eq!(table.in_flight(), run.rows.len());
     assert_eq!(table.anomalies().overflowing_deltas.count, run.pending);
 }
