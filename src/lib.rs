@@ -15,6 +15,7 @@ pub mod cli;
 mod plan;
 
 pub mod metric;
+mod number;
 
 pub mod log;
 pub mod event;
@@ -25,7 +26,7 @@ pub mod cpu;
 pub mod stats;
 pub mod report;
 pub mod export;
-pub mod html;
+pub(crate) mod html;
 
 pub mod python;
 pub(crate) mod files;

@@ -43,6 +43,42 @@ struct Row {
     early_stopping: bool,
 }
 
+impl Row {
+    const fn time(
+        series: &'static str,
+        summary_key: Option<&'static str>,
+        label: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            series,
+            summary_key,
+            label,
+            meaning,
+            unit: Unit::Nanoseconds,
+            streaming_only: true,
+            early_stopping: true,
+        }
+    }
+
+    const fn tokens(
+        series: &'static str,
+        summary_key: &'static str,
+        label: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            series,
+            summary_key: Some(summary_key),
+            label,
+            meaning,
+            unit: Unit::Tokens,
+            streaming_only: false,
+            early_stopping: false,
+        }
+    }
+}
+
 impl Metric {
     /// Every metric, in the snapshot's order.
     pub const ALL: [Self; 6] = [
@@ -57,63 +93,45 @@ impl Metric {
     /// The metrics that a summary reports, in the order in which people read them.
     pub const REPORTED: [Self; 5] = [Self::Ttft, Self::Tpot, Self::Latency, Self::Isl, Self::Osl];
 
-    fn row(self) -> Row {
-        let time = |series, summary_key, label, meaning| Row {
-            series,
-            summary_key,
-            label,
-            meaning,
-            unit: Unit::Nanoseconds,
-            streaming_only: true,
-            early_stopping: true,
-        };
-        let tokens = |series, summary_key, label, meaning| Row {
-            series,
-            summary_key: Some(summary_key),
-            label,
-            meaning,
-            unit: Unit::Tokens,
-            streaming_only: false,
-            early_stopping: false,
-        };
+    const fn row(self) -> Row {
         match self {
             Self::Latency => Row {
                 streaming_only: false,
-                ..time(
+                ..Row::time(
                     "sample_latency_ns",
                     Some("latency"),
                     "latency",
                     "from issue to completion",
                 )
             },
-            Self::Isl => tokens(
+            Self::Isl => Row::tokens(
                 "isl",
                 "input_sequence_lengths",
                 "ISL",
                 "input tokens of a sample",
             ),
-            Self::Osl => tokens(
+            Self::Osl => Row::tokens(
                 "osl",
                 "output_sequence_lengths",
                 "OSL",
                 "output tokens of a sample",
             ),
-            Self::Ttft => time("ttft_ns", Some("ttft"), "TTFT", "time to first token"),
+            Self::Ttft => Row::time("ttft_ns", Some("ttft"), "TTFT", "time to first token"),
             Self::ChunkDelta => Row {
                 early_stopping: false,
-                ..time(
+                ..Row::time(
                     "chunk_delta_ns",
                     None,
                     "inter-chunk time",
                     "between two chunks",
                 )
             },
-            Self::Tpot => time("tpot_ns", Some("tpot"), "TPOT", "time per output token"),
+            Self::Tpot => Row::time("tpot_ns", Some("tpot"), "TPOT", "time per output token"),
         }
     }
 
     /// The name of its series in a snapshot.
-    pub fn series(self) -> &'static str {
+    pub const fn series(self) -> &'static str {
         self.row().series
     }
 

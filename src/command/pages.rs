@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::provenance::{LogRecord, Provenance};
 use crate::files::atomic::{StagedFile, remove_stale_temporaries, replace, stage};
 use crate::html::{self, GENERATOR_PREFIX, Index, IndexRow, Page, PageRun, PageStats};
+use crate::number::count;
 use crate::plan::{PageTarget, RunPlan, SharedOutputs};
 
 /// The start of a file that is searched for its generator, in bytes.
@@ -111,11 +112,7 @@ fn facts(provenance: &Provenance) -> Vec<(&'static str, String)> {
     let LogRecord { path, bytes, lines } = &provenance.log;
     let mut facts = vec![(
         "Log",
-        format!(
-            "{path}: {} lines, {} bytes",
-            html::count(*lines),
-            html::count(*bytes)
-        ),
+        format!("{path}: {} lines, {} bytes", count(*lines), count(*bytes)),
     )];
     match &provenance.tokenizer {
         Some(tokenizer) => facts.extend(tokenizer.facts()),

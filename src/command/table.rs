@@ -4,6 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
 use crate::metric::{Metric, Unit};
+use crate::number::MISSING;
 use crate::report::{Headline, MetricHeadline};
 
 /// Renders each metric's count, mean, p50 and p99, as `before → after` where they differ.
@@ -53,5 +54,8 @@ fn change(was: &str, now: &str) -> String {
 }
 
 fn number(value: Option<f64>, scale: f64) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{:.2}", value * scale))
+    value.map_or_else(
+        || MISSING.to_owned(),
+        |value| format!("{:.2}", value * scale),
+    )
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::metric::Metric;
 use crate::sample::Row;
 
 /// A column.
@@ -115,7 +116,7 @@ pub const COLUMNS: &[Column] = &[
         "when it completed; none if it did not",
     ),
     Column::new(
-        "ttft_ns",
+        Metric::Ttft.series(),
         Integer,
         |row| row.ttft_ns.into(),
         "first_chunk_ns - issued_ns; none if not streamed",
@@ -127,13 +128,13 @@ pub const COLUMNS: &[Column] = &[
         "complete_ns - issued_ns",
     ),
     Column::new(
-        "isl",
+        Metric::Isl.series(),
         Integer,
         |row| optional(row.isl.tokens(), integer),
         "tokens of the prompt",
     ),
     Column::new(
-        "osl",
+        Metric::Osl.series(),
         Integer,
         |row| optional(row.osl.tokens(), integer),
         "tokens of the whole output",
@@ -145,7 +146,7 @@ pub const COLUMNS: &[Column] = &[
         "tokens after the first chunk",
     ),
     Column::new(
-        "tpot_ns",
+        Metric::Tpot.series(),
         Double,
         |row| row.tpot_ns.into(),
         "(complete_ns - first_chunk_ns) / osl_after_first_chunk, as the client defines TPOT",

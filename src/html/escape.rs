@@ -56,6 +56,11 @@ fn escape(c: char) -> Option<&'static str> {
     }
 }
 
+/// Replaces the hyphen of a formatted number with a minus sign, which screen readers read out.
+pub(super) fn typographic(number: &str) -> String {
+    number.replace('-', "−")
+}
+
 /// Escapes a path and allows a line break after each `/` and `_`.
 pub(super) fn breakable(path: &str) -> String {
     let parts = path.split_inclusive(['/', '_']);

@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
-use super::document;
 use super::escape::write_html;
-use super::metric_summary::{Metric, MetricSummary};
-use super::number::{MISSING, Unit, count, short};
+use super::metric_summary::{MetricSummary, display_unit};
 use super::plots::ranges;
 use super::sections::{SMALL, begin_figure, note};
 use super::table::{Cell, Table};
+use super::{DIGITS, document};
+use crate::metric::Metric;
+use crate::number::{DisplayUnit, MISSING, count, digits};
 
 /// One run of an index.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(crate) struct Index {
 /// One metric of all runs.
 struct Column {
     metric: Metric,
-    unit: Unit,
+    unit: DisplayUnit,
     /// The median and the 99th percentile of each run, in the metric's own unit.
     runs: Vec<[Option<f64>; 2]>,
 }
@@ -45,7 +46,7 @@ impl Index {
         let bad = self.runs.len() - good;
         note(&mut body, &format!("{good} as they should be, {bad} not."));
         body.push_str("</header>\n<main>");
-        let columns = Metric::ALL.map(|metric| Column::new(metric, &self.runs));
+        let columns = Metric::REPORTED.map(|metric| Column::new(metric, &self.runs));
         self.table(&columns).write(&mut body);
         side_by_side(&mut body, &columns);
         body.push_str("</main>\n");
@@ -57,7 +58,7 @@ impl Index {
             .map(str::to_owned)
             .into();
         for Column { metric, unit, .. } in columns {
-            heads.push(format!("{} p50 {}", metric.name(), unit.name));
+            heads.push(format!("{} p50 {}", metric.label(), unit.name));
             heads.push(format!("p99 {}", unit.name));
         }
         let mut table = Table::new("All runs", &heads).class("runs");
@@ -74,7 +75,9 @@ fn cells(index: usize, run: &IndexRow, columns: &[Column]) -> Vec<Cell> {
         None => Cell::text(&run.name),
     };
     let mark = if run.good { "✓" } else { "✗" };
-    let number = |value: Option<f64>| Cell::text(&value.map_or(MISSING.to_owned(), short));
+    let number = |value: Option<f64>| {
+        Cell::text(&value.map_or(MISSING.to_owned(), |value| digits(value, DIGITS)))
+    };
     let completed = run.summary["n_samples_completed"].as_u64();
     let mut cells = vec![
         Cell::text(&(index + 1).to_string()),
@@ -105,10 +108,10 @@ fn side_by_side(body: &mut String, columns: &[Column]) {
         }
         let label = format!(
             "{} of {} runs, from median to 99th percentile",
-            metric.name(),
+            metric.label(),
             runs.len()
         );
-        begin_figure(body, metric.name(), unit.name, metric.description());
+        begin_figure(body, metric.label(), unit.name, metric.meaning());
         let svg = ranges(&ends, *unit, SMALL.0, &label);
         write_html!(body, "{svg}\n</figure>\n");
     }
@@ -121,7 +124,7 @@ impl Column {
             .iter()
             .map(|run| MetricSummary::of(&run.summary, metric));
         let runs: Vec<MetricSummary> = runs.collect();
-        let unit = metric.unit(&runs);
+        let unit = display_unit(metric, &runs);
         let ends = |run: &MetricSummary| ["50.0", "99.0"].map(|key| run.percentile(key));
         Self {
             metric,

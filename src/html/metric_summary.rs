@@ -2,66 +2,21 @@
 
 use serde_json::Value;
 
-use super::number::Unit;
+use crate::metric::Metric;
+use crate::number::DisplayUnit;
 use crate::stats::{Bucket, EARLY_STOPPING_LEN, PERCENTILES};
 
-/// A metric that has a distribution in a summary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Metric {
-    Ttft,
-    Tpot,
-    Latency,
-    Isl,
-    Osl,
-}
-
-impl Metric {
-    pub const ALL: [Self; 5] = [Self::Ttft, Self::Tpot, Self::Latency, Self::Isl, Self::Osl];
-
-    /// Returns the key in the summary.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Ttft => "ttft",
-            Self::Tpot => "tpot",
-            Self::Latency => "latency",
-            Self::Isl => "input_sequence_lengths",
-            Self::Osl => "output_sequence_lengths",
-        }
+/// Returns the unit that suits the greatest median of `summaries`.
+pub(super) fn display_unit<'a>(
+    metric: Metric,
+    summaries: impl IntoIterator<Item = &'a MetricSummary>,
+) -> DisplayUnit {
+    if !metric.is_time() {
+        return DisplayUnit::TOKENS;
     }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ttft => "TTFT",
-            Self::Tpot => "TPOT",
-            Self::Latency => "Latency",
-            Self::Isl => "ISL",
-            Self::Osl => "OSL",
-        }
-    }
-
-    pub fn description(self) -> &'static str {
-        match self {
-            Self::Ttft => "time to first token",
-            Self::Tpot => "time per output token",
-            Self::Latency => "from issue to completion",
-            Self::Isl => "input tokens of a sample",
-            Self::Osl => "output tokens of a sample",
-        }
-    }
-
-    pub fn is_duration(self) -> bool {
-        !matches!(self, Self::Isl | Self::Osl)
-    }
-
-    /// Returns the unit that suits the greatest median of `summaries`.
-    pub fn unit<'a>(self, summaries: impl IntoIterator<Item = &'a MetricSummary>) -> Unit {
-        if !self.is_duration() {
-            return Unit::TOKENS;
-        }
-        let summaries = summaries.into_iter();
-        let medians = summaries.filter_map(|summary| summary.percentile("50.0"));
-        Unit::of_duration(medians.fold(0.0, f64::max))
-    }
+    let summaries = summaries.into_iter();
+    let medians = summaries.filter_map(|summary| summary.percentile("50.0"));
+    DisplayUnit::of_time(medians.fold(0.0, f64::max))
 }
 
 /// One metric of a summary, in ns or tokens.
@@ -80,7 +35,9 @@ pub(super) struct MetricSummary {
 impl MetricSummary {
     /// Reads a metric; one that the summary lacks has no values.
     pub fn of(summary: &Value, metric: Metric) -> Self {
-        let object = &summary[metric.key()];
+        let object = metric
+            .summary_key()
+            .map_or(&Value::Null, |key| &summary[key]);
         let buckets = buckets(&object["histogram"]);
         let counts = buckets.iter().map(|bucket| bucket.count);
         let count = counts.fold(0, u64::saturating_add);

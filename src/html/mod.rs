@@ -6,7 +6,6 @@
 mod escape;
 mod index;
 mod metric_summary;
-mod number;
 mod plots;
 mod sections;
 mod stats;
@@ -19,11 +18,14 @@ use std::rc::Rc;
 use serde_json::Value;
 
 pub(crate) use index::{Index, IndexRow};
-pub(crate) use number::count;
 pub(crate) use stats::{PageStats, Sample};
 
-use escape::write_html;
-use metric_summary::{Metric, MetricSummary};
+use self::escape::write_html;
+use self::metric_summary::MetricSummary;
+use crate::metric::Metric;
+
+/// The digits of a number that stands alone.
+const DIGITS: usize = 4;
 
 /// The generator element of every page, up to the version: a file without it is not a page of ours.
 pub(crate) const GENERATOR_PREFIX: &str = "<meta name=\"generator\" content=\"tok-recompute ";

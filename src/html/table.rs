@@ -1,7 +1,7 @@
 //! Tables: the numbers of every figure, for people and for screen readers.
 
-use super::escape::write_html;
-use super::number::{MISSING, change, fixed};
+use super::escape::{typographic, write_html};
+use crate::number::{self, MISSING, fixed};
 
 /// A table under construction. The first cell of a row is its head.
 pub(super) struct Table {
@@ -27,7 +27,9 @@ impl Cell {
     }
 
     pub fn number(value: Option<f64>, decimals: usize) -> Self {
-        Self(value.map_or(MISSING.to_owned(), |value| fixed(value, decimals)))
+        Self(value.map_or(MISSING.to_owned(), |value| {
+            typographic(&fixed(value, decimals))
+        }))
     }
 
     /// Shows the relative change; empty if there is none.
@@ -140,5 +142,30 @@ fn class_attribute(class: &str) -> String {
     match class {
         "" => String::new(),
         class => format!(" class=\"{class}\""),
+    }
+}
+
+/// Formats the relative change from `before` to `after`. Equal values and a `before` of 0 have none.
+pub(super) fn change(before: f64, after: f64) -> Option<String> {
+    let share = (after - before) / before.abs();
+    (share != 0.0 && share.is_finite()).then(|| typographic(&number::change(share)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_relative() {
+        let check = |before, after, expected: Option<&str>| {
+            let found = change(before, after);
+            assert_eq!(found.as_deref(), expected, "{before} {after}");
+        };
+        check(1.0, 1.0, None);
+        check(0.0, 1.0, None);
+        check(f64::NAN, 1.0, None);
+        check(100.0, 103.1, Some("+3.10 %"));
+        check(100.0, 50.0, Some("−50.0 %"));
+        check(-2.0, -1.0, Some("+50.0 %"));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use super::*;
-use crate::metric::{Metric as Series, PerMetric};
+use crate::metric::PerMetric;
 use crate::report::{Report, RunFacts, Snapshot, State};
 use crate::sample::Counters;
 use crate::stats::{FloatSeries, IntSeries};
@@ -31,12 +31,12 @@ fn run(name: &str, samples: &[Sample]) -> PageRun {
             ..Counters::default()
         },
         series: PerMetric::from_fn(|metric| match metric {
-            Series::Latency => Some(ints(|s| s.latency_ns).finish(true)),
-            Series::Isl => Some(ints(|s| s.isl.and_then(|n| n.try_into().ok())).finish(false)),
-            Series::Osl => Some(ints(|s| s.osl.and_then(|n| n.try_into().ok())).finish(false)),
-            Series::Ttft => Some(ints(|s| s.ttft_ns).finish(true)),
-            Series::Tpot => Some(tpot.clone().finish(true)),
-            Series::ChunkDelta => None,
+            Metric::Latency => Some(ints(|s| s.latency_ns).finish(true)),
+            Metric::Isl => Some(ints(|s| s.isl.and_then(|n| n.try_into().ok())).finish(false)),
+            Metric::Osl => Some(ints(|s| s.osl.and_then(|n| n.try_into().ok())).finish(false)),
+            Metric::Ttft => Some(ints(|s| s.ttft_ns).finish(true)),
+            Metric::Tpot => Some(tpot.clone().finish(true)),
+            Metric::ChunkDelta => None,
         }),
         ..Snapshot::default()
     };
@@ -168,7 +168,7 @@ fn balanced(html: &str) {
 const ALL: [&str; 10] = [
     "TTFT",
     "TPOT",
-    "Latency",
+    "latency",
     "ISL",
     "OSL",
     "Latency",
@@ -267,7 +267,7 @@ fn any_samples_make_a_page() {
     assert_eq!(
         figures,
         [
-            "Latency",
+            "latency",
             "ISL",
             "OSL",
             "Latency",

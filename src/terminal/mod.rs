@@ -1,9 +1,8 @@
-//! Messages, progress and the live table on stderr, and the number formats of everything that people read.
+//! Messages, progress and the live table on stderr.
 //!
 //! stdout is for results and is written by the commands. The progress bar and the live table appear only on a terminal;
 //! elsewhere stderr gets plain lines. Colours go through `anstream`, which respects `NO_COLOR` and the terminal's abilities.
 
-pub(crate) mod number;
 mod screen;
 
 use std::error::Error;
@@ -14,6 +13,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::number;
 use crate::plan::{self, Color, Verbosity};
 
 pub(crate) use screen::{Screen, release, release_then};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["report"]),
     ("metric", &[]),
+    ("number", &[]),
     ("plan", &["cli", "cpu", "log", "event", "report", "files"]),
     ("log", &["files", "process"]),
     ("event", &[]),
@@ -16,8 +17,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cpu", &["process"]),
     ("stats", &["python"]),
     ("report", &["metric", "sample", "stats", "python"]),
-    ("export", &["sample", "files", "python"]),
-    ("html", &["metric", "sample", "stats"]),
+    ("export", &["metric", "sample", "files", "python"]),
+    ("html", &["metric", "number", "sample", "stats"]),
     (
         "pipeline",
         &[
@@ -33,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "process",
         ],
     ),
-    ("terminal", &["plan"]),
+    ("terminal", &["number", "plan"]),
     ("files", &["process"]),
     ("process", &[]),
     ("python", &[]),

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::checked_run::{CheckOutcome, CheckedRun};
+use crate::number;
 use crate::report::check::{Difference, DifferenceKind, ExpectationResult, is_time};
 
 /// The columns after that of the run.
@@ -60,7 +61,7 @@ fn without_differences(run: &CheckedRun) -> Cells {
         CheckOutcome::Different => "incomplete",
         CheckOutcome::Error => "error",
     };
-    let none = || "–".to_owned();
+    let none = || number::MISSING.to_owned();
     [none(), none(), none(), none(), outcome.to_owned()]
 }
 
@@ -79,7 +80,7 @@ pub(super) fn difference_cells(difference: &Difference) -> Cells {
         (was, is) = (before.to_string(), after.to_string());
     }
     let change = relative
-        .map(percent)
+        .map(number::exact_change)
         .or(absolute.map(|by| format!("{by:+}")))
         .or(before
             .as_array()
@@ -100,7 +101,10 @@ pub(super) fn expectation_cells(expectation: &ExpectationResult) -> Cells {
         expectation.metric.clone(),
         expectation.expected.clone(),
         short(&expectation.metric, &expectation.found),
-        expectation.relative.map(percent).unwrap_or_default(),
+        expectation
+            .relative
+            .map(number::exact_change)
+            .unwrap_or_default(),
         DifferenceKind::Expectation.name().to_owned(),
     ]
 }
@@ -119,39 +123,24 @@ fn differing_elements((before, after): (&Vec<Value>, &Vec<Value>)) -> String {
     format!("{} differ", before.len().max(after.len()) - same)
 }
 
-fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent.abs() < 0.005 {
-        format!("{percent:+.1e} %")
-    } else {
-        format!("{percent:+.2} %")
-    }
-}
-
 /// Formats a value: times in ms, doubles with six digits.
 fn short(metric: &str, value: &Value) -> String {
     match value {
-        Value::Null => "–".to_owned(),
+        Value::Null => number::MISSING.to_owned(),
         Value::String(text) => text.chars().take(40).collect(),
         Value::Array(items) => format!("{} values", items.len()),
         Value::Number(number) => match number.as_f64() {
             Some(ns) if is_time(metric) => format!("{} ms", digits(ns / 1e6)),
-            Some(number) if value.is_f64() => digits(number),
+            Some(double) if value.is_f64() => digits(double),
             _ => number.to_string(),
         },
         other => other.to_string(),
     }
 }
 
-/// Formats a number with six significant digits.
-fn digits(number: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is at least 0"
-    )]
-    let before_point = number.abs().max(1.0).log10() as usize + 1;
-    format!("{number:.*}", 6_usize.saturating_sub(before_point))
+/// Formats a number with six digits, without commas as in the summary itself.
+fn digits(value: f64) -> String {
+    format!("{value:.*}", number::decimals(value, 6))
 }
 
 #[cfg(test)]

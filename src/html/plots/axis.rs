@@ -1,6 +1,7 @@
 //! Axes: the position of a value between the ends, the ticks, and the bins of a histogram on them.
 
-use crate::html::number::{Unit, min_decimals, with_si_prefix};
+use crate::html::escape::typographic;
+use crate::number::{DisplayUnit, fixed};
 
 /// Padding beyond the ends, as a fraction of the range.
 const PADDING: f64 = 0.04;
@@ -12,7 +13,7 @@ const MAX_TICKS: usize = 100;
 /// An axis, linear or logarithmic. Its ends and ticks are in its unit.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis {
-    unit: Unit,
+    unit: DisplayUnit,
     low: f64,
     high: f64,
     log: bool,
@@ -24,7 +25,7 @@ pub(crate) struct Axis {
 
 impl Axis {
     /// From 0 to the first tick that is not below `high`.
-    pub fn from_zero(high: f64, tick_count: usize, unit: Unit) -> Self {
+    pub fn from_zero(high: f64, tick_count: usize, unit: DisplayUnit) -> Self {
         let high = if high > 0.0 && high.is_finite() {
             unit.scale(high)
         } else {
@@ -38,12 +39,18 @@ impl Axis {
     }
 
     /// Exactly from `low` to `high`.
-    pub fn between(low: f64, high: f64, tick_count: usize, unit: Unit) -> Self {
+    pub fn between(low: f64, high: f64, tick_count: usize, unit: DisplayUnit) -> Self {
         Self::new(unit.scale(low), unit.scale(high), false, tick_count, unit)
     }
 
     /// From `low` to `high`; logarithmic if these are far apart, or if `high` is far from the `typical` value.
-    pub fn of_values(low: f64, high: f64, typical: f64, tick_count: usize, unit: Unit) -> Self {
+    pub fn of_values(
+        low: f64,
+        high: f64,
+        typical: f64,
+        tick_count: usize,
+        unit: DisplayUnit,
+    ) -> Self {
         let skewed = low > 0.0 && (high >= 20.0 * low || high >= 5.0 * typical);
         let log = skewed && high >= 3.0 * low;
         Self::new(unit.scale(low), unit.scale(high), log, tick_count, unit)
@@ -64,7 +71,7 @@ impl Axis {
         Self::new(low, high, self.log, self.tick_count, self.unit)
     }
 
-    fn new(low: f64, high: f64, log: bool, tick_count: usize, unit: Unit) -> Self {
+    fn new(low: f64, high: f64, log: bool, tick_count: usize, unit: DisplayUnit) -> Self {
         // A single value gets a range beside it.
         let high = if high > low {
             high
@@ -107,17 +114,19 @@ impl Axis {
     /// Returns positions and labels of the ticks.
     pub fn labels(&self) -> Vec<(f64, String)> {
         let linear_decimals = self.linear_decimals();
-        let sign = if self.unit == Unit::PERCENT { "%" } else { "" };
+        let sign = if self.unit == DisplayUnit::PERCENT {
+            "%"
+        } else {
+            ""
+        };
         let label = |tick: &f64| {
             let decimals = if self.log {
                 min_decimals(|power| tick * power >= 0.99).unwrap_or(9)
             } else {
                 linear_decimals
             };
-            (
-                self.position_of(*tick),
-                with_si_prefix(*tick, decimals) + sign,
-            )
+            let label = typographic(&with_si_prefix(*tick, decimals)) + sign;
+            (self.position_of(*tick), label)
         };
         self.ticks.iter().map(label).collect()
     }
@@ -230,6 +239,28 @@ fn log_ticks(low: f64, high: f64, max_count: usize) -> Vec<f64> {
         .unwrap_or_default()
 }
 
+/// Formats an axis label, which has little room: from 10,000 on with an SI prefix and the decimals that it needs,
+/// below with `decimals`.
+fn with_si_prefix(value: f64, decimals: usize) -> String {
+    const PREFIXES: [(f64, &str); 5] =
+        [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+    let prefix = PREFIXES
+        .into_iter()
+        .find(|(size, _)| value.abs() >= size.max(1e4));
+    let Some((size, letter)) = prefix else {
+        return fixed(value, decimals);
+    };
+    let scaled = value / size;
+    let is_whole = |power: f64| (scaled * power - (scaled * power).round()).abs() < 1e-6;
+    fixed(scaled, min_decimals(is_whole).unwrap_or(3).min(3)) + letter
+}
+
+/// Returns the least number of decimals, at most 8, whose power of ten satisfies `suffices`.
+fn min_decimals(suffices: impl Fn(f64) -> bool) -> Option<usize> {
+    let mut powers = std::iter::successors(Some(1.0), |power| Some(power * 10.0)).take(9);
+    powers.position(suffices)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +274,7 @@ mod tests {
 
     #[test]
     fn ticks_are_round() {
-        let unit = Unit::TOKENS;
+        let unit = DisplayUnit::TOKENS;
         let check = |axis: Axis, expected: &str| assert_eq!(labels(&axis), expected);
         check(Axis::from_zero(0.0, 3, unit), "0.0 0.5 1.0");
         check(Axis::from_zero(f64::NAN, 3, unit), "0.0 0.5 1.0");
@@ -260,7 +291,7 @@ mod tests {
                 78.0 * MS,
                 24.0 * MS,
                 5,
-                Unit::of_duration(24.0 * MS),
+                DisplayUnit::of_time(24.0 * MS),
             ),
             "20 40 60",
         );
@@ -270,7 +301,7 @@ mod tests {
                 900.0 * MS,
                 24.0 * MS,
                 6,
-                Unit::of_duration(24.0 * MS),
+                DisplayUnit::of_time(24.0 * MS),
             ),
             "20 50 100 200 500",
         );
@@ -283,9 +314,22 @@ mod tests {
     }
 
     #[test]
+    fn axis_labels_have_si_prefixes() {
+        let check =
+            |value, decimals, expected| assert_eq!(with_si_prefix(value, decimals), expected);
+        check(0.0, 1, "0.0");
+        check(5000.0, 0, "5,000");
+        check(10_000.0, 0, "10k");
+        check(12_500.0, 0, "12.5k");
+        check(-1.25e6, 0, "-1.25M");
+        check(1e6 / 0.7, 0, "1.429M");
+        check(1e18, 0, "1,000P");
+    }
+
+    #[test]
     fn padding_is_beyond_the_ends() {
         let check = |low: f64, high: f64, expected: &str| {
-            let axis = Axis::of_values(low, high, low, 5, Unit::TOKENS).padded();
+            let axis = Axis::of_values(low, high, low, 5, DisplayUnit::TOKENS).padded();
             assert_eq!(format!("{:.2} {:.2}", axis.low, axis.high), expected);
         };
         check(0.0, 100.0, "0.00 104.00");
@@ -297,7 +341,7 @@ mod tests {
 
     #[test]
     fn positions_are_between_the_ends() {
-        let unit = Unit::of_duration(5.0 * MS);
+        let unit = DisplayUnit::of_time(5.0 * MS);
         let axis = Axis::of_values(MS, 100.0 * MS, 2.0 * MS, 5, unit);
         for (value, expected) in [
             (0.0, 0.0),
@@ -309,7 +353,7 @@ mod tests {
         ] {
             assert!((axis.position(value) - expected).abs() < 1e-9, "{value}");
         }
-        let flat = Axis::between(3.0, 3.0, 4, Unit::TOKENS);
+        let flat = Axis::between(3.0, 3.0, 4, DisplayUnit::TOKENS);
         assert!(flat.position(3.0).abs() < 1e-9 && flat.position(4.0) <= 1.0);
     }
 
@@ -327,8 +371,12 @@ mod tests {
             for typical in [low, f64::midpoint(low, high)] {
                 for whole in [false, true] {
                     for bins in [10, 60] {
-                        let (axis, edges) = Axis::of_values(low, high, typical, 5, Unit::TOKENS)
-                            .binned(bins, (low, high), whole);
+                        let (axis, edges) =
+                            Axis::of_values(low, high, typical, 5, DisplayUnit::TOKENS).binned(
+                                bins,
+                                (low, high),
+                                whole,
+                            );
                         let name = format!("{low} {high} {typical} {whole} {bins}: {edges:?}");
                         assert!(
                             edges.len() >= 2 && edges.len() <= bins.max(20) + 3,
@@ -350,12 +398,12 @@ mod tests {
             78.1 * MS,
             24.0 * MS,
             5,
-            Unit::of_duration(24.0 * MS),
+            DisplayUnit::of_time(24.0 * MS),
         )
         .binned(10, (12.3 * MS, 78.1 * MS), false);
         assert_eq!(edges, [10e6, 20e6, 30e6, 40e6, 50e6, 60e6, 70e6, 80e6]);
         let (_, edges) =
-            Axis::of_values(1.0, 9.0, 4.0, 5, Unit::TOKENS).binned(50, (1.0, 9.0), true);
+            Axis::of_values(1.0, 9.0, 4.0, 5, DisplayUnit::TOKENS).binned(50, (1.0, 9.0), true);
         assert_eq!(edges, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0]);
     }
 }

@@ -2,9 +2,11 @@
 
 use super::axis::Axis;
 use super::plot::{Plot, RUN_COLORS};
-use crate::html::metric_summary::{Metric, MetricSummary};
-use crate::html::number::{Unit, count, short};
+use crate::html::DIGITS;
+use crate::html::metric_summary::{MetricSummary, display_unit};
 use crate::html::stats::Histogram;
+use crate::metric::Metric;
+use crate::number::{DisplayUnit, count, digits};
 
 /// Limits of the number of bins in the range of most values.
 const MIN_BINS: f64 = 10.0;
@@ -26,7 +28,7 @@ pub(crate) struct RunValues<'a> {
 /// One metric of one run or two, ready to be drawn and listed.
 pub(crate) struct Distribution<'a> {
     pub metric: Metric,
-    pub unit: Unit,
+    pub unit: DisplayUnit,
     pub runs: Vec<RunValues<'a>>,
     x: Axis,
     /// The edges of the bins, in the metric's own unit.
@@ -38,7 +40,7 @@ pub(crate) struct Distribution<'a> {
 impl<'a> Distribution<'a> {
     /// Returns `None` if there are no values.
     pub fn new(metric: Metric, runs: Vec<RunValues<'a>>) -> Option<Self> {
-        let unit = metric.unit(runs.iter().map(|run| &run.summary));
+        let unit = display_unit(metric, runs.iter().map(|run| &run.summary));
         let ranges = || runs.iter().filter_map(RunValues::range);
         let low = ranges().map(|(low, _)| low).reduce(f64::min)?;
         let high = ranges().map(|(_, high)| high).reduce(f64::max)?;
@@ -55,7 +57,7 @@ impl<'a> Distribution<'a> {
         let (x, edges) = Axis::of_values(low, high, typical, 5, unit).binned(
             bins_for(counts.max().unwrap_or(0)),
             body,
-            !metric.is_duration(),
+            !metric.is_time(),
         );
         let bins = runs.iter().map(|run| Some(run.samples?.binned(&edges)));
         Some(Self {
@@ -75,8 +77,8 @@ impl<'a> Distribution<'a> {
         let highest = heights.fold(0.0, f64::max);
         // The bars of one run are counts; two runs are compared by their shares.
         let (scale, unit) = match self.runs.as_slice() {
-            [run] => (run.summary.count.max(1) as f64, Unit::TOKENS),
-            _ => (1.0, Unit::PERCENT),
+            [run] => (run.summary.count.max(1) as f64, DisplayUnit::TOKENS),
+            _ => (1.0, DisplayUnit::PERCENT),
         };
         let y = Axis::from_zero(highest * scale, 3, unit);
         let mut plot = Plot::new(size, RIGHT, &self.label(), (&self.x, &y));
@@ -167,12 +169,12 @@ impl<'a> Distribution<'a> {
     fn label(&self) -> String {
         let summary = &self.runs[0].summary;
         let value = |name| match summary.percentile(name) {
-            Some(value) => short(self.unit.scale(value)),
+            Some(value) => digits(self.unit.scale(value), DIGITS),
             None => "unknown".to_owned(),
         };
         format!(
             "Histogram and cumulative curve of {}: {} values, median {}, 99th percentile {} {}",
-            self.metric.name(),
+            self.metric.label(),
             count(summary.count),
             value("50.0"),
             value("99.0"),

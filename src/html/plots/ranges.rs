@@ -2,20 +2,25 @@
 
 use super::axis::Axis;
 use super::plot::{Plot, RUN_COLORS};
-use crate::html::number::Unit;
+use crate::number::DisplayUnit;
 
 /// The height of a run's row, in pixels.
 const ROW_HEIGHT: u32 = 15;
 
 /// Draws the median and the 99th percentile of each run that has them, in the metric's own unit. Rows are labelled with
 /// the number of the run, from 1.
-pub(crate) fn ranges(runs: &[Option<(f64, f64)>], unit: Unit, width: u32, label: &str) -> String {
+pub(crate) fn ranges(
+    runs: &[Option<(f64, f64)>],
+    unit: DisplayUnit,
+    width: u32,
+    label: &str,
+) -> String {
     let medians = runs.iter().flatten().map(|(median, _)| *median);
     let low = medians.fold(f64::INFINITY, f64::min);
     let p99s = runs.iter().flatten().map(|(_, p99)| *p99);
     let high = p99s.fold(0.0, f64::max);
     let x = Axis::of_values(low.clamp(0.0, high), high, low, 5, unit).padded();
-    let y = Axis::between(0.0, runs.len() as f64, 1, Unit::TOKENS);
+    let y = Axis::between(0.0, runs.len() as f64, 1, DisplayUnit::TOKENS);
     let rows = u32::try_from(runs.len()).unwrap_or(u32::MAX);
     let size = (width, ROW_HEIGHT.saturating_mul(rows).saturating_add(28));
     let mut plot = Plot::new(size, 8.0, label, (&x, &y));

@@ -66,7 +66,7 @@ fn segments(points: &[(f64, Option<f64>)]) -> Vec<Vec<(f64, f64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::html::number::Unit;
+    use crate::number::DisplayUnit;
 
     #[test]
     fn a_gap_splits_a_line() {
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_plot_may_lack_points() {
-        let axis = Axis::from_zero(1.0, 3, Unit::TOKENS);
+        let axis = Axis::from_zero(1.0, 3, DisplayUnit::TOKENS);
         for points in [
             vec![],
             vec![(0.0, Some(f64::NAN))],

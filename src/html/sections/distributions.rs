@@ -2,13 +2,13 @@
 
 use super::osl_latency::osl_latency;
 use super::{RUN_NAMES, SMALL, begin_figure, note};
-use crate::html::Page;
 use crate::html::escape::write_html;
-use crate::html::metric_summary::Metric;
-use crate::html::number::{MISSING, count, fixed, short};
 use crate::html::plots::{Distribution, RunValues};
 use crate::html::stats::Histogram;
 use crate::html::table::{Cell, Table};
+use crate::html::{DIGITS, Page};
+use crate::metric::Metric;
+use crate::number::{MISSING, count, digits, fixed};
 
 /// Writes a figure for each metric that has values, and one for OSL and latency.
 pub(crate) fn distributions(html: &mut String, page: &Page) {
@@ -25,7 +25,7 @@ pub(crate) fn distributions(html: &mut String, page: &Page) {
         ),
     );
     html.push_str("<div class=\"figures\">\n");
-    for metric in Metric::ALL {
+    for metric in Metric::REPORTED {
         let runs = page.runs().map(|run| RunValues {
             summary: run.metric(metric),
             samples: run.stats.as_ref().map(|stats| stats.histogram(metric)),
@@ -40,7 +40,7 @@ pub(crate) fn distributions(html: &mut String, page: &Page) {
 
 fn figure(html: &mut String, distribution: &Distribution) {
     let Distribution { metric, unit, .. } = distribution;
-    begin_figure(html, metric.name(), unit.name, metric.description());
+    begin_figure(html, metric.label(), unit.name, metric.meaning());
     html.push_str(&distribution.svg(SMALL));
     html.push('\n');
     percentiles(html, distribution);
@@ -53,7 +53,9 @@ fn percentiles(html: &mut String, Distribution { unit, runs, .. }: &Distribution
     for (i, run) in runs.iter().enumerate() {
         let percentile = |name| {
             let value = run.summary.percentile(name);
-            value.map_or(MISSING.to_owned(), |value| short(unit.scale(value)))
+            value.map_or(MISSING.to_owned(), |value| {
+                digits(unit.scale(value), DIGITS)
+            })
         };
         let swatch = match (runs.len(), i) {
             (1, _) => "",
@@ -93,7 +95,7 @@ fn bins(distribution: &Distribution) -> Table {
     for (_, name) in &known {
         columns.extend([(*name).to_owned(), "cumulative".to_owned()]);
     }
-    let mut table = Table::new(&format!("Histogram of {}", metric.name()), &columns);
+    let mut table = Table::new(&format!("Histogram of {}", metric.label()), &columns);
     let edge = |value| Cell::number(Some(unit.scale(value)), unit.decimals());
     let mut below = vec![0; known.len()];
     for (bin, edges) in distribution.edges.windows(2).enumerate() {

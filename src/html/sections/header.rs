@@ -2,8 +2,8 @@
 
 use crate::html::Page;
 use crate::html::escape::{breakable, write_html};
-use crate::html::number::{MISSING, count};
 use crate::html::table::{Cell, Table};
+use crate::number::{MISSING, count};
 
 /// Writes the run's name, the verdict and the anomalies.
 pub(crate) fn header(html: &mut String, page: &Page) {

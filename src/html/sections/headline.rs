@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::{RUN_NAMES, note};
-use crate::html::Page;
 use crate::html::escape::write_html;
-use crate::html::metric_summary::{Metric, MetricSummary};
-use crate::html::number::{MISSING, Unit, change, count, fixed, short};
-use crate::html::table::{Cell, Table};
+use crate::html::metric_summary::{MetricSummary, display_unit};
+use crate::html::table::{Cell, Table, change};
+use crate::html::{DIGITS, Page};
+use crate::metric::Metric;
+use crate::number::{DisplayUnit, MISSING, count, digits, fixed};
 
 /// A number of a summary: its key, its name, its format.
 type Tile = (&'static str, &'static str, fn(f64) -> String);
@@ -17,12 +18,12 @@ const TILES: [Tile; 6] = [
     ("n_samples_completed", "completed", |n| fixed(n, 0)),
     ("n_samples_failed", "failed", |n| fixed(n, 0)),
     ("duration_ns", "duration", duration),
-    ("qps", "QPS", short),
-    ("tps", "TPS", short),
+    ("qps", "QPS", |n| digits(n, DIGITS)),
+    ("tps", "TPS", |n| digits(n, DIGITS)),
 ];
 
 fn duration(ns: f64) -> String {
-    let unit = Unit::of_duration(ns);
+    let unit = DisplayUnit::of_time(ns);
     format!("{} {}", fixed(unit.scale(ns), 2), unit.name)
 }
 
@@ -78,14 +79,14 @@ fn finish_reasons(html: &mut String, summary: &Value) {
 fn table(page: &Page) -> Table {
     let columns = ["", "values", "mean", "p50", "p90", "p99", "max"];
     let mut table = Table::new("Headline figures of each metric", &columns).class("headline");
-    for metric in Metric::ALL {
+    for metric in Metric::REPORTED {
         let now = page.run.metric(metric);
         let before = page.before.as_ref();
         let before = before.map(|summary| MetricSummary::of(summary, metric));
         let before = before.filter(|before| before.count > 0 && *before != now);
         let baseline = page.baseline.as_ref().map(|run| run.metric(metric));
-        let unit = metric.unit([&now].into_iter().chain(&before).chain(&baseline));
-        let mut cells = vec![Cell::named(metric.name(), unit.name)];
+        let unit = display_unit(metric, [&now].into_iter().chain(&before).chain(&baseline));
+        let mut cells = vec![Cell::named(metric.label(), unit.name)];
         cells.extend(value_cells(&now, metric, unit));
         table.row_of("main", cells);
         for (class, name, other) in [
@@ -105,11 +106,11 @@ fn table(page: &Page) -> Table {
     table
 }
 
-fn value_cells(summary: &MetricSummary, metric: Metric, unit: Unit) -> Vec<Cell> {
+fn value_cells(summary: &MetricSummary, metric: Metric, unit: DisplayUnit) -> Vec<Cell> {
     let mut cells = vec![Cell::text(&count(summary.count))];
     for (i, value) in headline_values(summary).into_iter().enumerate() {
         // The mean of whole numbers has a decimal.
-        let decimals = unit.decimals() + usize::from(i == 0 && !metric.is_duration());
+        let decimals = unit.decimals() + usize::from(i == 0 && !metric.is_time());
         cells.push(Cell::number(value.map(|value| unit.scale(value)), decimals));
     }
     cells
@@ -141,10 +142,10 @@ fn metrics_without_values_before(html: &mut String, page: &Page) {
     let is_new = |metric: &Metric| {
         page.run.metric(*metric).count > 0 && MetricSummary::of(before, *metric).count == 0
     };
-    let new: Vec<&str> = Metric::ALL
+    let new: Vec<&str> = Metric::REPORTED
         .into_iter()
         .filter(is_new)
-        .map(Metric::name)
+        .map(Metric::label)
         .collect();
     if !new.is_empty() {
         let names = new.join(", ");

@@ -3,10 +3,10 @@
 use super::{RUN_NAMES, SMALL, begin_figure};
 use crate::html::Page;
 use crate::html::escape::write_html;
-use crate::html::number::{Unit, count, fixed};
 use crate::html::plots::{Axis, scatter};
 use crate::html::stats::{LengthClass, OslLatency, SLOWEST};
 use crate::html::table::{Cell, Table};
+use crate::number::{DisplayUnit, count, fixed};
 
 /// Writes the figure, if there are samples with both.
 pub(crate) fn osl_latency(html: &mut String, page: &Page) {
@@ -21,8 +21,8 @@ pub(crate) fn osl_latency(html: &mut String, page: &Page) {
         .flatten()
         .map(|(osl, latency_ns)| (*osl as f64, *latency_ns as f64))
         .unzip();
-    let unit = Unit::of_duration(median(&latency));
-    let axes = (&axis(&osl, Unit::TOKENS), &axis(&latency, unit));
+    let unit = DisplayUnit::of_time(median(&latency));
+    let axes = (&axis(&osl, DisplayUnit::TOKENS), &axis(&latency, unit));
     let label = format!("Latency against OSL of {} samples", count(run.count()));
     begin_figure(html, "Latency", unit.name, "against OSL in tokens");
     html.push_str(&scatter(&drawn, axes, SMALL, &label));
@@ -39,7 +39,7 @@ pub(crate) fn osl_latency(html: &mut String, page: &Page) {
     html.push_str("</figure>\n");
 }
 
-fn axis(values: &[f64], unit: Unit) -> Axis {
+fn axis(values: &[f64], unit: DisplayUnit) -> Axis {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     Axis::of_values(low.max(0.0), high.max(0.0), median(values), 5, unit).padded()
@@ -51,7 +51,7 @@ fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
-fn table(runs: &[&OslLatency], unit: Unit) -> Table {
+fn table(runs: &[&OslLatency], unit: DisplayUnit) -> Table {
     let columns = ["OSL", "run", "samples", "p50", "p90", "p99"];
     let mut table = Table::new(&format!("Latency in {} by OSL", unit.name), &columns);
     for (run, name) in runs.iter().zip(RUN_NAMES) {

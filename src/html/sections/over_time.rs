@@ -3,11 +3,11 @@
 use super::{RUN_NAMES, begin_figure, note};
 use crate::html::Page;
 use crate::html::escape::write_html;
-use crate::html::metric_summary::Metric;
-use crate::html::number::Unit;
 use crate::html::plots::{Axis, Curve, timeline};
 use crate::html::stats::TimeBin;
 use crate::html::table::{Cell, Table};
+use crate::metric::Metric;
+use crate::number::DisplayUnit;
 
 /// Sizes of a figure: across the page, and on a narrow screen.
 const WIDE: (u32, u32) = (1040, 120);
@@ -21,7 +21,7 @@ struct Panel {
     name: &'static str,
     description: &'static str,
     /// The unit in the caption; counts have none.
-    unit: Option<Unit>,
+    unit: Option<DisplayUnit>,
     /// The values of a bin, the front curve's first.
     values: &'static [fn(&TimeBin) -> Option<f64>],
 }
@@ -43,7 +43,7 @@ pub(crate) fn over_time(html: &mut String, page: &Page) {
     if runs.iter().all(Vec::is_empty) {
         return;
     }
-    let time = Unit::of_run(duration_ns);
+    let time = DisplayUnit::of_run(duration_ns);
     html.push_str("<section>\n<h2>Over the run</h2>\n");
     note(
         html,
@@ -63,12 +63,12 @@ pub(crate) fn over_time(html: &mut String, page: &Page) {
     html.push_str("</section>\n");
 }
 
-fn ttft_unit(runs: &Runs) -> Unit {
+fn ttft_unit(runs: &Runs) -> DisplayUnit {
     let medians = runs.iter().flatten().filter_map(|bin| bin.ttft_p50_ns);
-    Unit::of_duration(medians.fold(0.0, f64::max))
+    DisplayUnit::of_time(medians.fold(0.0, f64::max))
 }
 
-fn panels(ttft: Unit) -> [Panel; 4] {
+fn panels(ttft: DisplayUnit) -> [Panel; 4] {
     [
         Panel {
             name: "Samples",
@@ -119,11 +119,11 @@ impl Panel {
         curves
     }
 
-    fn figure(&self, html: &mut String, runs: &Runs, duration_ns: f64, time: Unit) {
+    fn figure(&self, html: &mut String, runs: &Runs, duration_ns: f64, time: DisplayUnit) {
         let curves = self.curves(runs);
         let points = curves.iter().flat_map(|curve| &curve.points);
         let highest = points.filter_map(|(_, value)| *value).fold(0.0, f64::max);
-        let y = Axis::from_zero(highest, 3, self.unit.unwrap_or(Unit::TOKENS));
+        let y = Axis::from_zero(highest, 3, self.unit.unwrap_or(DisplayUnit::TOKENS));
         let label = format!("{} {} over the run", self.name, self.description);
         let unit = self.unit.map_or("", |unit| unit.name);
         begin_figure(html, self.name, unit, self.description);
@@ -136,7 +136,7 @@ impl Panel {
     }
 }
 
-fn table(runs: &Runs, time: Unit, ttft: Unit) -> Table {
+fn table(runs: &Runs, time: DisplayUnit, ttft: DisplayUnit) -> Table {
     let columns = [
         &format!("from {}", time.name),
         "run",

@@ -2,21 +2,22 @@
 
 use super::note;
 use crate::html::Page;
-use crate::html::metric_summary::{Metric, MetricSummary};
-use crate::html::number::Unit;
+use crate::html::metric_summary::{MetricSummary, display_unit};
 use crate::html::table::{Cell, Table};
+use crate::metric::Metric;
+use crate::number::DisplayUnit;
 use crate::stats::PERCENTILES;
 
 struct Column {
     metric: Metric,
-    unit: Unit,
+    unit: DisplayUnit,
     now: MetricSummary,
     baseline: Option<MetricSummary>,
 }
 
 /// Writes the table of percentiles, if there are values.
 pub(crate) fn percentiles(html: &mut String, page: &Page) {
-    let columns = Metric::ALL.map(|metric| Column::new(page, metric));
+    let columns = Metric::REPORTED.map(|metric| Column::new(page, metric));
     let columns: Vec<Column> = columns
         .into_iter()
         .filter(|column| column.now.count > 0)
@@ -37,7 +38,7 @@ pub(crate) fn percentiles(html: &mut String, page: &Page) {
     }
     let mut heads = vec!["percentile".to_owned()];
     for column in &columns {
-        heads.push(format!("{} {}", column.metric.name(), column.unit.name));
+        heads.push(format!("{} {}", column.metric.label(), column.unit.name));
         heads.extend(column.now.estimates.map(|_| "est.".to_owned()));
     }
     let mut table = Table::new("Percentiles of each metric", &heads);
@@ -56,7 +57,7 @@ impl Column {
     fn new(page: &Page, metric: Metric) -> Self {
         let now = page.run.metric(metric);
         let baseline = page.baseline.as_ref().map(|run| run.metric(metric));
-        let unit = metric.unit(baseline.iter().chain([&now]));
+        let unit = display_unit(metric, baseline.iter().chain([&now]));
         Self {
             metric,
             unit,

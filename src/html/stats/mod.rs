@@ -8,7 +8,7 @@ pub(super) use histogram::Histogram;
 pub(super) use osl_latency::{LengthClass, OslLatency, SLOWEST};
 pub(super) use timeline::{TimeBin, Timeline};
 
-use super::metric_summary::Metric;
+use crate::metric::{Metric, PerMetric};
 use crate::sample::Row;
 
 /// The values of a sample that a page shows. Points in time are on the log's clock.
@@ -43,7 +43,7 @@ impl From<&Row> for Sample {
 /// The statistics of one run's samples.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PageStats {
-    histograms: [Histogram; Metric::ALL.len()],
+    histograms: PerMetric<Histogram>,
     pub(super) timeline: Timeline,
     pub(super) osl_latency: OslLatency,
 }
@@ -53,15 +53,15 @@ impl PageStats {
     pub fn add(&mut self, sample: &Sample) {
         let tokens = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let values = [
-            sample.ttft_ns,
-            sample.tpot_ns.map(round),
-            sample.latency_ns,
-            sample.isl.map(tokens),
-            sample.osl.map(tokens),
+            (Metric::Ttft, sample.ttft_ns),
+            (Metric::Tpot, sample.tpot_ns.map(round)),
+            (Metric::Latency, sample.latency_ns),
+            (Metric::Isl, sample.isl.map(tokens)),
+            (Metric::Osl, sample.osl.map(tokens)),
         ];
-        for (histogram, value) in self.histograms.iter_mut().zip(values) {
+        for (metric, value) in values {
             if let Some(value) = value {
-                histogram.record(value);
+                self.histograms[metric].record(value);
             }
         }
         self.timeline.add(sample);
@@ -71,7 +71,7 @@ impl PageStats {
     }
 
     pub(super) fn histogram(&self, metric: Metric) -> &Histogram {
-        &self.histograms[metric as usize]
+        &self.histograms[metric]
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
         let mut stats = PageStats::default();
         stats.add(&Sample::default());
         assert!(
-            Metric::ALL
+            Metric::REPORTED
                 .iter()
                 .all(|metric| stats.histogram(*metric).count() == 0)
         );
@@ -103,7 +103,7 @@ mod tests {
             ..Sample::default()
         };
         stats.add(&sample);
-        let counts = Metric::ALL.map(|metric| stats.histogram(metric).count());
+        let counts = Metric::REPORTED.map(|metric| stats.histogram(metric).count());
         assert_eq!(counts, [1, 1, 0, 1, 1]);
         assert_eq!(
             stats.histogram(Metric::Tpot).cells().next(),

@@ -3,7 +3,7 @@
 use super::lag;
 use crate::command::follow::live_stats::{Distribution, LiveStats};
 use crate::metric::{Metric, Unit};
-use crate::terminal::number;
+use crate::number;
 
 /// Formats the statistics that are known, the most important first.
 pub(super) fn line(stats: &LiveStats) -> String {

@@ -14,8 +14,9 @@ use serde::Serialize;
 
 use super::live_stats::LiveStats;
 use crate::command::show;
+use crate::number;
 use crate::plan::Format;
-use crate::terminal::{Messages, Screen, escape_message, number};
+use crate::terminal::{Messages, Screen, escape_message};
 
 /// The time between two drawings of the table: short enough to look live, long enough to read.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(200);

@@ -8,8 +8,8 @@ use console::{measure_text_width, truncate_str};
 use super::lag;
 use crate::command::follow::live_stats::{Distribution, LiveStats, Rate};
 use crate::metric::{self, Metric};
+use crate::number::{self, DisplayUnit};
 use crate::report::State;
-use crate::terminal::number::{self, Unit};
 
 const PLAIN: Style = Style::new();
 const DIM: Style = Style::new().dimmed();
@@ -230,7 +230,7 @@ fn rates(stats: &LiveStats, grid: &Grid) -> Vec<String> {
 
 /// Formats a time. The unit is two columns wide, so that the numbers below each other are aligned.
 fn time(ns: f64) -> String {
-    let unit = Unit::of_time(ns);
+    let unit = DisplayUnit::of_time(ns);
     let value = unit.scale(ns);
     let text = fit("99,999".len(), number::digits(value, DIGITS), value);
     format!("{text} {:<2}", unit.name)

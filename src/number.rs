@@ -6,8 +6,9 @@
 //! | a number with given decimals | `fixed(12_345.678, 2)` | `12,345.68` |
 //! | a number with about three digits | `digits(12.34, 3)` | `12.3` |
 //! | a time in ns | `time(12_340_000.0, 3)` | `12.3 ms` |
-//! | several times in one unit | `Unit::of_time(largest).scale(ns)` | `12.34` |
+//! | several times in one unit | `DisplayUnit::of_time(largest).scale(ns)` | `12.34` |
 //! | a relative change | `change(0.031)` | `+3.10 %` |
+//! | a relative change where every difference counts | `exact_change(1.4e-16)` | `+1.4e-14 %` |
 //! | a number in a narrow column | `compact(12_345_678.0, 3)` | `12.3 M` |
 //! | a run's clock | `clock(3_723_000_000_000)` | `1:02:03` |
 //! | bytes | `megabytes(12_345_678)` | `12.3 MB` |
@@ -24,31 +25,55 @@ const MAX_FIXED: f64 = 1e15;
 /// Prefixes of [`compact`], each a thousand times the one before it.
 const PREFIXES: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
 
-/// A unit, and its size in the unit that values are stored in (ns for times).
+/// A unit that values are shown in, and its size in the unit that they are stored in: ns, tokens or 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Unit {
+pub(crate) struct DisplayUnit {
     pub name: &'static str,
     pub size: f64,
 }
 
-impl Unit {
+impl DisplayUnit {
+    pub const TOKENS: Self = Self::new("tokens", 1.0);
+    pub const PERCENT: Self = Self::new("%", 0.01);
+
+    const fn new(name: &'static str, size: f64) -> Self {
+        Self { name, size }
+    }
+
     /// Returns the unit for a time of about `ns`; zero is shown in ms.
     ///
     /// A value just below the next unit gets that unit: 999.6 µs are `1.00 ms`, not `1,000 µs`.
     pub fn of_time(ns: f64) -> Self {
-        let (name, size) = match ns.abs() {
-            0.0 => ("ms", 1e6),
-            size if size < 999.5 => ("ns", 1.0),
-            size if size < 999.5e3 => ("µs", 1e3),
-            size if size < 999.5e6 => ("ms", 1e6),
-            _ => ("s", 1e9),
-        };
-        Self { name, size }
+        match ns.abs() {
+            0.0 => Self::new("ms", 1e6),
+            size if size < 999.5 => Self::new("ns", 1.0),
+            size if size < 999.5e3 => Self::new("µs", 1e3),
+            size if size < 999.5e6 => Self::new("ms", 1e6),
+            _ => Self::new("s", 1e9),
+        }
+    }
+
+    /// Returns the unit for points in time of a run that lasts `ns`.
+    pub fn of_run(ns: f64) -> Self {
+        match ns {
+            ns if ns >= 3.0 * 3600e9 => Self::new("h", 3600e9),
+            ns if ns >= 5.0 * 60e9 => Self::new("min", 60e9),
+            ns => Self::of_time(ns),
+        }
     }
 
     /// Converts a stored value to this unit.
     pub fn scale(self, value: f64) -> f64 {
         value / self.size
+    }
+
+    /// Returns the decimals of values in this unit, for [`fixed`].
+    pub fn decimals(self) -> usize {
+        match self.name {
+            "ns" | "tokens" => 0,
+            "s" => 3,
+            _ => 2,
+        }
     }
 }
 
@@ -75,25 +100,25 @@ pub(crate) fn fixed(value: f64, decimals: usize) -> String {
 /// Formats a number with at most `digits` digits, but never drops a digit before the point. With three digits:
 /// `0.12`, `1.23`, `12.3`, `123`, `12,345`.
 pub(crate) fn digits(value: f64, digits: usize) -> String {
+    fixed(value, decimals(value, digits))
+}
+
+/// Returns the decimals with which `value` has at most `digits` digits.
+pub(crate) fn decimals(value: f64, digits: usize) -> usize {
     let fits = |decimals: &usize| {
         let text = format!("{:.decimals$}", value.abs());
         text.len() - usize::from(*decimals > 0) <= digits
     };
-    let decimals = (1..digits).rev().find(fits).unwrap_or(0);
-    fixed(value, decimals)
+    (1..digits).rev().find(fits).unwrap_or(0)
 }
 
 /// Formats a number of `value` ns with the unit that fits: `123 ns`, `1.23 ms`, `12.3 s`.
 pub(crate) fn time(ns: f64, digits: usize) -> String {
-    let unit = Unit::of_time(ns);
+    let unit = DisplayUnit::of_time(ns);
     format!("{} {}", self::digits(unit.scale(ns), digits), unit.name)
 }
 
 /// Formats a relative change, 0.031 as `+3.10 %`. A change that rounds to zero is `+<0.01 %`, and zero is `0 %`.
-#[allow(
-    dead_code,
-    reason = "for check/ and html/, which format changes on their own today"
-)]
 pub(crate) fn change(share: f64) -> String {
     let percent = share * 100.0;
     let sign = match percent {
@@ -107,6 +132,16 @@ pub(crate) fn change(share: f64) -> String {
         return format!("{sign}<0.01 %");
     }
     format!("{sign}{} %", digits(size, 3))
+}
+
+/// Formats a relative change with two decimals, and one that would be zero with an exponent: `-2.00 %`, `+1.4e-14 %`.
+pub(crate) fn exact_change(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent.abs() < 0.005 {
+        format!("{percent:+.1e} %")
+    } else {
+        format!("{percent:+.2} %")
+    }
 }
 
 /// Formats a number with a prefix instead of its last digits: `12.3 M`, `999 k`; below 999.5 without a prefix.
@@ -228,6 +263,31 @@ mod tests {
         check(1e-7, "+<0.01 %");
         check(-1e-7, "-<0.01 %");
         check(f64::NAN, MISSING);
+    }
+
+    #[test]
+    fn exact_changes_are_never_zero() {
+        let check = |share, expected: &str| assert_eq!(exact_change(share), expected, "{share}");
+        check(0.031, "+3.10 %");
+        check(-0.02, "-2.00 %");
+        check(9.712_4, "+971.24 %");
+        check(1.4e-16, "+1.4e-14 %");
+        check(-4e-5, "-4.0e-3 %");
+    }
+
+    #[test]
+    fn units_suit_the_magnitude() {
+        let check = |ns, time, run| {
+            let names = (DisplayUnit::of_time(ns).name, DisplayUnit::of_run(ns).name);
+            assert_eq!(names, (time, run), "{ns}");
+        };
+        check(0.0, "ms", "ms");
+        check(12.0, "ns", "ns");
+        check(1.2e4, "µs", "µs");
+        check(2.4e7, "ms", "ms");
+        check(9e9, "s", "s");
+        check(4e11, "s", "min");
+        check(2e13, "s", "h");
     }
 
     #[test]
