@@ -152,13 +152,16 @@ pub(crate) struct Overrides {
     )]
     pub(crate) qps_window: Option<QpsWindow>,
 
-    /// The client version whose formats and rules the report follows, such as `2026-08-21` or `v6.1`
+    /// Follow the formats and rules of this client version, such as `v6.1` or `2026-08-21` [default: auto]
     ///
-    /// `auto` recognizes it from the run's summary, snapshot, config.yaml and log.
+    /// `auto` recognizes the version from the summary, snapshot, config.yaml and log of the run. Versions: v0.5,
+    /// 2026-06-23, 2026-07-09, 2026-07-14, v6.1, 2026-07-20, 2026-08-13, 2026-08-21, 2026-09-24.
     #[arg(long, value_name = "auto|VERSION", default_value = "auto", hide_default_value = true, value_parser = ClientChoice::parse)]
     pub(crate) client: ClientChoice,
 
-    /// Whether the steady state is looked for; `auto` does what config.yaml says
+    /// Look for the steady state or not; `auto` does what config.yaml says
+    ///
+    /// Only reports of clients from 2026-09-24 on have a steady state. The responses must be streamed.
     #[arg(
         long,
         value_enum,
@@ -168,7 +171,9 @@ pub(crate) struct Overrides {
     )]
     pub(crate) steady_state: AutoSwitch,
 
-    /// The samples of one super-pass of the steady state, for logs that do not announce it
+    /// Look for the steady state in super-passes of this many samples [default: the number that the log announces]
+    ///
+    /// Without either number the report has no steady state. If the log announces a number, that one applies.
     #[arg(long, value_name = "SAMPLES")]
     pub(crate) superpass: Option<NonZeroU64>,
 }
@@ -293,7 +298,7 @@ fn table_path() -> impl TypedValueParser<Value = PathBuf> {
 /// A file of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Artifact {
-    /// performance/result_summary.json
+    /// result_summary.json
     Summary,
     /// report.txt
     Report,
