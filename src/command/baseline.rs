@@ -1,5 +1,6 @@
 //! The summary that a run is compared with.
 
+use std::mem;
 use std::rc::Rc;
 
 use anyhow::{anyhow, bail};
@@ -11,6 +12,7 @@ use super::verdict::Verdict;
 use crate::html::{PageRun, PageStats};
 use crate::plan::{BaselinePlan, RunPlan};
 use crate::report::check::FlatSummary;
+use crate::stats::steady_state::SuperPassPoint;
 
 /// A summary to compare with.
 pub(super) struct Baseline {
@@ -33,7 +35,7 @@ impl Baseline {
                 run.name
             )
         })?;
-        Self::new("its own summary".to_owned(), summary, None)
+        Self::new("its own summary".to_owned(), summary, None, Vec::new())
     }
 
     /// Loads the summary that `--against` means; a run whose summary is missing or incomplete is recounted. If pages are
@@ -46,7 +48,7 @@ impl Baseline {
         let name = &plan.name;
         let summary = plan.summary.clone();
         let summary = summary
-            .map(|bytes| Self::new(name.clone(), bytes, None))
+            .map(|bytes| Self::new(name.clone(), bytes, None, Vec::new()))
             .transpose()?;
         let (why, run) = match (summary, &plan.run) {
             (Some(summary), None) => return Ok(summary),
@@ -61,8 +63,9 @@ impl Baseline {
         let messages = counter.session.messages;
         messages.note(format!("the summary of {name} {why}: its recount is taken"));
         let mut sinks = RowSinks::for_baseline(has_page);
-        let counted = counter.count(run, sinks.sink())?;
-        let page_stats = sinks.finish()?.page_stats;
+        let mut counted = counter.count(run, sinks.sink())?;
+        let stats = sinks.finish()?.page_stats;
+        let super_passes = mem::take(&mut counted.result.super_passes);
         for reason in Verdict::of(&counted.result).reasons {
             messages.warn(format!("{name}: {reason}"));
         }
@@ -70,7 +73,7 @@ impl Baseline {
         let name = format!("the recount of {name}");
         Ok(Self {
             described: run.previous.is_some(),
-            ..Self::new(name, bytes, page_stats)?
+            ..Self::new(name, bytes, stats, super_passes)?
         })
     }
 
@@ -78,24 +81,31 @@ impl Baseline {
     fn with_samples(mut self, run: &RunPlan, counter: &mut Counter) -> Self {
         let mut sinks = RowSinks::for_baseline(true);
         let counted = counter.count(run, sinks.sink());
-        let stats = counted.and_then(|_| Ok(sinks.finish()?.page_stats));
-        let stats = stats.unwrap_or_else(|error| {
+        let samples = counted
+            .and_then(|counted| Ok((sinks.finish()?.page_stats, counted.result.super_passes)));
+        let (stats, super_passes) = samples.unwrap_or_else(|error| {
             let messages = counter.session.messages;
             messages.warn(format!(
                 "only the summary of {} is shown: {error:#}",
                 self.name
             ));
-            None
+            (None, Vec::new())
         });
         self.side = Rc::new(PageRun {
             name: self.side.name.clone(),
             summary: self.side.summary.clone(),
             stats,
+            super_passes,
         });
         self
     }
 
-    fn new(name: String, bytes: Vec<u8>, stats: Option<PageStats>) -> anyhow::Result<Self> {
+    fn new(
+        name: String,
+        bytes: Vec<u8>,
+        stats: Option<PageStats>,
+        super_passes: Vec<SuperPassPoint>,
+    ) -> anyhow::Result<Self> {
         let summary: Value = serde_json::from_slice(&bytes)?;
         Ok(Self {
             bytes,
@@ -106,6 +116,7 @@ impl Baseline {
                 name: name.clone(),
                 summary,
                 stats,
+                super_passes,
             }),
             name,
         })

@@ -1,6 +1,7 @@
 //! A run's figures → its files, its provenance, and the output on the terminal.
 
 use std::fmt::Write as _;
+use std::mem;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
@@ -63,13 +64,21 @@ pub(super) fn finalize(
     started: Instant,
 ) -> anyhow::Result<Finalized> {
     let files = render(run, &counted.result)?;
+    let super_passes = mem::take(&mut counted.result.super_passes);
     counted.seconds.total = started.elapsed().as_secs_f64();
     let provenance = Provenance::new(run, counted, &files.summary)?;
     let mut json = serde_json::to_string_pretty(&provenance)?;
     json.push('\n');
     let (page, prepared) = match &run.outputs.page {
         Some(target) => {
-            let page = page(run, &provenance, &files.summary, rows.page_stats, baseline)?;
+            let page = page(
+                run,
+                &provenance,
+                &files.summary,
+                rows.page_stats,
+                super_passes,
+                baseline,
+            )?;
             let prepared = Pages::prepare(target, &page)?;
             (Some(page), prepared)
         }

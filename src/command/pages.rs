@@ -13,6 +13,7 @@ use crate::files::atomic::{StagedFile, remove_stale_temporaries, replace, stage}
 use crate::html::{self, GENERATOR_PREFIX, Index, IndexRow, Page, PageRun, PageStats};
 use crate::number::count;
 use crate::plan::{PageTarget, RunPlan, SharedOutputs};
+use crate::stats::steady_state::SuperPassPoint;
 
 /// The start of a file that is searched for its generator, in bytes.
 const HEAD_BYTES: u64 = 4096;
@@ -81,6 +82,7 @@ pub(super) fn page(
     provenance: &Provenance,
     summary: &[u8],
     stats: Option<PageStats>,
+    super_passes: Vec<SuperPassPoint>,
     baseline: Option<Rc<PageRun>>,
 ) -> anyhow::Result<Page> {
     let before = run.previous.as_deref().map(serde_json::from_slice);
@@ -90,6 +92,7 @@ pub(super) fn page(
             name: run.name.clone(),
             summary: serde_json::from_slice(summary)?,
             stats,
+            super_passes,
         },
         before: before.transpose()?,
         baseline,
@@ -101,19 +104,20 @@ pub(super) fn page(
         },
         anomalies: provenance.anomalies.list(),
         check: None,
-        facts: facts(provenance),
+        facts: facts(run, provenance),
         index: (run.outputs.page.as_ref()).and_then(|target| target.index.clone()),
     })
 }
 
 /// Returns how a run was counted, as names and values.
-fn facts(provenance: &Provenance) -> Vec<(&'static str, String)> {
+fn facts(run: &RunPlan, provenance: &Provenance) -> Vec<(&'static str, String)> {
     let on = |on: bool| if on { "on" } else { "off" }.to_owned();
     let LogRecord { path, bytes, lines } = &provenance.log;
     let mut facts = vec![(
         "Log",
         format!("{path}: {} lines, {} bytes", count(*lines), count(*bytes)),
     )];
+    facts.push(("Client", client_fact(run)));
     match &provenance.tokenizer {
         Some(tokenizer) => facts.extend(tokenizer.facts()),
         None => facts.push(("Tokenizer", "none: only token ids were counted".to_owned())),
@@ -139,6 +143,19 @@ fn facts(provenance: &Provenance) -> Vec<(&'static str, String)> {
         format!("{} {}", provenance.tool, provenance.version),
     ));
     facts
+}
+
+/// Returns the client's version, its evidence, and the versions that the run does not tell it from.
+fn client_fact(run: &RunPlan) -> String {
+    let client = &run.client;
+    let mut fact = format!("{} ({})", client.version.label(), client.evidence);
+    let others: Vec<_> = (client.ambiguous_with.iter())
+        .map(|other| other.label())
+        .collect();
+    if !others.is_empty() {
+        fact += &format!("; it may also be {}", others.join(", "));
+    }
+    fact
 }
 
 /// Checks that the file at `path` may be replaced: it does not exist, is empty, or is a page of ours.

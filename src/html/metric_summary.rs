@@ -60,6 +60,20 @@ impl MetricSummary {
         }
     }
 
+    /// Reads a distribution of a steady state's verdict.
+    pub fn of_distribution(distribution: &Value) -> Self {
+        let number = |key: &str| distribution[key].as_f64();
+        let percentile =
+            |i: usize| number(&format!("p{}", PERCENTILES[i].0.trim_end_matches(".0")));
+        Self {
+            count: distribution["count"].as_u64().unwrap_or(0),
+            mean: number("mean"),
+            max: number("max"),
+            percentiles: std::array::from_fn(percentile),
+            ..Self::default()
+        }
+    }
+
     /// Returns the percentile with that key in the summary, such as `99.0`.
     pub fn percentile(&self, key: &str) -> Option<f64> {
         let at = PERCENTILES.iter().position(|(have, _)| *have == key)?;

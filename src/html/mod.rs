@@ -23,6 +23,7 @@ pub(crate) use stats::{PageStats, Sample};
 use self::escape::write_html;
 use self::metric_summary::MetricSummary;
 use crate::metric::Metric;
+use crate::stats::steady_state::SuperPassPoint;
 
 /// The digits of a number that stands alone.
 const DIGITS: usize = 4;
@@ -37,6 +38,8 @@ pub(crate) struct PageRun {
     pub summary: Value,
     /// `None` if only the summary is known.
     pub stats: Option<PageStats>,
+    /// The super-passes of a run whose steady state was looked for.
+    pub super_passes: Vec<SuperPassPoint>,
 }
 
 /// The verdict on a run's log.
@@ -107,6 +110,7 @@ impl Page {
         sections::distributions(&mut body, self);
         sections::percentiles(&mut body, self);
         sections::over_time(&mut body, self);
+        sections::steady_state(&mut body, self);
         sections::footer(&mut body, self);
         document(&self.run.name, "run", &body)
     }

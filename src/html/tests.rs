@@ -49,6 +49,7 @@ fn run(name: &str, samples: &[Sample]) -> PageRun {
         name: name.to_owned(),
         summary: serde_json::from_slice(report.summary()).unwrap(),
         stats: Some(stats),
+        super_passes: Vec::new(),
     }
 }
 
@@ -291,6 +292,7 @@ fn any_summary_makes_a_page() {
             name: name.to_owned(),
             summary: summary.clone(),
             stats: None,
+            super_passes: Vec::new(),
         };
         let mut page = page(alone("run"));
         page.before = Some(summary.clone());

@@ -14,7 +14,8 @@ use crate::report::{Snapshot, State};
 use crate::sample::{
     Anomalies, Counters, Emissions, Form, Labels, Observation, Occurrences, Table, TokenCount,
 };
-use crate::stats::{FloatSeries, IntSeries, Stat, steady_state};
+use crate::stats::steady_state::{self, SuperPassPoint};
+use crate::stats::{FloatSeries, IntSeries, Stat};
 
 /// The outcome of one batch of lines.
 #[derive(Debug, Default)]
@@ -156,6 +157,8 @@ pub struct Aggregator {
 pub struct RunResult {
     /// The report's figures.
     pub snapshot: Snapshot,
+    /// The super-passes that the steady state was looked for in, whether or not the snapshot has its verdict.
+    pub super_passes: Vec<SuperPassPoint>,
     /// How much was read, and what was odd about it.
     pub tally: Tally,
     /// Whether `session.ended` was there.
@@ -410,6 +413,7 @@ impl Aggregator {
                 (streaming || !metric.is_streaming_only()) && (rules.isl || metric != Metric::Isl);
             exists.then(|| values.finish(early_stopping && metric.has_early_stopping()))
         });
+        let collector = (self.steady_state.as_ref()).map(SteadyState::collector);
         let has_verdict = streaming && state == State::Complete && n_pending_tasks == 0;
         let snapshot = Snapshot {
             client: rules.client,
@@ -420,12 +424,11 @@ impl Aggregator {
             counters: table.counters(),
             series,
             full_run_osl: map.and_then(|map| self.turns.finish(map)),
-            steady_state: (self.steady_state)
-                .filter(|_| has_verdict)
-                .and_then(|state| steady_state::analyze(state.collector())),
+            steady_state: (collector.filter(|_| has_verdict)).and_then(steady_state::analyze),
         };
         RunResult {
             snapshot,
+            super_passes: collector.map(steady_state::points).unwrap_or_default(),
             tally,
             ended: table.ended(),
             anomalies,

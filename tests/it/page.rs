@@ -195,7 +195,7 @@ fn figures_are_those_of_the_samples() {
     for (metric, column, per) in [
         ("TTFT", "ttft_ns", 1e6),
         ("TPOT", "tpot_ns", 1e3),
-        ("Latency", "latency_ns", 1e6),
+        ("latency", "latency_ns", 1e6),
         ("ISL", "isl", 1.0),
         ("OSL", "osl", 1.0),
     ] {

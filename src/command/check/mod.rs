@@ -9,6 +9,7 @@ mod criteria;
 mod text;
 
 use std::error::Error;
+use std::mem;
 use std::rc::Rc;
 
 use anyhow::Context;
@@ -147,7 +148,7 @@ impl Checker<'_> {
         &mut self,
         plan: &RunPlan,
         checked: &CheckedRun,
-        (counted, stats): (CountedRun, Option<PageStats>),
+        (mut counted, stats): (CountedRun, Option<PageStats>),
         baseline: Option<&Baseline>,
     ) -> anyhow::Result<()> {
         let Some(target) = &plan.outputs.page else {
@@ -155,12 +156,13 @@ impl Checker<'_> {
         };
         let bytes = baseline.map(|baseline| &*baseline.bytes);
         let summary = count::summary(plan, plan.previous.as_deref().or(bytes), &counted.result)?;
+        let super_passes = mem::take(&mut counted.result.super_passes);
         let provenance = Provenance::new(plan, counted, &summary)?;
         let shown = baseline.filter(|_| self.session.plan.baseline.is_some());
         let side = shown.map(|baseline| baseline.side.clone());
         let page = Page {
             check: Some(text::page_section(checked)),
-            ..page(plan, &provenance, &summary, stats, side)?
+            ..page(plan, &provenance, &summary, stats, super_passes, side)?
         };
         if let Some(prepared) = Pages::prepare(target, &page)? {
             prepared.rename()?.sync()?;

@@ -12,4 +12,4 @@ pub(super) use axis::Axis;
 pub(super) use distribution::{Distribution, RunValues};
 pub(super) use ranges::ranges;
 pub(super) use scatter::scatter;
-pub(super) use timeline::{Curve, timeline};
+pub(super) use timeline::{Band, Curve, timeline};

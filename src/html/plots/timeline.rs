@@ -15,14 +15,28 @@ pub(crate) struct Curve {
     pub filled: bool,
 }
 
-/// Draws curves, the first in front.
+/// A part of the run that is marked behind the curves.
+pub(crate) struct Band {
+    /// From the run's start.
+    pub start_ns: f64,
+    pub end_ns: f64,
+    /// The class in the style sheet.
+    pub class: &'static str,
+    pub name: &'static str,
+}
+
+/// Draws curves, the first in front, and bands behind them.
 pub(crate) fn timeline(
-    curves: &[Curve],
+    (curves, bands): (&[Curve], &[Band]),
     axes: (&Axis, &Axis),
     size: (u32, u32),
     label: &str,
 ) -> String {
     let mut plot = Plot::new(size, 8.0, label, axes);
+    for band in bands {
+        let at = |ns| (axes.0.position(ns), 1.0);
+        plot.area(&[at(band.start_ns), at(band.end_ns)], band.class);
+    }
     plot.axes();
     for curve in curves.iter().rev() {
         let colors = &RUN_COLORS[curve.run];
@@ -100,7 +114,7 @@ mod tests {
                 light: false,
                 filled: true,
             };
-            let svg = timeline(&[curve], (&axis, &axis), (100, 50), "nothing");
+            let svg = timeline((&[curve], &[]), (&axis, &axis), (100, 50), "nothing");
             assert!(
                 svg.ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"),
                 "{svg}"

@@ -22,7 +22,11 @@ const TILES: [Tile; 6] = [
     ("tps", "TPS", |n| digits(n, DIGITS)),
 ];
 
-fn duration(ns: f64) -> String {
+/// The columns of a table of metrics.
+pub(super) const METRIC_COLUMNS: [&str; 7] = ["", "values", "mean", "p50", "p90", "p99", "max"];
+
+/// Formats a duration with the unit that fits.
+pub(super) fn duration(ns: f64) -> String {
     let unit = DisplayUnit::of_time(ns);
     format!("{} {}", fixed(unit.scale(ns), 2), unit.name)
 }
@@ -77,33 +81,46 @@ fn finish_reasons(html: &mut String, summary: &Value) {
 
 /// Each metric of the run, and below it that of the summary before, if it differs, and of the baseline.
 fn table(page: &Page) -> Table {
-    let columns = ["", "values", "mean", "p50", "p90", "p99", "max"];
-    let mut table = Table::new("Headline figures of each metric", &columns).class("headline");
+    let mut table =
+        Table::new("Headline figures of each metric", &METRIC_COLUMNS).class("headline");
     for metric in Metric::REPORTED {
         let now = page.run.metric(metric);
         let before = page.before.as_ref();
         let before = before.map(|summary| MetricSummary::of(summary, metric));
         let before = before.filter(|before| before.count > 0 && *before != now);
         let baseline = page.baseline.as_ref().map(|run| run.metric(metric));
-        let unit = display_unit(metric, [&now].into_iter().chain(&before).chain(&baseline));
-        let mut cells = vec![Cell::named(metric.label(), unit.name)];
-        cells.extend(value_cells(&now, metric, unit));
-        table.row_of("main", cells);
-        for (class, name, other) in [
+        let others = [
             ("then", "before", before),
             ("other", RUN_NAMES[1], baseline),
-        ] {
-            let Some(other) = other else { continue };
-            let mut cells = vec![Cell::text(name)];
-            cells.extend(value_cells(&other, metric, unit));
-            table.row_of(class, cells);
-            let changes = change_cells(&other, &now);
-            if changes.iter().any(|change| !change.is_empty()) {
-                table.row_of("change", [vec![Cell::text("change")], changes].concat());
-            }
-        }
+        ];
+        add_metric(&mut table, metric, &now, others);
     }
     table
+}
+
+/// Adds the rows of one metric to a table of [`METRIC_COLUMNS`]: first `now`, then other summaries, each with the class
+/// of its row and its name, and the change from it.
+pub(super) fn add_metric<const N: usize>(
+    table: &mut Table,
+    metric: Metric,
+    now: &MetricSummary,
+    others: [(&str, &str, Option<MetricSummary>); N],
+) {
+    let shown = others.iter().filter_map(|(_, _, other)| other.as_ref());
+    let unit = display_unit(metric, shown.chain([now]));
+    let mut cells = vec![Cell::named(metric.label(), unit.name)];
+    cells.extend(value_cells(now, metric, unit));
+    table.row_of("main", cells);
+    for (class, name, other) in &others {
+        let Some(other) = other else { continue };
+        let mut cells = vec![Cell::text(name)];
+        cells.extend(value_cells(other, metric, unit));
+        table.row_of(class, cells);
+        let changes = change_cells(other, now);
+        if changes.iter().any(|change| !change.is_empty()) {
+            table.row_of("change", [vec![Cell::text("change")], changes].concat());
+        }
+    }
 }
 
 fn value_cells(summary: &MetricSummary, metric: Metric, unit: DisplayUnit) -> Vec<Cell> {

@@ -7,6 +7,7 @@ mod headline;
 mod osl_latency;
 mod over_time;
 mod percentiles;
+mod steady_state;
 
 pub(super) use check::check;
 pub(super) use distributions::distributions;
@@ -14,6 +15,7 @@ pub(super) use header::{footer, header};
 pub(super) use headline::headline;
 pub(super) use over_time::over_time;
 pub(super) use percentiles::percentiles;
+pub(super) use steady_state::steady_state;
 
 use super::escape::write_html;
 

@@ -3,7 +3,7 @@
 use super::{RUN_NAMES, begin_figure, note};
 use crate::html::Page;
 use crate::html::escape::write_html;
-use crate::html::plots::{Axis, Curve, timeline};
+use crate::html::plots::{Axis, Band, Curve, timeline};
 use crate::html::stats::TimeBin;
 use crate::html::table::{Cell, Table};
 use crate::metric::Metric;
@@ -124,16 +124,29 @@ impl Panel {
         let points = curves.iter().flat_map(|curve| &curve.points);
         let highest = points.filter_map(|(_, value)| *value).fold(0.0, f64::max);
         let y = Axis::from_zero(highest, 3, self.unit.unwrap_or(DisplayUnit::TOKENS));
-        let label = format!("{} {} over the run", self.name, self.description);
         let unit = self.unit.map_or("", |unit| unit.name);
-        begin_figure(html, self.name, unit, self.description);
-        for (class, size, ticks) in [("wide", WIDE, 10), ("narrow", NARROW, 5)] {
-            let x = Axis::between(0.0, duration_ns, ticks, time);
-            let svg = timeline(&curves, (&x, &y), size, &label);
-            write_html!(html, "<div class=\"{class}\">{svg}</div>\n");
-        }
-        html.push_str("</figure>\n");
+        let caption = (self.name, unit, self.description);
+        time_figure(html, caption, (&curves, &[]), &y, (duration_ns, time));
     }
+}
+
+/// Writes a figure over time: one across the page, and one for a narrow screen. `caption`: name, unit, description.
+pub(super) fn time_figure(
+    html: &mut String,
+    caption: (&str, &str, &str),
+    content: (&[Curve], &[Band]),
+    y: &Axis,
+    (duration_ns, time): (f64, DisplayUnit),
+) {
+    let (name, unit, description) = caption;
+    let label = format!("{name} {description} over the run");
+    begin_figure(html, name, unit, description);
+    for (class, size, ticks) in [("wide", WIDE, 10), ("narrow", NARROW, 5)] {
+        let x = Axis::between(0.0, duration_ns, ticks, time);
+        let svg = timeline(content, (&x, y), size, &label);
+        write_html!(html, "<div class=\"{class}\">{svg}</div>\n");
+    }
+    html.push_str("</figure>\n");
 }
 
 fn table(runs: &Runs, time: DisplayUnit, ttft: DisplayUnit) -> Table {
