@@ -8,6 +8,7 @@ use super::*;
 use crate::metric::PerMetric;
 use crate::report::{Report, RunFacts, Snapshot, State};
 use crate::sample::Counters;
+use crate::stats::steady_state::{Collector, analyze, points};
 use crate::stats::{FloatSeries, IntSeries};
 
 const S: i64 = 1_000_000_000;
@@ -303,12 +304,133 @@ fn any_summary_makes_a_page() {
     }
 }
 
+/// Adds super-passes of 100 s to a run: one for each TPOT, in ms. Their samples all have it.
+fn with_super_passes(mut run: PageRun, tpot_ms: &[f64]) -> PageRun {
+    let mut collector = Collector::default();
+    collector.announce_size(10);
+    for (i, tpot_ms) in (0..).zip(tpot_ms) {
+        for sample in 0..10 {
+            let issued_ns = 500 * S + (i * 100 + sample * 10) * S;
+            let id = collector.issued(None, issued_ns).unwrap();
+            collector.record_ttft(id, 50_000_000, true);
+            collector.record_latency(id, S);
+            collector.record_tpot(id, tpot_ms * 1e6, 100);
+        }
+    }
+    run.super_passes = points(&collector);
+    run.summary["steady_state"] = serde_json::to_value(analyze(&collector)).unwrap();
+    run
+}
+
+/// The TPOT of a run that warms up in its first two super-passes and is steady from then on.
+const STEADY: [f64; 12] = [
+    40.0, 30.0, 20.0, 20.2, 19.9, 20.1, 20.0, 20.1, 19.9, 20.0, 20.2, 20.0,
+];
+
+#[test]
+fn the_steady_state_is_marked_and_has_its_figures() {
+    let mut page = page(with_super_passes(run("run", &samples(30)), &STEADY));
+    let html = page.render();
+    assert_eq!(check(&html)[10..], ["TPOT", "TTFT"]);
+    for shown in [
+        "<h2>Steady state</h2>",
+        "Found: super-passes 0 to 9, 100 samples issued within",
+        "The run has 12 of them, 2 of which are warm-up",
+        "steady TPS per user",
+        "Figures in the steady state",
+        "The super-passes of the run",
+        "<td>warm-up</td>",
+        "<td>window</td>",
+    ] {
+        assert!(html.contains(shown), "{shown}");
+    }
+    // Both sizes of both figures.
+    for band in ["warm-up", "window"] {
+        assert_eq!(
+            html.matches(&format!("<path class=\"f {band}\"")).count(),
+            4
+        );
+    }
+    let slower: Vec<f64> = STEADY.iter().map(|tpot_ms| tpot_ms * 2.0).collect();
+    page.baseline = Some(Rc::new(with_super_passes(
+        run("other", &samples(30)),
+        &slower,
+    )));
+    let html = page.render();
+    check(&html);
+    let (_, section) = html.split_once("<h2>Steady state</h2>").unwrap();
+    assert!(section.contains("+100 % vs ") && section.contains("class=\"l b\""));
+}
+
+#[test]
+fn a_run_without_a_steady_state_says_why() {
+    let rising: Vec<f64> = (0..12).map(|i| 20.0 * 1.2_f64.powi(i)).collect();
+    let html = page(with_super_passes(run("run", &samples(30)), &rising)).render();
+    check(&html);
+    assert!(html.contains("✗</span> Not found: no admissible steady plateau: tpot_p50"));
+    assert!(!html.contains("Figures in the steady state") && !html.contains("\"f window\""));
+
+    // Plateaus that are too short are shown, and so is what follows the window.
+    let mut short = with_super_passes(run("run", &samples(30)), &STEADY[..7]);
+    short.summary["steady_state"]["drifting_up"] = json!(["ttft_p50", "tpot_p90"]);
+    short.summary["steady_state"]["anomaly"] =
+        json!({"detected": true, "change_point_sp": 3, "delta_pct": -7.25});
+    let html = page(short).render();
+    check(&html);
+    for shown in [
+        "too short: longest",
+        "those of the longest plateau",
+        "Drifting up over the rest of the run: TTFT p50, TPOT p90.",
+        "TPOT changes by −7.25 % from super-pass 3 on",
+    ] {
+        assert!(html.contains(shown), "{shown}");
+    }
+
+    let mut without_verdict = with_super_passes(run("run", &samples(30)), &STEADY);
+    without_verdict.summary["steady_state"] = Value::Null;
+    let html = page(without_verdict).render();
+    assert_eq!(check(&html).len(), 12);
+    assert!(html.contains("Without a verdict"));
+    let html = page(run("run", &samples(30))).render();
+    assert!(!html.contains("Steady state"));
+}
+
+#[test]
+fn any_super_passes_make_a_page() {
+    let many: Vec<f64> = (0..2000).map(|i| 20.0 + f64::from(i % 7)).collect();
+    let html = page(with_super_passes(run("run", &samples(30)), &many)).render();
+    check(&html);
+    assert!(html.contains("1 of 5 super-passes is shown"));
+    assert!(html.len() < 400_000, "{}", html.len());
+    for verdict in [
+        json!({}),
+        json!({"found": true, "window": {}}),
+        json!({"found": true, "warmup": u64::MAX, "window": {"sp_lo": -1, "sp_hi": 1e300, "start_ns": i64::MIN, "end_ns": i64::MAX}}),
+        json!({"reason": 3, "drifting_up": [null, "<b>"], "tps": "x", "window": {"sp_lo": 3}}),
+    ] {
+        let mut run = run("run", &samples(30));
+        run.summary["steady_state"] = verdict;
+        check(&page(run).render());
+    }
+    let odd = [i64::MIN, 0, i64::MAX].map(|at_ns| SuperPassPoint {
+        first_issue_ns: at_ns,
+        last_issue_ns: at_ns,
+        ttft_p50_ns: Some(f64::NEG_INFINITY),
+        tpot_p50_ns: Some(at_ns as f64),
+    });
+    let mut run = run("run", &samples(30));
+    run.super_passes = odd.into();
+    check(&page(run).render());
+}
+
 #[test]
 fn text_from_elsewhere_is_text() {
     let evil = "\"><script src=x onerror='alert(1)'>&\u{202e}\u{1b}[31m";
     let text = || evil.to_owned();
     let mut page = page(run(evil, &samples(30)));
     page.run.summary["finish_reason_counts"] = json!({evil: 3});
+    page.run.summary["steady_state"] =
+        json!({"found": false, "reason": evil, "drifting_up": [evil]});
     page.baseline = Some(Rc::new(run(evil, &samples(20))));
     page.verdict = PageVerdict {
         complete: false,

@@ -46,6 +46,7 @@ fn a_recompute_writes_its_page_and_the_usual_files() {
         "was 1,113",
         "fixtures",
         "Finish reasons: stop 28",
+        "<dt>Client</dt><dd>2026-",
     ] {
         assert!(html.contains(shown), "{shown}");
     }
@@ -120,6 +121,31 @@ fn a_check_is_on_its_page() {
         assert!(html.contains(shown), "{shown}");
     }
     assert!(!html.contains("swatch b"));
+}
+
+#[test]
+fn the_steady_state_is_on_the_page_of_a_run_that_asks_for_it() {
+    let run = Run::text();
+    let asked = [
+        "--dry-run",
+        "--client",
+        "2026-09-24",
+        "--steady-state",
+        "on",
+        "--superpass",
+        "10",
+    ];
+    let html = page(&run, &asked, 0);
+    // The run has six super-passes and is far shorter than a steady state.
+    for shown in [
+        "<h2>Steady state</h2>",
+        "Not found: ",
+        "The run has 6 of them",
+        "The super-passes of the run",
+    ] {
+        assert!(html.contains(shown), "{shown}");
+    }
+    assert_eq!(figures(&html), 12);
 }
 
 #[test]

@@ -93,25 +93,25 @@ fn table(page: &Page) -> Table {
             ("then", "before", before),
             ("other", RUN_NAMES[1], baseline),
         ];
-        add_metric(&mut table, metric, &now, others);
+        add_metric(&mut table, metric, &now, &others);
     }
     table
 }
 
 /// Adds the rows of one metric to a table of [`METRIC_COLUMNS`]: first `now`, then other summaries, each with the class
 /// of its row and its name, and the change from it.
-pub(super) fn add_metric<const N: usize>(
+pub(super) fn add_metric(
     table: &mut Table,
     metric: Metric,
     now: &MetricSummary,
-    others: [(&str, &str, Option<MetricSummary>); N],
+    others: &[(&str, &str, Option<MetricSummary>)],
 ) {
     let shown = others.iter().filter_map(|(_, _, other)| other.as_ref());
     let unit = display_unit(metric, shown.chain([now]));
     let mut cells = vec![Cell::named(metric.label(), unit.name)];
     cells.extend(value_cells(now, metric, unit));
     table.row_of("main", cells);
-    for (class, name, other) in &others {
+    for (class, name, other) in others {
         let Some(other) = other else { continue };
         let mut cells = vec![Cell::text(name)];
         cells.extend(value_cells(other, metric, unit));

@@ -39,7 +39,7 @@ pub(crate) fn steady_state(html: &mut String, page: &Page) {
     if !verdict.is_object() && page.run.super_passes.is_empty() {
         return;
     }
-    html.push_str("<section class=\"check\">\n<h2>Steady state</h2>\n");
+    html.push_str("<section>\n<h2>Steady state</h2>\n");
     outcome(html, verdict);
     warnings(html, verdict);
     if verdict["window"].is_object() {
@@ -64,7 +64,8 @@ fn outcome(html: &mut String, verdict: &Value) {
     if !verdict.is_object() {
         return note(
             html,
-            "Without a verdict: the client looks for a steady state only where the run ended and every text was counted.",
+            "Without a verdict: the client looks for a steady state only in a streaming run that ended and of which every \
+             text was counted.",
         );
     }
     let window = &verdict["window"];
@@ -112,7 +113,7 @@ fn warnings(html: &mut String, verdict: &Value) {
     let drifting: Vec<String> = drifting.filter_map(Value::as_str).map(label).collect();
     if !drifting.is_empty() {
         lines.push(format!(
-            "{} drift up over the rest of the run.",
+            "Drifting up over the rest of the run: {}.",
             drifting.join(", ")
         ));
     }
@@ -177,7 +178,7 @@ fn distributions(page: &Page) -> Table {
         let baseline = page.baseline.as_deref().map(of);
         let baseline = baseline.filter(|summary| summary.count > 0);
         let others = [("other", RUN_NAMES[1], baseline)];
-        add_metric(&mut table, metric, &of(&page.run), others);
+        add_metric(&mut table, metric, &of(&page.run), &others);
     }
     table
 }
@@ -247,11 +248,8 @@ fn course(html: &mut String, page: &Page) {
         let stride = count(course.stride as u64);
         note(html, &format!("1 of {stride} super-passes is shown."));
     }
-    html.push_str("<p class=\"key\">");
-    for Band { class, name, .. } in &bands {
-        write_html!(html, "<span class=\"swatch {class}\"></span>{} ", name);
-    }
-    html.push_str("</p>\n<div class=\"figures time\">\n");
+    write_key(html, &bands);
+    html.push_str("<div class=\"figures time\">\n");
     for (metric, value) in PANELS {
         let curves = courses.iter().enumerate();
         let curves: Vec<Curve> = curves.map(|(i, it)| it.curve(i, value)).collect();
@@ -263,6 +261,18 @@ fn course(html: &mut String, page: &Page) {
     }
     html.push_str("</div>\n");
     table(page, &courses, time).write_folded(html);
+}
+
+/// Names the bands, if there are any.
+fn write_key(html: &mut String, bands: &[Band]) {
+    if bands.is_empty() {
+        return;
+    }
+    html.push_str("<p class=\"key\">");
+    for Band { class, name, .. } in bands {
+        write_html!(html, "<span class=\"swatch {class}\"></span>{} ", name);
+    }
+    html.push_str("</p>\n");
 }
 
 fn axis(curves: &[Curve]) -> Option<(DisplayUnit, Axis)> {
