@@ -142,7 +142,9 @@ fn is_test(name: &str) -> bool {
         let read = |parts: &[&str]| {
             let stem = root.join(folder).join(parts.join("/"));
             let candidates = [stem.with_extension("rs"), stem.join("mod.rs")];
-            candidates.iter().find_map(|path| fs::read_to_string(path).ok())
+            candidates
+                .iter()
+                .find_map(|path| fs::read_to_string(path).ok())
         };
         let has_test = |text: String| text.contains(&format!("fn {last}("));
         read(&parts).is_some() || read(parent).is_some_and(has_test)
