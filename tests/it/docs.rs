@@ -1,4 +1,4 @@
-//! What the documents show is what the program takes.
+//! The documents agree with the program: commands, fields, columns, names of tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,7 +26,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// A shell command's words; quotes are single ones, and what follows a pipe or starts a comment is not its.
+/// The words of a shell command, without comments and without commands behind a pipe. Quotes are single ones.
 fn words(command: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     for (at, part) in command.split('\'').enumerate() {
@@ -72,7 +72,7 @@ fn commands_are_accepted() {
     assert!(seen > 6, "the commands were not found");
 }
 
-/// The lock file's packages that are in the binary go with a release.
+/// Each release lists the packages of the lock file that are in the binary.
 #[test]
 fn release_notes_list_what_is_in_the_binary() {
     let notes = |version: &str| {
@@ -101,7 +101,7 @@ fn release_notes_list_what_is_in_the_binary() {
     assert_eq!(notes("0.0.0"), None);
 }
 
-/// Each file that has unsafe code is in the table that says what reaches it.
+/// Each file with unsafe code is a row in the table of the tests that reach it.
 #[test]
 fn unsafe_code_is_where_the_guarantees_say() {
     fn files_with(folder: &Path, found: &mut Vec<String>) {
@@ -130,6 +130,39 @@ fn unsafe_code_is_where_the_guarantees_say() {
     assert_eq!(said.len(), found.len(), "{said:?} {found:?}");
     for path in found {
         assert!(said.iter().any(|said| path.ends_with(said)), "{path}");
+    }
+}
+
+/// Returns true if `name` (`module::file` or `module::file::test`) is a file of tests, or a test in one.
+fn is_test(name: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let parts: Vec<&str> = name.split("::").collect();
+    let (parent, last) = (&parts[..parts.len() - 1], parts[parts.len() - 1]);
+    ["src", "tests/it"].iter().any(|folder| {
+        let read = |parts: &[&str]| {
+            let stem = root.join(folder).join(parts.join("/"));
+            let candidates = [stem.with_extension("rs"), stem.join("mod.rs")];
+            candidates
+                .iter()
+                .find_map(|path| fs::read_to_string(path).ok())
+        };
+        let has_test = |text: String| text.contains(&format!("fn {last}("));
+        read(&parts).is_some() || read(parent).is_some_and(has_test)
+    })
+}
+
+#[test]
+fn tests_that_the_guarantees_name_exist() {
+    let text = document("docs/GUARANTEES.md");
+    let spans = text.split('`').skip(1).step_by(2);
+    let is_name = |span: &&str| {
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c);
+        span.contains("::") && span.chars().all(is_part)
+    };
+    let names: Vec<&str> = spans.filter(is_name).collect();
+    assert!(names.len() > 60, "{names:?}");
+    for name in names {
+        assert!(is_test(name), "{name}");
     }
 }
 
@@ -162,7 +195,7 @@ fn every_column_is_described() {
     assert_eq!(described, columns);
 }
 
-/// The names of all fields in a document, but for those that a run makes up.
+/// Collects the names of all fields in a document, except those that come from the run.
 fn fields(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| fields(item, found)),
