@@ -34,7 +34,7 @@ pub mod process;
 
 pub mod pipeline;
 mod command;
-pub mod terminal;
+mod terminal;
 
 /// Does what the command line asks for; returns the exit code.
 pub fn run(cli: &cli::Cli) -> u8 {
