@@ -13,8 +13,8 @@
 //! | a run's clock | `clock(3_723_000_000_000)` | `1:02:03` |
 //! | bytes | `megabytes(12_345_678)` | `12.3 MB` |
 //!
-//! Every function groups thousands with commas, writes the ASCII minus, shows a negative number that rounds to zero as
-//! zero, and returns [`MISSING`] for a number that is not finite.
+//! Every function but `exact_change` groups thousands with commas, shows a negative number that rounds to zero as zero,
+//! and returns [`MISSING`] for a number that is not finite. All write the ASCII minus; the page replaces it with the sign.
 
 /// The text in place of a number that is not known.
 pub(crate) const MISSING: &str = "–";
