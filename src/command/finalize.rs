@@ -23,7 +23,7 @@ use crate::html::{Page, PageRun};
 use crate::pipeline::RunResult;
 use crate::plan::{self, Format, RunPlan};
 use crate::process::{error_chain, exit};
-use crate::report::Attachments;
+use crate::report::{Attachments, SteadyHeadline};
 use crate::terminal::{Messages, one_line};
 
 /// Keeps other processes from rewriting the run, and removes the temporary files of one that was killed.
@@ -115,8 +115,15 @@ fn report_outcome(session: Session, provenance: &Provenance) -> anyhow::Result<(
         let lines = verdict.damaged_lines.iter();
         lines.for_each(|line| messages.note(line));
     }
-    if let Some(note) = provenance.anomalies.fallback_note() {
-        messages.note(note);
+    provenance
+        .anomalies
+        .notes()
+        .for_each(|note| messages.note(note));
+    if !provenance.kept_keys.is_empty() {
+        messages.note(format!(
+            "the summary has keys that no known client writes; they are kept, not recounted: {}",
+            provenance.kept_keys.join(", ")
+        ));
     }
     match &provenance.template_date {
         Some(TemplateDate { date, source }) => messages.note(format!(
@@ -141,10 +148,23 @@ fn report_outcome(session: Session, provenance: &Provenance) -> anyhow::Result<(
 /// Renders the output on stdout.
 fn text(provenance: &Provenance) -> String {
     let mut text = before_and_after(provenance.before.as_ref(), &provenance.after);
+    if let Some(SteadyHeadline {
+        found: false,
+        reason,
+        ..
+    }) = &provenance.after.steady_state
+    {
+        let reason = reason.as_deref().unwrap_or("the run has no reason");
+        _ = writeln!(text, "steady state: not found ({})", one_line(reason));
+    }
     let samples = provenance.after.n_samples_completed.unwrap_or_default();
     let outcome = provenance.verdict.outcome();
     let run = one_line(provenance.run);
-    _ = writeln!(text, "\n{run}: {outcome}, {samples} samples completed");
+    let client = provenance.client.version.label();
+    _ = writeln!(
+        text,
+        "\n{run}: {outcome}, {samples} samples completed, client {client}"
+    );
     match provenance.written.as_slice() {
         [] => text.push_str("nothing written\n"),
         paths => _ = writeln!(text, "written: {}", one_line(&paths.join(", "))),

@@ -11,7 +11,7 @@ use super::tokenizer::TokenizerRecord;
 use super::verdict::Verdict;
 use crate::html::AnomalyRow;
 use crate::pipeline::RunResult;
-use crate::plan::RunPlan;
+use crate::plan::{Client, RunPlan};
 use crate::report::{self, Headline};
 use crate::sample::Occurrences;
 
@@ -25,6 +25,7 @@ pub(super) struct Provenance<'a> {
     pub written: Vec<String>,
     pub log: LogRecord,
     pub tokenizer: Option<TokenizerRecord>,
+    pub client: &'a Client,
     pub template_date: Option<TemplateDate>,
     pub streaming: bool,
     pub early_stopping: bool,
@@ -33,6 +34,8 @@ pub(super) struct Provenance<'a> {
     pub before: Option<Headline>,
     pub after: Headline,
     pub anomalies: Anomalies,
+    /// Keys of the summary that no known client version writes; they are kept.
+    pub kept_keys: Vec<String>,
     pub seconds: Seconds,
 }
 
@@ -77,6 +80,11 @@ impl<'a> Provenance<'a> {
             before: run.previous.as_deref().map(report::headline).transpose()?,
             after: report::headline(summary)?,
             anomalies: Anomalies::new(&result, &reasons.unwrap_or_default()),
+            kept_keys: (run.previous.as_deref())
+                .map(report::unknown_keys)
+                .transpose()?
+                .unwrap_or_default(),
+            client: &run.client,
             tokenizer: loaded.map(|loaded| loaded.record(recounted_because)),
             seconds,
         })
@@ -134,6 +142,8 @@ pub(super) struct Anomalies {
     negative_deltas: At,
     overflowing_deltas: At,
     repeated_issues: At,
+    mixed_first_chunks: At,
+    unknown_session_events: Tally,
 }
 
 #[derive(Debug, Serialize)]
@@ -199,6 +209,8 @@ impl Anomalies {
             negative_deltas: seen.negative_deltas.into(),
             overflowing_deltas: seen.overflowing_deltas.into(),
             repeated_issues: seen.repeated_issues.into(),
+            mixed_first_chunks: result.tally.mixed_first_chunks.into(),
+            unknown_session_events: Tally::new(result.tally.notes.clone().into_iter()),
         }
     }
 
@@ -208,6 +220,7 @@ impl Anomalies {
             ("damaged lines", &self.damaged_lines),
             ("texts without a count", &self.uncounted_texts),
             ("template fallbacks", &self.template_fallbacks),
+            ("unknown session events", &self.unknown_session_events),
         ];
         let by_reason = tallies.into_iter().flat_map(|(what, tally)| {
             tally
@@ -223,6 +236,7 @@ impl Anomalies {
                 "samples issued again while in flight",
                 &self.repeated_issues,
             ),
+            ("first chunks of several kinds", &self.mixed_first_chunks),
         ];
         let plain = plain.into_iter().map(|(what, at)| (what.to_owned(), at));
         by_reason
@@ -236,8 +250,37 @@ impl Anomalies {
             .collect()
     }
 
+    /// Returns a line for each anomaly that a person must know of though the report is complete.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let notes = [self.fallback_note(), self.mixed_note(), self.session_note()];
+        notes.into_iter().flatten()
+    }
+
+    fn mixed_note(&self) -> Option<String> {
+        let At { count, .. } = self.mixed_first_chunks;
+        (count > 0).then(|| {
+            format!(
+                "{} a first chunk that holds content besides reasoning or a tool call: clients after 2026-09-24 may \
+                 count their TPOT differently",
+                if count == 1 { "1 output has".to_owned() } else { format!("{count} outputs have") }
+            )
+        })
+    }
+
+    fn session_note(&self) -> Option<String> {
+        let tally = &self.unknown_session_events;
+        let named = tally.by_reason.iter();
+        let named = named.map(|(name, at)| format!("{name} ({})", at.count));
+        (tally.count > 0).then(|| {
+            format!(
+                "the log has session events that are not known and change nothing: {}",
+                named.collect::<Vec<_>>().join(", ")
+            )
+        })
+    }
+
     /// Returns a line about template fallbacks, if there were any.
-    pub fn fallback_note(&self) -> Option<String> {
+    fn fallback_note(&self) -> Option<String> {
         let tally = &self.template_fallbacks;
         let (reason, _) = tally.by_reason.iter().max_by_key(|(_, at)| at.count)?;
         Some(format!(

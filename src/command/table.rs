@@ -25,6 +25,15 @@ pub(super) fn before_and_after(before: Option<&Headline>, after: &Headline) -> S
     let rate = |was: Option<f64>, now: Option<f64>| change(&number(was, 1.0), &number(now, 1.0));
     table.add_row(["QPS".to_owned(), String::new(), rate(was.qps, after.qps)]);
     table.add_row(["TPS".to_owned(), String::new(), rate(was.tps, after.tps)]);
+    if let Some(steady) = after.steady_state.as_ref().filter(|steady| steady.found) {
+        let was = was.steady_state.clone().unwrap_or_default();
+        for (name, was, now) in [
+            ("steady TPS", was.system_tps, steady.system_tps),
+            ("steady TPS per user", was.per_user_tps, steady.per_user_tps),
+        ] {
+            table.add_row([name.to_owned(), String::new(), rate(was, now)]);
+        }
+    }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }

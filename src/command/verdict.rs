@@ -33,6 +33,13 @@ impl Verdict {
             let texts = plural(result.tally.uncounted, "text");
             reasons.push(format!("{texts} pending, not counted before the end"));
         }
+        if result.interrupted {
+            reasons.push(
+                "the run was interrupted (session.interrupted); the client's own percentiles are approximate then, these \
+                 are exact"
+                    .to_owned(),
+            );
+        }
         if !result.ended {
             reasons.push(
                 "the log has no session.ended: the run did not end, or its log was cut".to_owned(),
@@ -67,6 +74,22 @@ impl Verdict {
                 plural(result.lost, "sample"),
                 lost_samples(result)
             ));
+        }
+        let counters = &snapshot.counters;
+        let unfinished = (counters.tracked_samples_issued)
+            .saturating_sub(counters.tracked_samples_completed + result.lost);
+        if snapshot.client.accounts_for_samples() && unfinished > 0 {
+            reasons.push(format!(
+                "{} did not complete on their own, since samples were issued again: the client of {} calls such a run \
+                 incomplete",
+                plural(unfinished, "issue"),
+                snapshot.client.label()
+            ));
+        }
+        if snapshot.client.accounts_for_samples()
+            && counters.tracked_samples_failed > counters.tracked_samples_completed
+        {
+            reasons.push("more samples failed than completed".to_owned());
         }
         Self {
             state: snapshot.state.name(),

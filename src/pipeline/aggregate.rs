@@ -163,6 +163,8 @@ pub struct RunResult {
     pub tally: Tally,
     /// Whether `session.ended` was there.
     pub ended: bool,
+    /// Whether `session.interrupted` was there.
+    pub interrupted: bool,
     /// The anomalies of samples.
     pub anomalies: Anomalies,
     /// The number of tracked samples that never completed.
@@ -431,6 +433,7 @@ impl Aggregator {
             super_passes: collector.map(steady_state::points).unwrap_or_default(),
             tally,
             ended: table.ended(),
+            interrupted: table.interrupted(),
             anomalies,
             lost: table.in_flight() as u64,
             lost_samples: table.oldest_in_flight(MAX_NAMED_LOST_SAMPLES),

@@ -4,6 +4,7 @@
 //! has exactly the keys of its version. A snapshot and config.yaml bound more loosely, and the log shows a version only
 //! where it has something that older clients do not write.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::config::RunConfig;
@@ -12,7 +13,7 @@ use crate::report::ClientVersion;
 use crate::report::schema::{KeyRow, SUMMARY_KEYS};
 
 /// The client version of a run and why it is that one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Client {
     /// The version whose rules and formats are used.
     pub version: ClientVersion,
@@ -21,8 +22,10 @@ pub struct Client {
     /// Older versions that the evidence does not exclude.
     pub ambiguous_with: Vec<ClientVersion>,
     /// Whether there is no evidence at all.
+    #[serde(skip)]
     is_unknown: bool,
     /// The version that the run shows, where the command line forces another one.
+    #[serde(rename = "overrides")]
     pub overridden: Option<ClientVersion>,
 }
 

@@ -27,6 +27,7 @@ use crate::cpu::{CoreRequest, CpuList};
 
 pub(crate) use crate::cli::{Color, EngineChoice, Format, TokenizerRules};
 pub(crate) use baseline::BaselinePlan;
+pub(crate) use client::Client;
 use conflicts::Protected;
 pub(crate) use date::RunDate;
 pub(crate) use error::PlanError;

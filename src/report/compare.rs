@@ -27,6 +27,33 @@ pub struct Headline {
     pub qps: Option<f64>,
     /// Output tokens a second.
     pub tps: Option<f64>,
+    /// The steady state, where the run asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steady_state: Option<SteadyHeadline>,
+}
+
+/// The headline figures of the steady state: the official ones of the benchmark's rules.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SteadyHeadline {
+    /// Whether a steady state was found.
+    pub found: bool,
+    /// The reason why not.
+    pub reason: Option<String>,
+    /// Output tokens a second of the system.
+    pub system_tps: Option<f64>,
+    /// Output tokens a second for each user.
+    pub per_user_tps: Option<f64>,
+}
+
+impl SteadyHeadline {
+    fn of(verdict: &Value) -> Option<Self> {
+        verdict.is_object().then(|| Self {
+            found: verdict["found"] == true,
+            reason: verdict["reason"].as_str().map(str::to_owned),
+            system_tps: verdict["tps"]["system"].as_f64(),
+            per_user_tps: verdict["tps"]["per_user"].as_f64(),
+        })
+    }
 }
 
 /// The headline figures of one metric, in its own unit.
@@ -71,6 +98,7 @@ pub fn headline(summary: &[u8]) -> Result<Headline, SummaryError> {
         }),
         qps: summary["qps"].as_f64(),
         tps: summary["tps"].as_f64(),
+        steady_state: SteadyHeadline::of(&summary["steady_state"]),
     })
 }
 

@@ -14,7 +14,7 @@ mod snapshot;
 mod summary;
 mod text;
 
-pub use compare::{Headline, MetricHeadline, headline};
+pub use compare::{Headline, MetricHeadline, SteadyHeadline, headline};
 pub use full_run::{FullRunOsl, TurnTally};
 pub use schema::ClientVersion;
 pub use snapshot::{Snapshot, State};
