@@ -58,7 +58,7 @@ impl<'a> Counter<'a> {
         let started = Instant::now();
         let loaded = self
             .tokenizers
-            .get(run, &plan.counting, text_bytes, messages)?;
+            .get(run, plan.counting, text_bytes, messages)?;
         let load_tokenizer = started.elapsed().as_secs_f64();
         let mut counted = self.count_or_recount(run, log, loaded, rows)?;
         counted.seconds.load_tokenizer = load_tokenizer;

@@ -154,7 +154,7 @@ fn text(provenance: &Provenance) -> String {
         ..
     }) = &provenance.after.steady_state
     {
-        let reason = reason.as_deref().unwrap_or("the run has no reason");
+        let reason = reason.as_deref().unwrap_or_default();
         _ = writeln!(text, "steady state: not found ({})", one_line(reason));
     }
     let samples = provenance.after.n_samples_completed.unwrap_or_default();

@@ -150,7 +150,7 @@ impl TokenizerCache {
     pub fn get(
         &mut self,
         plan: &RunPlan,
-        flags: &Counting,
+        flags: Counting,
         text_bytes: u64,
         messages: Messages,
     ) -> anyhow::Result<Option<LoadedTokenizer>> {
@@ -211,7 +211,7 @@ impl TokenizerCache {
 pub(super) fn load_named(
     name: &str,
     plan: &RunPlan,
-    flags: &Counting,
+    flags: Counting,
     text_bytes: u64,
     messages: Messages,
 ) -> anyhow::Result<LoadedTokenizer> {
@@ -228,7 +228,7 @@ pub(super) fn load_named(
 fn locate(
     name: &str,
     plan: &RunPlan,
-    flags: &Counting,
+    flags: Counting,
     messages: Messages,
 ) -> anyhow::Result<TokenizerLocation> {
     let search_paths = SearchPaths::from_env(|name| std::env::var_os(name), plan.dir.as_deref());
@@ -245,7 +245,7 @@ fn locate(
     }
 }
 
-fn options(flags: &Counting, text_bytes: u64, now: DateTime) -> LoadOptions {
+fn options(flags: Counting, text_bytes: u64, now: DateTime) -> LoadOptions {
     LoadOptions {
         rules: match flags.tokenizer_rules {
             TokenizerRules::Transformers => LoaderRules::Transformers,

@@ -312,6 +312,7 @@ impl Aggregator {
     }
 
     /// The aggregator under rules that were known only at the end of the log.
+    #[must_use]
     pub fn with_rules(self, rules: &Rules) -> Self {
         Self {
             rules: *rules,

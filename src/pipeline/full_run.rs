@@ -82,7 +82,7 @@ const ERROR: i64 = -2;
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     /// Name and tokens, or [`EMPTY`], or [`ERROR`].
-    hex: Series<([u64; 2], i64)>,
+    hex: Series<([u8; 16], i64)>,
     /// The turns whose names are not those that the client makes.
     other: Vec<(SampleId, i64)>,
     undecodable: u64,
@@ -102,8 +102,7 @@ impl Turns {
         };
         match &seen.sample {
             SampleId::Hex(name) => {
-                let [high, low] = [(name >> 64) as u64, *name as u64];
-                self.hex.push(([high, low], tokens));
+                self.hex.push((name.to_be_bytes(), tokens));
             }
             name @ SampleId::Text(_) => self.other.push((name.clone(), tokens)),
         }
@@ -135,9 +134,8 @@ impl Turns {
                 }
             }
         };
-        for ([high, low], tokens) in self.hex.iter() {
-            let name = u128::from(high) << 64 | u128::from(low);
-            take(&SampleId::Hex(name), tokens);
+        for (name, tokens) in self.hex.iter() {
+            take(&SampleId::Hex(u128::from_be_bytes(name)), tokens);
         }
         for (name, tokens) in &self.other {
             take(name, *tokens);

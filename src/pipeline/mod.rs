@@ -49,6 +49,10 @@ pub struct Job<'a> {
 
 /// The rules by which a run's log is turned into figures: those of its client version and its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one setting of the run"
+)]
 pub struct Rules {
     /// The client version.
     pub client: ClientVersion,
@@ -70,17 +74,12 @@ impl Rules {
     /// Returns true if a log that was counted by these rules must be counted again to follow `other`.
     pub fn count_differently(&self, other: &Self) -> bool {
         let counting = |rules: &Self| {
-            let client = rules.client;
             (
-                (
-                    client.counts_reasoning_as_text(),
-                    client.sums_messages_last(),
-                ),
                 (rules.streaming, rules.isl, rules.full_run),
                 (rules.steady_state, rules.superpass),
             )
         };
-        counting(self) != counting(other)
+        self.client.counts_unlike(other.client) || counting(self) != counting(other)
     }
 }
 

@@ -14,6 +14,10 @@ const OLD_KEY: &[u8] = b"\"approx_datetime_str\":";
 
 /// What the first lines of a log show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one piece of evidence"
+)]
 pub(super) struct LogShape {
     /// Whether there is a `session.phase_start` or a `session.interrupted`.
     pub has_phases: bool,
@@ -47,7 +51,8 @@ impl LogShape {
                 decoder.skim(line.bytes, |event| match event {
                     Ok(event) => shape.take(event),
                     Err(_) => {
-                        shape.is_before_april |= memchr::memmem::find(line.bytes, OLD_KEY).is_some()
+                        shape.is_before_april |=
+                            memchr::memmem::find(line.bytes, OLD_KEY).is_some();
                     }
                 });
                 lines += 1;

@@ -56,6 +56,7 @@ pub(crate) struct Plan {
 
 /// The work to do.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one mode a process")]
 pub(crate) enum Mode {
     /// Rewrites the reports of runs.
     Recompute,

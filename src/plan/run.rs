@@ -77,6 +77,10 @@ impl RunOptions {
 
 /// One run, resolved.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one setting of the run"
+)]
 pub(crate) struct RunPlan {
     /// The run as the command line names it.
     pub name: String,
@@ -153,10 +157,10 @@ impl RunPlan {
             date: RunDate::resolve(options.counting.date, modified),
             tokenizer: options.tokenizer(&config),
             streaming: (overrides.streaming.map(Switch::is_on)).or_else(|| defaults.streaming()),
-            early_stopping: (overrides.early_stopping.map(Switch::is_on))
-                .unwrap_or_else(|| defaults.early_stopping()),
-            legacy_window: (overrides.qps_window.map(QpsWindow::is_legacy))
-                .unwrap_or_else(|| defaults.legacy_window()),
+            early_stopping: (overrides.early_stopping)
+                .map_or_else(|| defaults.early_stopping(), Switch::is_on),
+            legacy_window: (overrides.qps_window)
+                .map_or_else(|| defaults.legacy_window(), QpsWindow::is_legacy),
             isl: config.metrics_isl(),
             steady_state: (overrides.steady_state.chosen())
                 .unwrap_or_else(|| config.steady_state()),

@@ -88,6 +88,17 @@ impl ClientVersion {
         (Self::July9..=Self::July20).contains(&self)
     }
 
+    /// Returns true if `other` counts texts, or sums what it counts, by other rules.
+    pub fn counts_unlike(self, other: Self) -> bool {
+        let rules = |version: Self| {
+            (
+                version.counts_reasoning_as_text(),
+                version.sums_messages_last(),
+            )
+        };
+        rules(self) != rules(other)
+    }
+
     /// Returns true if percentiles can have early-stopping estimates.
     pub fn has_early_stopping(self) -> bool {
         self >= Self::V6_1

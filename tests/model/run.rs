@@ -104,6 +104,10 @@ pub struct Row {
 
 /// The state of a run.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one fact of the session"
+)]
 pub struct Run {
     pub ended: bool,
     pub interrupted: bool,
@@ -321,6 +325,10 @@ impl Run {
     }
 
     /// Snapshot and summary; `turns` is the block of the full run.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one key after the other, as the file has them"
+    )]
     fn render(mut self, damaged: u64, turns: Option<&str>, options: &Options) -> (String, String) {
         let since = |client: u16| options.client >= client;
         let streaming = options.streaming.unwrap_or(self.saw_first_chunk);

@@ -1,4 +1,4 @@
-//! The search for the tokenizer that reproduces a run's token counts.
+//! The search for the tokenizer, or the client version, that reproduces a run's token counts.
 
 use serde::Serialize;
 
@@ -6,6 +6,7 @@ use crate::command::Session;
 use crate::command::count::{CountedRun, Counter};
 use crate::command::tokenizer::{ChatTemplates, LoadedTokenizer, load_named};
 use crate::plan::RunPlan;
+use crate::report::ClientVersion;
 use crate::tokenizer::transformers::LoaderRules;
 
 /// The result of the search.
@@ -17,8 +18,17 @@ pub(super) struct Diagnosis {
     pub tried: Vec<String>,
 }
 
-/// A tokenizer that may have counted the run.
+/// Versions whose clients count texts by different rules, the newest first.
+const COUNTING_CLIENTS: [ClientVersion; 3] = [
+    ClientVersion::August21,
+    ClientVersion::July20,
+    ClientVersion::June23,
+];
+
+/// A tokenizer or a client that may have counted the run.
 enum Candidate<'a> {
+    /// The same tokenizer by the rules of another client version.
+    OtherClient(ClientVersion),
     OtherRules,
     NoTemplates,
     Named(&'a str),
@@ -47,8 +57,11 @@ pub(super) fn diagnose(
         return Ok(diagnosis);
     }
     let named = try_tokenizers.iter();
-    let candidates = [Candidate::OtherRules, Candidate::NoTemplates]
-        .into_iter()
+    let clients = COUNTING_CLIENTS.into_iter();
+    let clients = clients.filter(|client| client.counts_unlike(plan.client.version));
+    let candidates = clients
+        .map(Candidate::OtherClient)
+        .chain([Candidate::OtherRules, Candidate::NoTemplates])
         .chain(
             named.flat_map(|name| [Candidate::Named(name), Candidate::NamedWithOtherRules(name)]),
         );
@@ -67,7 +80,7 @@ pub(super) fn diagnose(
         let what = candidate.describe(&loaded);
         messages.detail(format!("trying {what}"));
         diagnosis.tried.push(what.clone());
-        if reproduces(&counter.count_with(plan, loaded)?)? {
+        if reproduces(&candidate.count(counter, plan, loaded)?)? {
             diagnosis.cause = Some(what);
             break;
         }
@@ -87,12 +100,13 @@ impl Candidate<'_> {
             load_named(
                 name,
                 plan,
-                &session.plan.counting,
+                session.plan.counting,
                 u64::MAX,
                 session.messages,
             )
         };
         match self {
+            Self::OtherClient(_) => Ok(own.cloned()),
             Self::OtherRules => own.map_or(Ok(None), with_other_rules),
             Self::NoTemplates => own
                 .map(|own| own.variant(own.rules(), ChatTemplates::Ignored))
@@ -105,9 +119,28 @@ impl Candidate<'_> {
         }
     }
 
+    /// Counts the run with the candidate. The report keeps the keys of the run's own client.
+    fn count(
+        &self,
+        counter: &mut Counter,
+        plan: &RunPlan,
+        loaded: LoadedTokenizer,
+    ) -> anyhow::Result<CountedRun> {
+        let Self::OtherClient(version) = self else {
+            return counter.count_with(plan, loaded);
+        };
+        let mut by_other = plan.clone();
+        by_other.client.version = *version;
+        let mut counted = counter.count_with(&by_other, loaded)?;
+        counted.result.snapshot.client = plan.client.version;
+        Ok(counted)
+    }
+
     fn name<'a>(&'a self, own: Option<&'a LoadedTokenizer>) -> &'a str {
         match self {
-            Self::OtherRules | Self::NoTemplates => own.map_or("", LoadedTokenizer::name),
+            Self::OtherClient(_) | Self::OtherRules | Self::NoTemplates => {
+                own.map_or("", LoadedTokenizer::name)
+            }
             Self::Named(name) | Self::NamedWithOtherRules(name) => name,
         }
     }
@@ -121,6 +154,17 @@ impl Candidate<'_> {
         match self {
             Self::OtherRules | Self::NamedWithOtherRules(_) => {
                 format!("tokenizer {name} with --tokenizer-rules {rules}")
+            }
+            Self::OtherClient(version) => {
+                let rule = if version.counts_reasoning_as_text() {
+                    "reasoning counted as plain text"
+                } else {
+                    "reasoning counted through the chat template"
+                };
+                format!(
+                    "{rule}, as the client of {} does (--client)",
+                    version.label()
+                )
             }
             Self::NoTemplates => format!("tokenizer {name} without its chat templates"),
             Self::Named(_) => format!("tokenizer {name}"),

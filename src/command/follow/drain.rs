@@ -40,7 +40,7 @@ impl Follow<'_> {
     fn update_counting(&self, plan: &RunPlan) -> anyhow::Result<bool> {
         let loaded =
             self.tokenizers()
-                .get(plan, &self.session.plan.counting, u64::MAX, self.messages)?;
+                .get(plan, self.session.plan.counting, u64::MAX, self.messages)?;
         let mut counting = self.counting();
         let same = match (&counting.loaded, &loaded) {
             (Some(old), Some(new)) => old.is(new),

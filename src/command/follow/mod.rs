@@ -137,7 +137,7 @@ impl<'a> Follow<'a> {
         }
         let mut tokenizers = TokenizerCache::default();
         let started = Instant::now();
-        let loaded = tokenizers.get(&plan, &session.plan.counting, u64::MAX, messages)?;
+        let loaded = tokenizers.get(&plan, session.plan.counting, u64::MAX, messages)?;
         let counting = Counting {
             loaded,
             rules: rules(&plan),
