@@ -402,7 +402,7 @@ fn a_log_from_stdin_is_taken_for_the_newest_client_s() {
     ];
     let outcome = run.command(&args, &run.bytes("events.jsonl"));
     assert_eq!(outcome.code, 0, "{outcome:?}");
-    let said = "assuming that the client is 2026-09-24; the run does not tell it from v0.5, ";
+    let said = "assuming that the client is 2026-09-24, the newest that is known";
     assert!(outcome.stderr.contains(said), "{outcome:?}");
     let summary: Value =
         serde_json::from_slice(&fs::read(run.path("../new.json")).unwrap()).unwrap();
