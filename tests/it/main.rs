@@ -5,6 +5,7 @@
 
 mod check;
 mod cli;
+mod clients;
 mod docs;
 #[cfg(all(target_os = "linux", debug_assertions))]
 mod faults;

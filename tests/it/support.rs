@@ -51,7 +51,8 @@ impl Run {
         Self { folder, tokenizer }
     }
 
-    fn copy(name: &str, tokenizer: &'static str) -> Self {
+    /// A copy of the fixture run `name`, counted with the tokenizer fixture `tokenizer`.
+    pub fn copy(name: &str, tokenizer: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy_folder(&fixture(name), &folder.path().join("run"));
         Self { folder, tokenizer }
