@@ -48,7 +48,7 @@ pub fn run(data: &[u8]) {
         let event = event(bytes);
         let seen = observation(&event, offset as u64);
         let ended = table.ended();
-        let emitted = ours.take(&mut table, seen.clone());
+        let emitted = ours.take(&mut table, &seen);
         if !ended {
             closed.extend(rows.apply(&seen, Labels::default(), &emitted, table.window()));
         }
@@ -216,8 +216,8 @@ struct Series {
 }
 
 impl Series {
-    fn take(&mut self, table: &mut Table, seen: Observation) -> Emissions {
-        let emitted = table.apply(&seen);
+    fn take(&mut self, table: &mut Table, seen: &Observation) -> Emissions {
+        let emitted = table.apply(seen);
         let tokens = |count| match count {
             TokenCount::Counted { tokens, .. } => i64::try_from(tokens).ok(),
             _ => None,
