@@ -104,9 +104,9 @@ pub struct Row {
 
 /// The state of a run.
 #[derive(Default)]
-#[expect(
+#[allow(
     clippy::struct_excessive_bools,
-    reason = "each is one fact of the session"
+    reason = "a session's flags are independent"
 )]
 pub struct Run {
     pub ended: bool,
@@ -325,15 +325,10 @@ impl Run {
     }
 
     /// Snapshot and summary; `turns` is the block of the full run.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one key after the other, as the file has them"
-    )]
     fn render(mut self, damaged: u64, turns: Option<&str>, options: &Options) -> (String, String) {
         let since = |client: u16| options.client >= client;
         let streaming = options.streaming.unwrap_or(self.saw_first_chunk);
         let (tracked_ns, legacy_ns) = (self.tracked_ns(), self.legacy_ns());
-        let pending = self.pending + damaged;
         let state = if self.ended && !self.interrupted {
             "complete"
         } else {
@@ -352,7 +347,34 @@ impl Run {
             series.push(("chunk_delta_ns", integers(self.chunk_delta, false)));
             series.push(("tpot_ns", Series::Doubles(self.tpot).stat(early)));
         }
+        let figures = Figures {
+            state,
+            pending: self.pending + damaged,
+            counters: self.counters,
+            tracked_ns,
+            legacy_ns,
+            total_duration_ns: self.total_duration_ns,
+            series,
+        };
+        (figures.snapshot(options), figures.summary(turns, options))
+    }
+}
 
+/// What both files are made from.
+struct Figures {
+    state: &'static str,
+    pending: u64,
+    counters: [u64; 12],
+    tracked_ns: i128,
+    legacy_ns: i128,
+    total_duration_ns: i128,
+    series: Vec<(&'static str, Stat)>,
+}
+
+impl Figures {
+    /// `metrics/final_snapshot.json`
+    fn snapshot(&self, options: &Options) -> String {
+        let since = |client: u16| options.client >= client;
         let counter = |name: &str, value: i128| {
             format!(r#"{{"type":"counter","name":"{name}","value":{value}}}"#)
         };
@@ -362,29 +384,72 @@ impl Run {
             .take(FIRST_REASON + reasons)
             .map(|(name, value)| counter(name, value.into()))
             .collect();
-        metrics.push(counter("tracked_duration_ns", tracked_ns));
+        metrics.push(counter("tracked_duration_ns", self.tracked_ns));
         if since(709) {
-            metrics.push(counter("legacy_loadgen_window_duration_ns", legacy_ns));
+            metrics.push(counter("legacy_loadgen_window_duration_ns", self.legacy_ns));
         }
         metrics.push(counter("total_duration_ns", self.total_duration_ns));
-        metrics.extend(series.iter().map(|(name, stat)| stat.in_snapshot(name)));
+        metrics.extend(
+            self.series
+                .iter()
+                .map(|(name, stat)| stat.in_snapshot(name)),
+        );
         let verdict = if since(924) {
             r#","steady_state":null"#
         } else {
             ""
         };
-        let snapshot = format!(
-            r#"{{"state":"{state}","n_pending_tasks":{pending},"metrics":[{}]{verdict}}}"#,
+        format!(
+            r#"{{"state":"{}","n_pending_tasks":{},"metrics":[{}]{verdict}}}"#,
+            self.state,
+            self.pending,
             metrics.join(",")
-        );
+        )
+    }
 
+    fn stat(&self, name: &str) -> Option<&Stat> {
+        let found = self.series.iter().find(|(have, _)| *have == name);
+        found.map(|(_, stat)| stat)
+    }
+
+    /// The total of a series that has values.
+    fn total(&self, name: &str) -> Option<f64> {
+        let filled = self.stat(name).filter(|stat| stat.count > 0)?;
+        filled.total.parse::<f64>().ok()
+    }
+
+    /// LoadGen's window or all tracked time, and the requests in it.
+    fn window(&self, options: &Options) -> (bool, i128, u64) {
+        let completed = self.counters[TRACKED_COMPLETED];
+        let wanted = options.client >= 709 && options.legacy_window;
+        if wanted && self.legacy_ns > 0 && completed >= 2 {
+            (true, self.legacy_ns, completed - 1)
+        } else {
+            (false, self.tracked_ns, completed)
+        }
+    }
+
+    /// Output tokens a second in flight, as JSON.
+    fn interactivity(&self) -> String {
+        match (self.total("osl"), self.total("sample_latency_ns")) {
+            (Some(tokens), Some(latency_ns))
+                if latency_ns > 0.0 && self.counters[TRACKED_FAILED] == 0 =>
+            {
+                format!("{:?}", tokens / (latency_ns / 1e9))
+            }
+            _ => "null".to_owned(),
+        }
+    }
+
+    /// `performance/result_summary.json`; `turns` is the block of the full run.
+    fn summary(&self, turns: Option<&str>, options: &Options) -> String {
+        let since = |client: u16| options.client >= client;
+        let state = self.state;
         let issued = self.counters[TRACKED_ISSUED];
         let completed = self.counters[TRACKED_COMPLETED];
         let failed = self.counters[TRACKED_FAILED];
-        let legacy = since(709) && options.legacy_window && legacy_ns > 0 && completed >= 2;
-        let window_ns = if legacy { legacy_ns } else { tracked_ns };
+        let (legacy, window_ns, requests) = self.window(options);
         let seconds = window_ns as f64 / 1e9;
-        let requests = completed - u64::from(legacy);
         let rate = |amount: Option<f64>| match amount {
             Some(amount) if window_ns > 0 => format!("{:?}", amount / seconds),
             _ => "null".to_owned(),
@@ -393,27 +458,13 @@ impl Run {
             1.. if wanted => ns.to_string(),
             _ => "null".to_owned(),
         };
-        let stat = |name: &str| {
-            let found = series.iter().find(|(have, _)| *have == name);
-            found.map(|(_, stat)| stat)
-        };
         let shows_empty = since(821);
-        let of = |name: &str| match stat(name) {
+        let of = |name: &str| match self.stat(name) {
             Some(stat) if stat.count > 0 || shows_empty => stat.in_summary(),
             _ => "{}".to_owned(),
         };
-        let total = |name: &str| {
-            let filled = stat(name).filter(|stat| stat.count > 0)?;
-            filled.total.parse::<f64>().ok()
-        };
         let accounted = !since(924) || (failed <= completed && completed == issued);
-        let complete = state == "complete" && pending == 0 && accounted;
-        let interactivity = match (total("osl"), total("sample_latency_ns")) {
-            (Some(tokens), Some(latency_ns)) if latency_ns > 0.0 && failed == 0 => {
-                format!("{:?}", tokens / (latency_ns / 1e9))
-            }
-            _ => "null".to_owned(),
-        };
+        let complete = state == "complete" && self.pending == 0 && accounted;
         let reasons: Vec<String> = (COUNTERS.iter().zip(self.counters).skip(FIRST_REASON))
             .map(|(name, value)| {
                 let reason = name.trim_start_matches("tracked_finish_reason_");
@@ -426,7 +477,7 @@ impl Run {
             ("n_samples_issued", 610, issued.to_string()),
             ("n_samples_completed", 610, completed.to_string()),
             ("n_samples_failed", 610, failed.to_string()),
-            ("duration_ns", 610, positive(tracked_ns, true)),
+            ("duration_ns", 610, positive(self.tracked_ns, true)),
             ("state", 610, format!("\"{state}\"")),
             ("complete", 610, complete.to_string()),
             ("ttft", 610, of("ttft_ns")),
@@ -437,11 +488,11 @@ impl Run {
             (
                 "legacy_loadgen_window_duration_ns",
                 709,
-                positive(legacy_ns, legacy),
+                positive(self.legacy_ns, legacy),
             ),
             ("qps", 623, rate(Some(requests as f64))),
-            ("tps", 623, rate(total("osl"))),
-            ("e2e_avg_interactivity", 924, interactivity),
+            ("tps", 623, rate(self.total("osl"))),
+            ("e2e_avg_interactivity", 924, self.interactivity()),
             (
                 "finish_reason_counts",
                 720,
@@ -468,7 +519,7 @@ impl Run {
         let keys: Vec<String> = keys
             .map(|(name, _, value)| format!("\"{name}\":{value}"))
             .collect();
-        (snapshot, format!("{{{}}}", keys.join(",")))
+        format!("{{{}}}", keys.join(","))
     }
 }
 
