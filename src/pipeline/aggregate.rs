@@ -12,7 +12,8 @@ use crate::log::LogError;
 use crate::metric::{Metric, PerMetric};
 use crate::report::{Snapshot, State};
 use crate::sample::{
-    Anomalies, Counters, Emissions, Form, Labels, Observation, Occurrences, Table, TokenCount,
+    Anomalies, Counters, Emissions, Form, Labels, Observation, Occurrences, Payload, Table,
+    TokenCount,
 };
 use crate::stats::steady_state::{self, SuperPassPoint};
 use crate::stats::{FloatSeries, IntSeries, Stat};
@@ -104,6 +105,8 @@ pub struct Tally {
     /// Streamed outputs whose first chunk holds content besides reasoning or a tool call: clients after 2026-09-24 may
     /// count the tokens after it differently.
     pub mixed_first_chunks: Occurrences,
+    /// Outputs with reasoning, which clients count by different rules.
+    pub reasoning_outputs: u64,
     /// Texts that the report needs, counted or not.
     pub texts: u64,
     /// Texts that were left uncounted because the work was stopped.
@@ -246,6 +249,7 @@ impl Aggregator {
         if self.table.ended() {
             return Emissions::default();
         }
+        self.tally.reasoning_outputs += u64::from(seen.payload == Payload::Reasoning);
         let offset = seen.offset;
         self.last_timestamp_ns = seen.timestamp_ns;
         self.saw_first_chunk |= seen.kind == EventKind::RecvFirst;

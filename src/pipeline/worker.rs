@@ -388,6 +388,7 @@ fn prompt_parts<'a>(prompt: &Prompt<'_, 'a>, messages: &Json) -> PromptParts<'a>
 
 fn payload(event: &Event) -> Payload {
     match &event.data {
+        Data::Output(output) if output.reasoning().is_some() => Payload::Reasoning,
         Data::Output(_) => Payload::Output,
         Data::Phase(phase) if event.kind == EventKind::PhaseStart && phase.is_performance => {
             Payload::PerformancePhase(u64::try_from(phase.num_turns).unwrap_or_default())

@@ -114,6 +114,11 @@ impl Client {
         }
     }
 
+    /// The version that the run shows, even if another one is forced.
+    pub fn shown(&self) -> ClientVersion {
+        self.overridden.unwrap_or(self.version)
+    }
+
     /// A line about a version that had to be chosen.
     pub(super) fn assumption(&self) -> Option<String> {
         let others = self

@@ -259,6 +259,9 @@ fn an_interrupted_run_is_incomplete() {
         } else {
             bare_run()
         };
+        if !with_summary {
+            insert_phase(&run);
+        }
         insert_event(&run, "session.ended", "session.interrupted", &Value::Null);
         let (summary, outcome) = recounted(&run, &["--write", "summary,report,snapshot"]);
         assert_eq!(outcome.code, 3, "{outcome:?}");

@@ -35,14 +35,15 @@ enum Candidate<'a> {
     NamedWithOtherRules(&'a str),
 }
 
-/// Recounts with one candidate after the other until one `reproduces` the run. `tokenizer` is that of the recount.
+/// Recounts with one candidate after the other until one `reproduces` the run. `counted` is the recount that differs.
 pub(super) fn diagnose(
     try_tokenizers: &[String],
     counter: &mut Counter,
     plan: &RunPlan,
-    tokenizer: Option<&LoadedTokenizer>,
+    counted: &CountedRun,
     reproduces: impl Fn(&CountedRun) -> anyhow::Result<bool>,
 ) -> anyhow::Result<Diagnosis> {
+    let tokenizer = counted.loaded.as_ref();
     let session = counter.session;
     let messages = session.messages;
     let mut diagnosis = Diagnosis {
@@ -58,7 +59,9 @@ pub(super) fn diagnose(
     }
     let named = try_tokenizers.iter();
     let clients = COUNTING_CLIENTS.into_iter();
-    let clients = clients.filter(|client| client.counts_unlike(plan.client.version));
+    let has_reasoning = counted.result.tally.reasoning_outputs > 0;
+    let clients =
+        clients.filter(|client| has_reasoning && client.counts_unlike(plan.client.version));
     let candidates = clients
         .map(Candidate::OtherClient)
         .chain([Candidate::OtherRules, Candidate::NoTemplates])
@@ -132,7 +135,7 @@ impl Candidate<'_> {
         let mut by_other = plan.clone();
         by_other.client.version = *version;
         let mut counted = counter.count_with(&by_other, loaded)?;
-        counted.result.snapshot.client = plan.client.version;
+        counted.result.snapshot.client = plan.client.shown();
         Ok(counted)
     }
 

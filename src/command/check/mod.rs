@@ -101,7 +101,9 @@ impl Checker<'_> {
         self.criteria.validate(&[&own, before.unwrap_or(&own)])?;
 
         let mut sinks = RowSinks::new(plan);
-        let counted = self.counter.count(plan, sinks.sink())?;
+        let mut counted = self.counter.count(plan, sinks.sink())?;
+        // A forced client counts by its rules; the keys compared are those of the run.
+        counted.result.snapshot.client = plan.client.shown();
         let rows = sinks.finish()?;
         if let Some(samples) = rows.samples {
             samples.rename()?.sync()?;
@@ -118,7 +120,7 @@ impl Checker<'_> {
         }
         let diagnosis = match (&comparison, &baseline) {
             (Some(comparison), Some(baseline)) if verdict.complete && only_tokens(comparison) => {
-                self.diagnose(plan, baseline, counted.loaded.as_ref())?
+                self.diagnose(plan, baseline, &counted)?
             }
             _ => None,
         };
@@ -192,7 +194,7 @@ impl Checker<'_> {
         &mut self,
         plan: &RunPlan,
         baseline: &Baseline,
-        tokenizer: Option<&LoadedTokenizer>,
+        counted: &CountedRun,
     ) -> anyhow::Result<Option<Diagnosis>> {
         if !baseline.complete {
             return Ok(None);
@@ -212,7 +214,7 @@ impl Checker<'_> {
             &self.options.try_tokenizers,
             counter,
             plan,
-            tokenizer,
+            counted,
             reproduces,
         )
         .map(Some)

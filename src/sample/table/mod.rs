@@ -79,8 +79,10 @@ pub enum Payload {
     /// Nothing.
     #[default]
     Nothing,
-    /// An output.
+    /// An output without reasoning.
     Output,
+    /// An output with reasoning, which clients count by different rules.
+    Reasoning,
     /// A payload that a completion should not have: an error, a prompt.
     NotAnOutput,
     /// The announcement of a performance phase with this many turns.
