@@ -453,7 +453,13 @@ fn the_tokenizer_that_reproduces_a_run_is_named() {
         .unwrap();
     fs::write(&config, bare.to_string()).unwrap();
     let run = recount(run, "bare", &[]);
-    diagnosed(&run, &[], Some("chat without its chat templates"), 1);
+    // The log has reasoning, so the rules of two other clients are tried first.
+    diagnosed(&run, &[], Some("chat without its chat templates"), 3);
+
+    let july = ["--client", "2026-07-20"];
+    let run = recount(Run::chat(), &path("tokenizers/chat"), &july);
+    let august = ["--client", "2026-08-21"];
+    diagnosed(&run, &august, Some("as the client of 2026-07-20 does"), 1);
 }
 
 #[test]

@@ -22,7 +22,6 @@ use super::count::{self, CountedRun, Counter};
 use super::pages::{Pages, page};
 use super::provenance::Provenance;
 use super::row_sinks::RowSinks;
-use super::tokenizer::LoadedTokenizer;
 use super::verdict::Verdict;
 use super::{Session, caught, show};
 use crate::cpu::Pools;
