@@ -161,7 +161,8 @@ pub(crate) struct Overrides {
 
     /// Look for the steady state or not; `auto` does what config.yaml says
     ///
-    /// Only reports of clients from 2026-09-24 on have a steady state. The responses must be streamed.
+    /// Reports of clients before 2026-09-24 have no place for it: `on` then shows it without writing it. The responses
+    /// must be streamed.
     #[arg(
         long,
         value_enum,

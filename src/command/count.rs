@@ -168,7 +168,7 @@ pub(super) fn rules(run: &RunPlan) -> Rules {
         streaming: run.streaming,
         early_stopping: run.early_stopping,
         isl: run.isl,
-        steady_state: run.steady_state && client.has(SummaryKey::SteadyState),
+        steady_state: run.steady_state,
         superpass: run.superpass,
         full_run: client.has(SummaryKey::FullRunOsl) && run.tokenizer != TokenizerName::None,
     }

@@ -12,7 +12,7 @@ use super::verdict::Verdict;
 use crate::html::AnomalyRow;
 use crate::pipeline::RunResult;
 use crate::plan::{Client, RunPlan};
-use crate::report::{self, Headline};
+use crate::report::{self, Headline, SteadyHeadline};
 use crate::sample::Occurrences;
 
 /// The content of recompute.json, in the order of its fields.
@@ -49,6 +49,12 @@ impl<'a> Provenance<'a> {
             stopped,
             seconds,
         } = counted;
+        let mut after = report::headline(summary)?;
+        // Summaries of older clients have no place for the verdict that was asked for.
+        if after.steady_state.is_none() {
+            let verdict = serde_json::to_value(&result.snapshot.steady_state)?;
+            after.steady_state = SteadyHeadline::of(&verdict);
+        }
         let mut verdict = Verdict::of(&result);
         verdict.reasons.splice(0..0, stopped);
         let tokenizer = loaded.as_ref().map(|loaded| &loaded.tokenizer);
@@ -78,7 +84,7 @@ impl<'a> Provenance<'a> {
             },
             assumed: &run.assumed,
             before: run.previous.as_deref().map(report::headline).transpose()?,
-            after: report::headline(summary)?,
+            after,
             anomalies: Anomalies::new(&result, &reasons.unwrap_or_default()),
             kept_keys: (run.previous.as_deref())
                 .map(report::unknown_keys)

@@ -46,7 +46,8 @@ pub struct SteadyHeadline {
 }
 
 impl SteadyHeadline {
-    fn of(verdict: &Value) -> Option<Self> {
+    /// The headline of a verdict; `None` for null.
+    pub fn of(verdict: &Value) -> Option<Self> {
         verdict.is_object().then(|| Self {
             found: verdict["found"] == true,
             reason: verdict["reason"].as_str().map(str::to_owned),
