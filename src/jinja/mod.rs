@@ -5,8 +5,8 @@
 //! [`translate`] writes each operation that differs as a call of a filter of [`builtins`], which computes what Python
 //! does.
 //!
-//! Features that no known chat template uses raise [`Exception::unsupported`]. Their names are known all the same, so
-//! that an unknown filter still raises when the template is compiled, as in Jinja2.
+//! A feature that is missing here raises [`Exception::unsupported`] when it runs. The names of all filters and tests are
+//! known, so that an unknown name raises when the template is compiled, as in Jinja2.
 
 mod builtins;
 mod lexer;

@@ -4,7 +4,7 @@ use minijinja::{Error, Value};
 
 use super::exception::{exception, type_error, unsupported};
 use super::methods;
-use super::objects::{BoundMethod, Range};
+use super::objects::{BoundMethod, Group, Range};
 use super::value::{Py, hashable, index, len, list, py, tuple, type_name, undefined_error};
 
 /// Jinja2's `environment.getitem`: the item, else for a string the attribute, else undefined.
@@ -67,12 +67,12 @@ pub(crate) fn attribute(value: &Value, name: &str) -> Result<Value, Error> {
     Ok(own)
 }
 
-/// The Python attribute: a method, or undefined if it does not exist or the sandbox refuses it.
+/// The Python attribute: a number, a part of a group, a method, or undefined if it does not exist or the sandbox refuses it.
 fn own_attribute(value: &Value, name: &str) -> Result<Value, Error> {
+    if let Some(data) = data_attribute(value, name) {
+        return Ok(data);
+    }
     match py(value) {
-        Py::Int(_) | Py::Bool(_) | Py::Float(_) | Py::Range(_) if methods::has(value, name) => {
-            Err(unsupported(format!("{}.{name}", type_name(value))))
-        }
         Py::Namespace | Py::Other if !name.starts_with("__") => {
             Ok(value.get_attr(name).unwrap_or_default())
         }
@@ -86,11 +86,33 @@ fn own_attribute(value: &Value, name: &str) -> Result<Value, Error> {
     }
 }
 
+/// An attribute of a number or a range that is not a method, or a named part of a group.
+fn data_attribute(value: &Value, name: &str) -> Option<Value> {
+    Some(match (py(value), name) {
+        (Py::Int(i), "real" | "numerator") => Value::from(i),
+        (Py::Bool(b), "real" | "numerator") => Value::from(i64::from(b)),
+        (Py::Int(_) | Py::Bool(_), "imag") => Value::from(0),
+        (Py::Int(_) | Py::Bool(_), "denominator") => Value::from(1),
+        (Py::Float(f), "real") => Value::from(f),
+        (Py::Float(_), "imag") => Value::from(0.0),
+        (Py::Range(range), "start") => Value::from(range.start),
+        (Py::Range(range), "stop") => Value::from(range.stop),
+        (Py::Range(range), "step") => Value::from(range.step),
+        (Py::Tuple(_), _) => value.downcast_object_ref::<Group>()?.part(name)?.clone(),
+        _ => return None,
+    })
+}
+
 /// The positions of a slice of `len` items, in order.
 ///
 /// # Errors
 /// `TypeError` for bounds that are not integers, `ValueError` for a step of 0.
-fn slice_positions(len: usize, start: &Value, stop: &Value, step: &Value) -> Result<Range, Error> {
+pub(super) fn slice_positions(
+    len: usize,
+    start: &Value,
+    stop: &Value,
+    step: &Value,
+) -> Result<Range, Error> {
     let bound = |value: &Value| {
         if value.is_none() {
             Ok(None)
@@ -138,8 +160,16 @@ pub(crate) fn slice(
         Py::List(items) => list(pick(items)?),
         Py::Tuple(items) => tuple(pick(items)?),
         Py::Str(s) => slice_text(s, start, stop, step)?,
+        Py::Range(range) => {
+            let at = slice_positions(range.len(), start, stop, step)?;
+            Value::from_object(Range {
+                start: range.start + at.start * range.step,
+                stop: range.start + at.stop * range.step,
+                step: range.step * at.step,
+            })
+        }
         Py::Undefined => return Err(undefined_error()),
-        Py::Range(_) | Py::Other => return Err(unsupported("slicing an object")),
+        Py::Other => return Err(unsupported("slicing an object")),
         _ => {
             return Err(type_error(format!(
                 "'{}' object is not subscriptable",

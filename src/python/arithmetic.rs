@@ -1,11 +1,11 @@
-//! `+`, `-`, `*`, `/`, `//`, `%` and `~`.
+//! `+`, `-`, `*`, `/`, `//`, `%`, `**` and `~`.
 
 use minijinja::{Error, Value};
 
 use super::exception::{exception, type_error, unsupported};
 use super::limits::{fits, fits_items};
 use super::value::{Py, list, py, tuple, type_name, undefined_error};
-use super::{format, repr, text};
+use super::{percent_format, repr, text};
 
 /// A number as an operand; a `bool` is an `int`.
 pub(super) enum Number {
@@ -61,10 +61,10 @@ fn zero_division() -> Error {
     exception("ZeroDivisionError", "division by zero")
 }
 
-/// One operation on two numbers; `f` is `//`.
+/// One operation on two numbers; `f` is `//`, `p` is `**`.
 ///
 /// # Errors
-/// As [`number`]; `ZeroDivisionError`; integers beyond 128 bits are not supported.
+/// As [`number`]; `ZeroDivisionError`, `OverflowError`; integers beyond 128 bits and complex numbers are not supported.
 pub(crate) fn arithmetic(op: char, a: &Value, b: &Value) -> Result<Value, Error> {
     let operands = match (number(a), number(b)) {
         (Ok(a), Ok(b)) => (a, b),
@@ -78,6 +78,9 @@ pub(crate) fn arithmetic(op: char, a: &Value, b: &Value) -> Result<Value, Error>
         ('f' | '%' | '/', (_, Number::Int(0))) => return Err(zero_division()),
         ('f', (Number::Int(a), Number::Int(b))) => return int(floor_div(*a, *b)),
         ('%', (Number::Int(a), Number::Int(b))) => return int(floor_div(*a, *b).map(|q| a - q * b)),
+        ('p', (Number::Int(a), Number::Int(b))) if *b >= 0 => {
+            return int(u32::try_from(*b).ok().and_then(|b| a.checked_pow(b)));
+        }
         _ => {}
     }
     let (a, b) = (operands.0.float(), operands.1.float());
@@ -90,8 +93,23 @@ pub(crate) fn arithmetic(op: char, a: &Value, b: &Value) -> Result<Value, Error>
         '*' => a * b,
         '/' => a / b,
         'f' => float_div_rem(a, b).0,
-        _ => float_div_rem(a, b).1,
+        '%' => float_div_rem(a, b).1,
+        _ => float_power(a, b)?,
     }))
+}
+
+fn float_power(a: f64, b: f64) -> Result<f64, Error> {
+    if a == 0.0 && b < 0.0 {
+        return Err(zero_division());
+    }
+    if a < 0.0 && b.fract() != 0.0 {
+        return Err(unsupported("a complex number"));
+    }
+    let power = a.powf(b);
+    if power.is_infinite() && a.is_finite() && b.is_finite() {
+        return Err(exception("OverflowError", "Numerical result out of range"));
+    }
+    Ok(power)
 }
 
 fn floor_div(a: i128, b: i128) -> Option<i128> {
@@ -215,11 +233,11 @@ fn repeat(items: &[Value], count: usize) -> Result<Vec<Value>, Error> {
 /// `a % b`: the remainder, or printf's formatting.
 ///
 /// # Errors
-/// As [`add`]; for formatting as [`format::percent`].
+/// As [`add`]; for formatting as [`percent_format::percent`].
 pub(crate) fn modulo(a: &Value, b: &Value) -> Result<Value, Error> {
     match py(a) {
         Py::Str(_) if a.is_safe() => Err(unsupported("formatting with Markup")),
-        Py::Str(template) => format::percent(template, b).map(Value::from),
+        Py::Str(template) => percent_format::percent(template, b).map(Value::from),
         _ => arithmetic('%', a, b),
     }
 }

@@ -1,4 +1,4 @@
-//! `==`, `<`, `in` and sorting.
+//! `==`, `is`, `<`, `in` and sorting.
 
 use std::cmp::Ordering;
 
@@ -6,7 +6,7 @@ use minijinja::{Error, Value};
 
 use super::arithmetic::{Number, number};
 use super::exception::{type_error, unsupported};
-use super::value::{Py, hashable, iter, py, type_name, undefined_error};
+use super::value::{Dict, Py, hashable, iter, py, type_name, undefined_error};
 
 /// The number of values that one comparison looks at; a shared part counts each time.
 const MAX_COMPARED: usize = 10_000_000;
@@ -45,6 +45,34 @@ fn equal_within(a: &Value, b: &Value, left: &mut usize) -> Result<bool, Error> {
         | (_, Py::List(_) | Py::Tuple(_) | Py::Dict(_)) => Ok(false),
         _ => Ok(a == b),
     }
+}
+
+/// `a is b`.
+///
+/// # Errors
+/// Equal strings, floats and tuples, and larger equal integers, are not supported: Python may have one or two of them.
+pub(crate) fn identical(a: &Value, b: &Value) -> Result<bool, Error> {
+    match (py(a), py(b)) {
+        (Py::None, Py::None) => Ok(true),
+        (Py::Bool(a), Py::Bool(b)) => Ok(a == b),
+        (Py::Int(a), Py::Int(b)) if (-5..=256).contains(&a) && (-5..=256).contains(&b) => {
+            Ok(a == b)
+        }
+        (Py::List(_) | Py::Dict(_), _) | (_, Py::List(_) | Py::Dict(_)) => {
+            Ok(address(a) == address(b))
+        }
+        _ if a.kind() != b.kind() || !equal(a, b)? => Ok(false),
+        _ => Err(unsupported("the identity of equal values")),
+    }
+}
+
+/// The address of a list or a dict, which is its identity.
+fn address(value: &Value) -> Option<usize> {
+    let list = value
+        .downcast_object_ref::<Vec<Value>>()
+        .map(|list| std::ptr::from_ref(list).addr());
+    let dict = || value.downcast_object_ref::<Dict>();
+    list.or_else(|| dict().map(|dict| std::ptr::from_ref(dict).addr()))
 }
 
 /// The order of `a` and `b`, `None` if one of them is NaN.

@@ -33,26 +33,31 @@ pub(crate) fn repr(value: f64) -> String {
 
 /// `format(value, ".{digits}g")` with so many significant digits and without trailing zeros.
 pub(crate) fn general(value: f64, digits: usize) -> String {
-    let scientific = format!("{value:.*e}", digits - 1);
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let decimals = i64::try_from(digits).unwrap_or(i64::MAX) - 1 - i64::from(exponent);
+    let scientific = exponential(value, digits - 1);
+    let (mantissa, power) = scientific.split_once('e').unwrap_or((&scientific, "+00"));
+    let exponent: i64 = power.parse().unwrap_or(0);
+    let decimals = i64::try_from(digits).unwrap_or(i64::MAX) - 1 - exponent;
     match usize::try_from(decimals) {
         Ok(decimals) if exponent >= -4 => {
             without_trailing_zeros(&format!("{value:.decimals$}")).to_owned()
         }
-        _ => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!(
-                "{}e{sign}{:02}",
-                without_trailing_zeros(mantissa),
-                exponent.unsigned_abs()
-            )
-        }
+        _ => format!("{}e{power}", without_trailing_zeros(mantissa)),
     }
 }
 
-fn without_trailing_zeros(number: &str) -> &str {
+/// `format(value, ".{decimals}e")`: an exponent has a sign and at least two digits.
+pub(super) fn exponential(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = match exponent.strip_prefix('-') {
+        Some(exponent) => ('-', exponent),
+        None => ('+', exponent),
+    };
+    format!("{mantissa}e{sign}{exponent:0>2}")
+}
+
+/// `number` without the zeros at the end of its decimals.
+pub(super) fn without_trailing_zeros(number: &str) -> &str {
     if number.contains('.') {
         number.trim_end_matches('0').trim_end_matches('.')
     } else {

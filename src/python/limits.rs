@@ -8,6 +8,7 @@ use super::exception::unsupported;
 const MAX_BYTES: usize = 64 << 20;
 /// The longest list that a template makes.
 const MAX_ITEMS: usize = 8 << 20;
+
 /// Refuses a string of more than `bytes` bytes.
 ///
 /// # Errors

@@ -154,6 +154,48 @@ impl Object for Generator {
     }
 }
 
+/// A group of the filter `groupby`: a pair, whose parts also have names.
+#[derive(Debug)]
+pub(crate) struct Group([Value; 2]);
+
+impl Group {
+    /// The group of the list `members`.
+    pub(crate) fn value(grouper: Value, members: Value) -> Value {
+        Value::from_object(Self([grouper, members]))
+    }
+
+    /// Both parts.
+    pub(crate) fn parts(&self) -> &[Value] {
+        &self.0
+    }
+
+    /// The part with a name.
+    pub(crate) fn part(&self, name: &str) -> Option<&Value> {
+        match name {
+            "grouper" => Some(&self.0[0]),
+            "list" => Some(&self.0[1]),
+            _ => None,
+        }
+    }
+}
+
+impl Object for Group {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str() {
+            Some(name) => self.part(name).cloned(),
+            None => self.0.get(key.as_usize()?).cloned(),
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Seq(2)
+    }
+}
+
 /// A method of a value that was looked up, but not called.
 #[derive(Debug)]
 pub(crate) struct BoundMethod {

@@ -145,7 +145,7 @@ fn quoted(text: &str, out: &mut String) {
 }
 
 /// `str.isprintable()` of one character. After a letter, `escape_debug` leaves exactly the printable ones as they are.
-fn is_printable(c: char) -> bool {
+pub(super) fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return c == ' ' || c.is_ascii_graphic();
     }

@@ -97,6 +97,42 @@ pub(crate) fn capitalize(text: &str) -> String {
     title_char(first) + &chars.as_str().to_lowercase()
 }
 
+/// `str.swapcase()`.
+pub(crate) fn swap_case(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_uppercase() {
+            out.extend(c.to_lowercase());
+        } else {
+            out.extend(c.to_uppercase());
+        }
+    }
+    out
+}
+
+/// `str.expandtabs(size)`.
+pub(crate) fn expand_tabs(text: &str, size: usize) -> String {
+    let (mut out, mut column) = (String::with_capacity(text.len()), 0);
+    for c in text.chars() {
+        match c {
+            '\t' => {
+                let width = if size == 0 { 0 } else { size - column % size };
+                out.extend(std::iter::repeat_n(' ', width));
+                column += width;
+            }
+            '\n' | '\r' => {
+                out.push(c);
+                column = 0;
+            }
+            c => {
+                out.push(c);
+                column += 1;
+            }
+        }
+    }
+    out
+}
+
 /// `str.islower()`.
 pub(crate) fn is_lower(text: &str) -> bool {
     text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase)
@@ -144,10 +180,28 @@ fn max_parts(text: &str, sep: Option<&str>) -> usize {
 ///
 /// # Errors
 /// Too many parts.
-pub(crate) fn rsplit(text: &str, sep: &str, count: usize) -> Result<Vec<String>, Error> {
-    fits_items(max_parts(text, Some(sep)).min(count))?;
-    let parts = text.rsplitn(count.saturating_add(1), sep);
-    let mut parts: Vec<String> = parts.map(str::to_owned).collect();
+pub(crate) fn rsplit(text: &str, sep: Option<&str>, count: usize) -> Result<Vec<String>, Error> {
+    fits_items(max_parts(text, sep).min(count))?;
+    let mut parts: Vec<String> = if let Some(sep) = sep {
+        text.rsplitn(count.saturating_add(1), sep)
+            .map(str::to_owned)
+            .collect()
+    } else {
+        let (mut parts, mut rest) = (Vec::new(), text.trim_end_matches(is_space));
+        while !rest.is_empty() {
+            if parts.len() == count {
+                parts.push(rest.to_owned());
+                break;
+            }
+            let start = rest
+                .char_indices()
+                .rfind(|(_, c)| is_space(*c))
+                .map_or(0, |(i, c)| i + c.len_utf8());
+            parts.push(rest[start..].to_owned());
+            rest = rest[..start].trim_end_matches(is_space);
+        }
+        parts
+    };
     parts.reverse();
     Ok(parts)
 }

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::exception::{exception, type_error, unsupported};
 use super::limits::fits_items;
-use super::objects::{BoundMethod, DictView, Generator, Range};
+use super::objects::{BoundMethod, DictView, Generator, Group, Range};
 
 /// A Python dict, of the type that `minijinja` uses for maps.
 pub(crate) type Dict = IndexMap<Value, Value>;
@@ -71,6 +71,8 @@ fn object(value: &Value) -> Py<'_> {
         Py::Dict(dict)
     } else if let Some(tuple) = value.downcast_object_ref::<Tuple>() {
         Py::Tuple(tuple)
+    } else if let Some(group) = value.downcast_object_ref::<Group>() {
+        Py::Tuple(group.parts())
     } else if let Some(view) = value.downcast_object_ref::<DictView>() {
         Py::View(view)
     } else if let Some(range) = value.downcast_object_ref::<Range>() {

@@ -1,18 +1,21 @@
-//! Jinja2's filters on single values; [`super::sequences`] has those on sequences.
+//! Jinja2's filters on single values; [`super::sequences`] has those on sequences, [`super::numbers`] those on numbers.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use minijinja::{Environment, Error, State, Value};
 
-use super::sequences;
+use super::{numbers, sequences};
 use crate::jinja::limits::charge;
 use crate::python::arguments::{Arguments, bind, split};
 use crate::python::exception::{exception, type_error, unsupported};
 use crate::python::limits::fits;
-use crate::python::value::{Py, index, len, py, text, tuple, undefined_error};
-use crate::python::{arithmetic, format, json, methods, repr, text as strings};
+use crate::python::percent_format::percent;
+use crate::python::string_methods::{string_method, strip};
+use crate::python::value::{Dict, Py, dict, index, iter, len, py, text, tuple};
+use crate::python::{access, arithmetic, json, methods, repr, text as strings};
 
-/// The names of all filters of `jinja2.filters.FILTERS`. Those that no chat template uses raise when they run.
+/// The names of all filters of `jinja2.filters.FILTERS`. Those that are not supported raise when they run.
 #[rustfmt::skip]
 pub(in crate::jinja) const FILTERS: [&str; 54] = [
     "abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e", "escape",
@@ -29,7 +32,9 @@ pub(super) fn install(env: &mut Environment<'static>) {
         env.add_filter(name, move |state: &mut State, args: Arguments| {
             let args = args.into_values();
             charge(state, &args)?;
-            sequences::filter(state, name, &args).unwrap_or_else(|| filter(name, &args))
+            sequences::filter(state, name, &args)
+                .or_else(|| numbers::filter(name, &args))
+                .unwrap_or_else(|| filter(name, &args))
         });
     }
 }
@@ -50,17 +55,30 @@ fn filter(name: &str, args: &[Value]) -> Result<Value, Error> {
         Ok(Value::from(convert(&soft_str(&value)?)))
     };
     match name {
+        "attr" => attr(args),
         "capitalize" => converted(strings::capitalize),
         "title" => converted(title),
         "upper" => converted(str::to_uppercase),
         "lower" => converted(str::to_lowercase),
+        "center" => {
+            let [value, width] = bind(name, args, ["value", "width"], 1)?;
+            let width = width.unwrap_or_else(|| Value::from(80));
+            string_method(&soft_str(&value.unwrap_or_default())?, "center", &[width])
+        }
         "trim" => {
             let [value, chars] = bind(name, args, ["value", "chars"], 1)?;
             let value = value.unwrap_or_default();
-            methods::strip(&value, &soft_str(&value)?, "strip", chars.as_slice())
+            strip(&value, &soft_str(&value)?, "strip", chars.as_slice())
         }
         "replace" => replace(args),
         "indent" => indent(args),
+        "truncate" => truncate(args),
+        "wordcount" => {
+            let value = one()?;
+            let text = soft_str(&value)?;
+            let words = text.split(|c: char| c != '_' && !c.is_alphanumeric());
+            Ok(Value::from(words.filter(|word| !word.is_empty()).count()))
+        }
         "string" => {
             let value = one()?;
             Ok(if value.as_str().is_some() {
@@ -76,32 +94,12 @@ fn filter(name: &str, args: &[Value]) -> Result<Value, Error> {
             if value.is_safe() {
                 return Ok(value);
             }
-            Ok(Value::from_safe_string(strings::escape(&repr::str(
-                &value,
-            )?)))
+            escape(&value)
         }
+        "forceescape" => escape(&one()?),
         "safe" => Ok(Value::from_safe_string(repr::str(&one()?)?)),
-        "int" => int(args),
-        "float" => {
-            let [value, default] = bind(name, args, ["value", "default"], 1)?;
-            let default = default.unwrap_or_else(|| Value::from(0.0));
-            Ok(float(&value.unwrap_or_default())?.map_or(default, Value::from))
-        }
-        "format" => {
-            let [template, values @ ..] = args else {
-                return Err(type_error("format() missing its value"));
-            };
-            let (positional, keywords) = split(values);
-            match keywords {
-                None => format::percent(&soft_str(template)?, &tuple(positional.to_vec()))
-                    .map(Value::from),
-                Some(_) if positional.is_empty() => Err(unsupported("format() with names")),
-                Some(_) => Err(exception(
-                    "FilterArgumentError",
-                    "can't handle positional and keyword arguments at the same time",
-                )),
-            }
-        }
+        "format" => format(args),
+        "urlencode" => url_encode(&one()?),
         _ => Err(unsupported(format!("the filter {name}"))),
     }
 }
@@ -118,6 +116,46 @@ fn default(args: &[Value]) -> Result<Value, Error> {
     } else {
         value
     })
+}
+
+/// `attr(obj, name)`: an attribute, never the item of a dict.
+fn attr(args: &[Value]) -> Result<Value, Error> {
+    let [value, name] = bind("attr", args, ["obj", "name"], 2)?;
+    let (value, name) = (value.unwrap_or_default(), name.unwrap_or_default());
+    let name = text(&name)?;
+    match py(&value) {
+        Py::Dict(_) if !methods::has(&value, name) => Ok(Value::UNDEFINED),
+        _ => access::attribute(&value, name),
+    }
+}
+
+fn escape(value: &Value) -> Result<Value, Error> {
+    let escaped = strings::escape(&repr::str(value)?);
+    Ok(Value::from_safe_string(escaped))
+}
+
+fn format(args: &[Value]) -> Result<Value, Error> {
+    let [template, values @ ..] = args else {
+        return Err(type_error("format() missing its value"));
+    };
+    let (positional, keywords) = split(values);
+    let values = match keywords {
+        None => tuple(positional.to_vec()),
+        Some(keywords) if positional.is_empty() => {
+            let mut named = Dict::new();
+            for name in keywords.args() {
+                named.insert(Value::from(name), keywords.peek(name)?);
+            }
+            dict(named)
+        }
+        Some(_) => {
+            return Err(exception(
+                "FilterArgumentError",
+                "can't handle positional and keyword arguments at the same time",
+            ));
+        }
+    };
+    percent(&soft_str(template)?, &values).map(Value::from)
 }
 
 /// `do_title`: words begin after white space, hyphens and opening brackets.
@@ -183,107 +221,70 @@ fn indent(args: &[Value]) -> Result<Value, Error> {
     Ok(Value::from(out))
 }
 
-/// `float(value)`, `None` where it raises `TypeError` or `ValueError`.
-fn float(value: &Value) -> Result<Option<f64>, Error> {
-    Ok(match py(value) {
-        Py::Float(f) => Some(f),
-        Py::Int(i) => Some(i as f64),
-        Py::Bool(b) => Some(f64::from(u8::from(b))),
-        Py::Str(s) => {
-            let digits = s.trim_matches(strings::is_space);
-            let unsigned = digits.trim_start_matches(['+', '-']).to_ascii_lowercase();
-            let word = matches!(unsigned.as_str(), "inf" | "infinity" | "nan");
-            let plain = digits.bytes().all(|b| {
-                b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E' | b'_')
-            });
-            let underscores = digits.contains('_');
-            if underscores && plain {
-                return Err(unsupported("reading a number with underscores"));
-            }
-            if word || plain {
-                digits.parse().ok()
-            } else {
-                None
-            }
-        }
-        Py::Undefined => return Err(undefined_error()),
-        _ => None,
-    })
-}
-
-#[allow(clippy::cast_possible_truncation)]
-fn int(args: &[Value]) -> Result<Value, Error> {
-    let [value, default, base] = bind("int", args, ["value", "default", "base"], 1)?;
+fn truncate(args: &[Value]) -> Result<Value, Error> {
+    let names = ["s", "length", "killwords", "end", "leeway"];
+    let [value, length, kill, end, leeway] = bind("truncate", args, names, 1)?;
     let value = value.unwrap_or_default();
-    let base = base.as_ref().map_or(Ok(10), index)?;
-    let default = default.unwrap_or_else(|| Value::from(0));
-    Ok(match py(&value) {
-        Py::Int(i) => Value::from(i),
-        Py::Bool(b) => Value::from(i64::from(b)),
-        Py::Str(s) => match parse_int(s, base)? {
-            Some(i) => Value::from(i),
-            None => match float(&value)? {
-                Some(f) if f.is_finite() => whole(f)?,
-                _ => default,
-            },
-        },
-        Py::Float(f) if f.is_finite() => whole(f)?,
-        Py::Float(f) if f.is_infinite() => {
-            return Err(exception(
-                "OverflowError",
-                "cannot convert float infinity to integer",
-            ));
-        }
-        Py::Undefined => return Err(undefined_error()),
-        _ => default,
-    })
-}
-
-#[allow(clippy::cast_possible_truncation)]
-fn whole(f: f64) -> Result<Value, Error> {
-    if f.abs() < 1e38 {
-        Ok(Value::from(f.trunc() as i128))
+    let end = end.unwrap_or_else(|| Value::from("..."));
+    let end = text(&end)?;
+    let size = |value: Option<Value>, default| value.as_ref().map_or(Ok(default), index);
+    let (length, leeway) = (
+        size(length, 255)?,
+        size(leeway.filter(|l| !l.is_none()), 5)?,
+    );
+    let end_len = i64::try_from(end.chars().count()).unwrap_or(0);
+    if length < end_len || leeway < 0 {
+        return Err(exception("AssertionError", "expected a longer length"));
+    }
+    if i64::try_from(len(&value)?).unwrap_or(i64::MAX) <= length.saturating_add(leeway) {
+        return Ok(value.clone());
+    }
+    let s = text(&value)?;
+    let kept: String = s
+        .chars()
+        .take(usize::try_from(length - end_len).unwrap_or(0))
+        .collect();
+    let kill = kill.is_some_and(|k| k.is_true());
+    let kept = if kill {
+        &kept[..]
     } else {
-        Err(unsupported("an integer of more than 128 bits"))
-    }
+        kept.rsplit_once(' ').map_or(&kept[..], |(left, _)| left)
+    };
+    Ok(Value::from(format!("{kept}{end}")))
 }
 
-fn parse_int(s: &str, base: i64) -> Result<Option<i128>, Error> {
-    let s = s.trim_matches(strings::is_space);
-    let (negative, digits) = match s.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, s.strip_prefix('+').unwrap_or(s)),
+fn quote_url(value: &Value, for_query: bool) -> Result<String, Error> {
+    let mut out = String::new();
+    for byte in repr::str(value)?.bytes() {
+        match byte {
+            b'/' if for_query => out.push_str("%2F"),
+            b' ' if for_query => out.push('+'),
+            b if b.is_ascii_alphanumeric() || b"_.-~/".contains(&b) => out.push(char::from(b)),
+            b => _ = write!(out, "%{b:02X}"),
+        }
+    }
+    Ok(out)
+}
+
+fn url_encode(value: &Value) -> Result<Value, Error> {
+    let pairs = match py(value) {
+        Py::Dict(dict) => dict.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        Py::List(_) | Py::Tuple(_) | Py::View(_) | Py::Generator(_) => {
+            let mut pairs = Vec::new();
+            for pair in iter(value)? {
+                match &iter(&pair)?[..] {
+                    [k, v] => pairs.push((k.clone(), v.clone())),
+                    _ => return Err(exception("ValueError", "not a pair")),
+                }
+            }
+            pairs
+        }
+        _ => return quote_url(value, false).map(Value::from),
     };
-    let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)];
-    let lower = digits.to_ascii_lowercase();
-    let (mut radix, mut digits) = (u32::try_from(base).unwrap_or(1), lower.as_str());
-    for (prefix, of_prefix) in prefixed {
-        if let Some(rest) = digits
-            .strip_prefix(prefix)
-            .filter(|_| radix == 0 || radix == of_prefix)
-        {
-            (radix, digits) = (of_prefix, rest);
-        }
-    }
-    if radix == 0 {
-        radix = 10;
-        if digits.len() > 1 && digits.starts_with('0') && digits.bytes().any(|b| b != b'0') {
-            return Ok(None);
-        }
-    }
-    if !(2..=36).contains(&radix) {
-        return Ok(None);
-    }
-    let well_formed = !digits.is_empty()
-        && !digits.starts_with('_')
-        && !digits.ends_with('_')
-        && !digits.contains("__");
-    let digits = digits.replace('_', "");
-    if !well_formed || !digits.chars().all(|c| c.is_digit(radix)) {
-        return Ok(None);
-    }
-    match i128::from_str_radix(&digits, radix) {
-        Ok(value) => Ok(Some(if negative { -value } else { value })),
-        Err(_) => Err(unsupported("an integer of more than 128 bits")),
-    }
+    let parts = pairs
+        .iter()
+        .map(|(k, v)| Ok([quote_url(k, true)?, quote_url(v, true)?].join("=")));
+    Ok(Value::from(
+        parts.collect::<Result<Vec<_>, Error>>()?.join("&"),
+    ))
 }

@@ -1,5 +1,8 @@
 //! Jinja2's and transformers' global functions.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minijinja::value::{Object, ObjectRepr};
 use minijinja::{Environment, Error, State, Value};
 
 use crate::python::arguments::{Arguments, bind, split};
@@ -22,11 +25,27 @@ pub(super) fn install(env: &mut Environment<'static>) {
         let make = state.lookup("__namespace").unwrap_or_default();
         make.call(state, &[dict(make_dict(&args.into_values())?)])
     });
-    for name in ["cycler", "joiner", "lipsum"] {
-        env.add_function(name, move |_: Arguments| {
-            Err::<Value, _>(unsupported(format!("the function {name}")))
-        });
-    }
+    env.add_function("cycler", |items: Arguments| match items.into_values() {
+        items if items.is_empty() => Err(exception(
+            "RuntimeError",
+            "at least one item has to be provided",
+        )),
+        items => Ok(Value::from_object(Cycler {
+            items,
+            at: Mutex::new(0),
+        })),
+    });
+    env.add_function("joiner", |args: Arguments| {
+        let [separator] = bind("joiner", &args.into_values(), ["sep"], 0)?;
+        let separator = separator.unwrap_or_else(|| Value::from(", "));
+        Ok::<_, Error>(Value::from_object(Joiner {
+            separator,
+            used: Mutex::new(false),
+        }))
+    });
+    env.add_function("lipsum", |_: Arguments| {
+        Err::<Value, _>(unsupported("the function lipsum"))
+    });
     env.add_function("raise_exception", |args: Arguments| {
         let [message] = bind("raise_exception", &args.into_values(), ["message"], 1)?;
         Err::<Value, _>(exception(
@@ -34,6 +53,76 @@ pub(super) fn install(env: &mut Environment<'static>) {
             repr::str(&message.unwrap_or_default())?,
         ))
     });
+}
+
+/// `cycler(…)`: its items in turn, again and again.
+#[derive(Debug)]
+struct Cycler {
+    items: Vec<Value>,
+    at: Mutex<usize>,
+}
+
+impl Cycler {
+    /// The index of the current item.
+    fn at(&self) -> MutexGuard<'_, usize> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Object for Cycler {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        (key.as_str() == Some("current")).then(|| self.items[*self.at()].clone())
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        _: &[Value],
+    ) -> Result<Value, Error> {
+        let mut at = self.at();
+        match method {
+            "next" => {
+                let item = self.items[*at].clone();
+                *at = (*at + 1) % self.items.len();
+                Ok(item)
+            }
+            "reset" => {
+                *at = 0;
+                Ok(Value::from(()))
+            }
+            _ => Err(exception(
+                "UndefinedError",
+                format!("cycler has no attribute '{method}'"),
+            )),
+        }
+    }
+}
+
+/// `joiner(sep)`: an empty text at the first call, then `sep`.
+#[derive(Debug)]
+struct Joiner {
+    separator: Value,
+    used: Mutex<bool>,
+}
+
+impl Object for Joiner {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(if std::mem::replace(&mut *used, true) {
+            self.separator.clone()
+        } else {
+            Value::from("")
+        })
+    }
 }
 
 fn range(args: &[Value]) -> Result<Value, Error> {

@@ -3,6 +3,7 @@
 mod clock;
 mod filters;
 mod functions;
+mod numbers;
 mod operators;
 mod sequences;
 mod tests;

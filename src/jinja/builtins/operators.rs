@@ -36,6 +36,7 @@ pub(super) fn install(env: &mut Environment<'static>) {
     operator(env, "__div", |a, b| arithmetic('/', a, b));
     operator(env, "__floordiv", |a, b| arithmetic('f', a, b));
     operator(env, "__mod", modulo);
+    operator(env, "__pow", |a, b| arithmetic('p', a, b));
     env.add_filter("__eq", |state: &State, a: &Value, b: &Value| {
         charge(state, [a, b])?;
         equal(a, b)

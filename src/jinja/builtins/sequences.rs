@@ -6,12 +6,13 @@ use minijinja::{Error, State, Value};
 use super::{FILTERS, TESTS};
 use crate::python::access::item;
 use crate::python::arguments::{bind, split};
-use crate::python::compare::{self, compare};
+use crate::python::arithmetic::add;
+use crate::python::compare::{self, compare, equal};
 use crate::python::exception::{exception, type_error, unsupported};
 use crate::python::limits::fits;
-use crate::python::objects::Generator;
+use crate::python::objects::{Generator, Group};
 use crate::python::repr;
-use crate::python::value::{Dict, Py, hashable, iter, list, py, text, tuple, type_name};
+use crate::python::value::{Dict, Py, hashable, index, iter, list, py, text, tuple, type_name};
 
 /// Applies the filter `name`; returns `None` for a name that is not here.
 pub(super) fn filter(
@@ -30,6 +31,10 @@ pub(super) fn filter(
         "dictsort" => dict_sort(args),
         "unique" => unique(args),
         "min" | "max" => extreme(name, args),
+        "sum" => sum(args),
+        "batch" => batch(args),
+        "slice" => slices(args),
+        "groupby" => group_by(args),
         "map" => map(state, args),
         "select" | "reject" | "selectattr" | "rejectattr" => select(state, name, args),
         _ => return None,
@@ -260,6 +265,83 @@ fn extreme(name: &str, args: &[Value]) -> Result<Value, Error> {
         }
     }
     Ok(best.map(|(_, item)| item).unwrap_or_default())
+}
+
+fn sum(args: &[Value]) -> Result<Value, Error> {
+    let [value, attribute, start] = bind("sum", args, ["iterable", "attribute", "start"], 1)?;
+    let path = Path::new(attribute.as_ref(), None, false)?;
+    let start = start.unwrap_or_else(|| Value::from(0));
+    if start.as_str().is_some() {
+        return Err(type_error(
+            "sum() can't sum strings [use ''.join(seq) instead]",
+        ));
+    }
+    iter(&value.unwrap_or_default())?
+        .iter()
+        .try_fold(start, |total, item| add(&total, &path.get(item)?))
+}
+
+fn batch(args: &[Value]) -> Result<Value, Error> {
+    let [value, count, fill] = bind("batch", args, ["value", "linecount", "fill_with"], 2)?;
+    let count = usize::try_from(index(&count.unwrap_or_default())?).unwrap_or(0);
+    if !(1..=1 << 20).contains(&count) {
+        return Err(unsupported("batches of this size"));
+    }
+    Ok(Generator::value(iter(&value.unwrap_or_default()).map(
+        |items| {
+            let batches = items.chunks(count).map(|chunk| {
+                let mut batch = chunk.to_vec();
+                if let Some(fill) = fill.as_ref().filter(|f| !f.is_none()) {
+                    batch.resize(count, fill.clone());
+                }
+                list(batch)
+            });
+            batches.collect()
+        },
+    )))
+}
+
+fn slices(args: &[Value]) -> Result<Value, Error> {
+    let [value, count, fill] = bind("slice", args, ["value", "slices", "fill_with"], 2)?;
+    let count = usize::try_from(index(&count.unwrap_or_default())?).unwrap_or(0);
+    if !(1..=1 << 20).contains(&count) {
+        return Err(unsupported("this number of slices"));
+    }
+    let items = iter(&value.unwrap_or_default())?;
+    let (size, extra) = (items.len() / count, items.len() % count);
+    let mut rest = items.into_iter();
+    let slices = (0..count).map(|number| {
+        let mut slice: Vec<_> = rest
+            .by_ref()
+            .take(size + usize::from(number < extra))
+            .collect();
+        if number >= extra {
+            slice.extend(fill.clone().filter(|f| !f.is_none()));
+        }
+        list(slice)
+    });
+    Ok(Generator::value(Ok(slices.collect())))
+}
+
+fn group_by(args: &[Value]) -> Result<Value, Error> {
+    let names = ["value", "attribute", "default", "case_sensitive"];
+    let [value, attribute, default, case] = bind("groupby", args, names, 2)?;
+    let path = Path::new(attribute.as_ref(), default.clone(), !is_true(case))?;
+    let shown = Path::new(attribute.as_ref(), default, false)?;
+    let entries = compare::sort(keyed(iter(&value.unwrap_or_default())?, &path)?, false)?;
+    let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
+    for (key, item) in entries {
+        match groups.last_mut() {
+            Some((last, members)) if equal(last, &key)? => members.push(item),
+            _ => groups.push((key, vec![item])),
+        }
+    }
+    let mut out = Vec::new();
+    for (_, members) in groups {
+        let grouper = shown.get(members.first().unwrap_or(&Value::UNDEFINED))?;
+        out.push(Group::value(grouper, list(members)));
+    }
+    Ok(list(out))
 }
 
 /// Arguments for a filter or a test: `item`, then `args`, then the keywords.

@@ -9,12 +9,11 @@ use super::FILTERS;
 use crate::jinja::limits::charge;
 use crate::python::arguments::{Arguments, bind};
 use crate::python::arithmetic::modulo;
-use crate::python::compare::{compare, contains, equal};
-use crate::python::exception::unsupported;
+use crate::python::compare::{compare, contains, equal, identical};
 use crate::python::value::{Py, py};
 use crate::python::{repr, text};
 
-/// The names of all tests of `jinja2.tests.TESTS`. Those that no chat template uses raise when they run.
+/// The names of all tests of `jinja2.tests.TESTS`.
 #[rustfmt::skip]
 pub(in crate::jinja) const TESTS: [&str; 39] = [
     "!=", "<", "<=", "==", ">", ">=", "boolean", "callable", "defined", "divisibleby", "eq", "equalto", "escaped",
@@ -46,7 +45,7 @@ fn test(name: &str, args: &[Value]) -> Result<bool, Error> {
             let rest = modulo(&value.unwrap_or_default(), &by.unwrap_or_default())?;
             Ok(is_zero(&rest))
         }
-        "sameas" => Err(unsupported("the test sameas")),
+        "sameas" => two().and_then(|(a, b)| identical(&a, &b)),
         "==" | "eq" | "equalto" => two().and_then(|(a, b)| equal(&a, &b)),
         "!=" | "ne" => two().and_then(|(a, b)| Ok(!equal(&a, &b)?)),
         ">" | "gt" | "greaterthan" => order(two()?, |o| o == Ordering::Greater),

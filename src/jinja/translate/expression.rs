@@ -191,11 +191,7 @@ impl Translator {
     }
 
     fn power(&mut self) -> Result<Code> {
-        let value = self.unary(true)?;
-        if self.is_op("**") {
-            return Err(Exception::unsupported("the operator **"));
-        }
-        Ok(value)
+        self.operators(&[("**", "__pow")], |t| t.unary(true))
     }
 
     fn unary(&mut self, with_filter: bool) -> Result<Code> {
