@@ -52,6 +52,9 @@ impl Spec {
         spec.width = usize::try_from(digits(&mut chars)).unwrap_or(0);
         spec.grouping = chars.next_if(|c| matches!(c, ',' | '_'));
         if chars.next_if_eq(&'.').is_some() {
+            if !chars.peek().is_some_and(char::is_ascii_digit) {
+                return Err(value_error("Format specifier missing precision"));
+            }
             spec.precision = Some(usize::try_from(digits(&mut chars)).unwrap_or(0));
         }
         spec.kind = chars.next();
@@ -106,7 +109,7 @@ impl Spec {
         self.pad("", &cut, '<')
     }
 
-    /// Formats an integer.
+    /// Formats an integer; a precision is the least number of digits.
     pub(super) fn int(&self, value: i128) -> Result<String, Error> {
         let (magnitude, kind) = (value.unsigned_abs(), self.kind.unwrap_or('d'));
         let (prefix, digits, group) = match kind {
@@ -125,6 +128,8 @@ impl Spec {
             'e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%' => return self.float(value as f64),
             _ => return Err(value_error("Unknown format code for object of type 'int'")),
         };
+        let precision = self.precision.unwrap_or(0).min(MAX_WIDTH);
+        let digits = format!("{digits:0>precision$}");
         let prefix = if self.alternate { prefix } else { "" };
         let sign = [self.sign(value < 0), prefix].concat();
         self.pad(&sign, &self.grouped(&digits, group), '>')
@@ -150,20 +155,15 @@ impl Spec {
     /// Formats a float.
     pub(super) fn float(&self, value: f64) -> Result<String, Error> {
         let magnitude = value.abs();
-        let kind = self.kind.unwrap_or('r');
-        let mut digits = if value.is_finite() {
-            self.finite_digits(magnitude, kind)?
-        } else {
-            float::repr(magnitude)
-        };
-        if self.alternate && !digits.contains('.') && matches!(kind, 'f' | 'F') {
-            digits.push('.');
+        let mut digits = self.float_digits(magnitude)?;
+        if self.alternate && value.is_finite() && !digits.contains('.') {
+            digits.insert(digits.find('e').unwrap_or(digits.len()), '.');
         }
         digits = self.grouped(&digits, 3);
-        if kind == '%' {
+        if self.kind == Some('%') {
             digits.push('%');
         }
-        if kind.is_ascii_uppercase() {
+        if self.kind.is_some_and(|kind| kind.is_ascii_uppercase()) {
             digits = digits.to_uppercase();
         }
         self.pad(
@@ -173,16 +173,21 @@ impl Spec {
         )
     }
 
-    fn finite_digits(&self, magnitude: f64, kind: char) -> Result<String, Error> {
+    fn float_digits(&self, magnitude: f64) -> Result<String, Error> {
         let precision = self.precision.unwrap_or(6).min(MAX_WIDTH);
-        Ok(match kind {
-            'f' | 'F' => format!("{magnitude:.precision$}"),
-            '%' => format!("{:.precision$}", magnitude * 100.0),
-            'e' | 'E' => float::exponential(magnitude, precision),
-            'g' | 'G' | 'n' => self.general(magnitude, precision, false),
-            'r' if self.precision.is_none() => float::repr(magnitude),
-            'r' => self.general(magnitude, precision, true),
-            _ => {
+        Ok(match self.kind {
+            None | Some('e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'n' | '%')
+                if !magnitude.is_finite() =>
+            {
+                float::repr(magnitude)
+            }
+            None if self.precision.is_none() => float::repr(magnitude),
+            None => self.general(magnitude, precision, true),
+            Some('f' | 'F') => format!("{magnitude:.precision$}"),
+            Some('%') => format!("{:.precision$}", magnitude * 100.0),
+            Some('e' | 'E') => float::exponential(magnitude, precision),
+            Some('g' | 'G' | 'n') => self.general(magnitude, precision, false),
+            Some(_) => {
                 return Err(value_error(
                     "Unknown format code for object of type 'float'",
                 ));
@@ -238,8 +243,29 @@ pub(super) fn format_value(value: &Value, spec: &str) -> Result<String, Error> {
     }
     let spec = Spec::parse(spec)?;
     match py(value) {
-        Py::Str(text) if matches!(spec.kind, None | Some('s')) => spec.text(text),
-        Py::Str(_) => Err(value_error("Unknown format code for object of type 'str'")),
+        Py::Str(_) if !matches!(spec.kind, None | Some('s')) => {
+            Err(value_error("Unknown format code for object of type 'str'"))
+        }
+        Py::Str(_)
+            if spec.sign.is_some()
+                || spec.alternate
+                || spec.grouping.is_some()
+                || spec.align == Some('=') =>
+        {
+            Err(value_error("not allowed in string format specifier"))
+        }
+        Py::Str(text) => spec.text(text),
+        Py::Bool(_) | Py::Int(_)
+            if spec.precision.is_some()
+                && matches!(
+                    spec.kind,
+                    None | Some('b' | 'c' | 'd' | 'n' | 'o' | 'x' | 'X')
+                ) =>
+        {
+            Err(value_error(
+                "Precision not allowed in integer format specifier",
+            ))
+        }
         Py::Bool(b) => spec.int(i128::from(b)),
         Py::Int(i) => spec.int(i),
         Py::Float(f) => spec.float(f),

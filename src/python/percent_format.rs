@@ -28,6 +28,10 @@ pub(crate) fn percent(template: &str, values: &Value) -> Result<String, Error> {
             out.push(c);
             continue;
         }
+        if chars.next_if_eq(&'%').is_some() {
+            out.push('%');
+            continue;
+        }
         let named = named_value(&mut chars, values)?;
         if named.is_some() {
             args = [].iter();
@@ -36,10 +40,6 @@ pub(crate) fn percent(template: &str, values: &Value) -> Result<String, Error> {
         let kind = chars
             .next()
             .ok_or_else(|| value_error("incomplete format"))?;
-        if kind == '%' {
-            out.push('%');
-            continue;
-        }
         let value = match &named {
             Some(value) => value,
             None => next(&mut args)?,

@@ -19,7 +19,7 @@ pub(super) fn format(template: &str, args: &[Value]) -> Result<String, Error> {
         next: 0,
         is_given: None,
     };
-    fields.format(template, 2)
+    fields.format(template, 3)
 }
 
 /// The numbering of fields, which is either automatic or given, not both.
@@ -30,7 +30,7 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Formats a template; at `depth` 1 it is the specification of a field, which may have fields of its own.
+    /// Formats a template. The specification of a field is a template too, one level deeper.
     fn format(&mut self, template: &str, depth: usize) -> Result<String, Error> {
         if depth == 0 {
             return Err(value_error("Max string recursion exceeded"));

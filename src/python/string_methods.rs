@@ -210,7 +210,11 @@ fn search(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
 }
 
 fn pad(s: &str, name: &str, args: &[Value]) -> Result<Value, Error> {
-    let [width, fill] = bind(name, args, ["-width", "-fillchar"], 1)?;
+    let [width, fill] = if name == "zfill" {
+        bind(name, args, ["-width"], 1).map(|[width]| [width, None])?
+    } else {
+        bind(name, args, ["-width", "-fillchar"], 1)?
+    };
     let width = usize::try_from(index(&width.unwrap_or_default())?).unwrap_or(0);
     if width > MAX_WIDTH {
         return Err(unsupported("padding this wide"));
@@ -257,11 +261,21 @@ fn predicate(s: &str, name: &str) -> Result<bool, Error> {
         "isdigit" => all_numeric(Numeral::Digit),
         "isnumeric" => all_numeric(Numeral::Numeric),
         "isprintable" => Ok(s.chars().all(repr::is_printable)),
-        "isidentifier" => Ok(!s.starts_with(|c: char| c.is_ascii_digit())
-            && !s.is_empty()
-            && s.chars().all(|c| c == '_' || c.is_alphanumeric())),
-        _ => Ok(s.chars().any(|c| c.is_lowercase() || c.is_uppercase()) && strings::title(s) == s),
+        "isidentifier" => is_identifier(s),
+        _ => Ok(s.chars().any(strings::is_cased) && strings::title(s) == s),
     }
+}
+
+/// `str.isidentifier()`. Outside ASCII only letters are known.
+fn is_identifier(s: &str) -> Result<bool, Error> {
+    let is_letter = |c: char| c.is_alphabetic() && !c.is_numeric();
+    if s.contains(|c: char| !c.is_ascii() && !is_letter(c)) {
+        return Err(unsupported("identifiers with this character"));
+    }
+    Ok(!s.starts_with(|c: char| c.is_ascii_digit())
+        && !s.is_empty()
+        && s.chars()
+            .all(|c| c == '_' || c.is_ascii_digit() || is_letter(c)))
 }
 
 /// Unicode's kinds of numerals, each within the next one.

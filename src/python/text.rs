@@ -72,18 +72,22 @@ fn title_char(c: char) -> String {
     }
 }
 
+/// Checks whether a character has a case.
+pub(crate) fn is_cased(c: char) -> bool {
+    c.is_lowercase() || c.is_uppercase() || matches!(c, 'ǅ' | 'ǈ' | 'ǋ' | 'ǲ')
+}
+
 /// `str.title()`: a letter that does not follow a letter gets its title case.
 pub(crate) fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut inside = false;
     for c in text.chars() {
-        let cased = c.is_lowercase() || c.is_uppercase() || matches!(c, 'ǅ' | 'ǈ' | 'ǋ' | 'ǲ');
         if inside {
             out.extend(c.to_lowercase());
         } else {
             out.push_str(&title_char(c));
         }
-        inside = cased;
+        inside = is_cased(c);
     }
     out
 }
@@ -103,8 +107,10 @@ pub(crate) fn swap_case(text: &str) -> String {
     for c in text.chars() {
         if c.is_uppercase() {
             out.extend(c.to_lowercase());
-        } else {
+        } else if c.is_lowercase() {
             out.extend(c.to_uppercase());
+        } else {
+            out.push(c);
         }
     }
     out

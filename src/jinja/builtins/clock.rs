@@ -37,7 +37,13 @@ fn strftime(time: DateTime, format: &str) -> Result<String, Error> {
             out.push('%');
             break;
         };
-        out.push_str(&flagged(directive(time, kind)?, flag)?);
+        let text = directive(time, kind)?;
+        out.push_str(&match (kind, flag) {
+            // Flags do not apply to these.
+            ('D' | 'P' | 'r' | 'R' | 'T' | 'x' | 'X', Some('-' | '_' | '0' | '^')) => text,
+            ('f', Some(_)) => return Err(unsupported("a strftime flag before f")),
+            _ => flagged(text, flag)?,
+        });
     }
     Ok(out)
 }

@@ -167,7 +167,7 @@ fn round(args: &[Value]) -> Result<Value, Error> {
         Py::Int(i) => i as f64,
         Py::Bool(b) => f64::from(u8::from(b)),
         Py::Float(f) => f,
-        Py::Undefined => return Err(undefined_error()),
+        Py::Undefined if method != "common" => return Err(undefined_error()),
         _ => {
             return Err(type_error(format!(
                 "type {} doesn't define __round__ method",
@@ -177,20 +177,23 @@ fn round(args: &[Value]) -> Result<Value, Error> {
     };
     let power = 10_f64.powi(i32::try_from(precision).unwrap_or(0));
     let scaled = number * power;
-    Ok(Value::from(
-        if method == "ceil" {
-            scaled.ceil()
-        } else {
-            scaled.floor()
-        } / power,
-    ))
+    let whole = if method == "ceil" {
+        scaled.ceil()
+    } else {
+        scaled.floor()
+    };
+    // Python's `ceil` and `floor` return integers, which have no negative zero.
+    Ok(Value::from((whole + 0.0) / power))
 }
 
 fn file_size(args: &[Value]) -> Result<Value, Error> {
     let [value, binary] = bind("filesizeformat", args, ["value", "binary"], 1)?;
     let binary = binary.is_some_and(|b| b.is_true());
-    let bytes = float(&value.unwrap_or_default())?
-        .ok_or_else(|| exception("ValueError", "could not convert to float"))?;
+    let value = value.unwrap_or_default();
+    let bytes = float(&value)?.ok_or_else(|| match py(&value) {
+        Py::Str(_) => exception("ValueError", "could not convert string to float"),
+        _ => type_error("float() argument must be a string or a real number"),
+    })?;
     let base = if binary { 1024.0 } else { 1000.0 };
     if bytes.total_cmp(&1.0).is_eq() {
         return Ok(Value::from("1 Byte"));
