@@ -60,7 +60,7 @@ pub(crate) fn attribute(value: &Value, name: &str) -> Result<Value, Error> {
             Err(undefined_error())
         };
     }
-    let own = own_attribute(value, name)?;
+    let own = own_attribute(value, name);
     if let (true, Py::Dict(dict)) = (own.is_undefined() && !methods::has(value, name), py(value)) {
         return Ok(dict.get(&Value::from(name)).cloned().unwrap_or_default());
     }
@@ -68,21 +68,21 @@ pub(crate) fn attribute(value: &Value, name: &str) -> Result<Value, Error> {
 }
 
 /// The Python attribute: a number, a part of a group, a method, or undefined if it does not exist or the sandbox refuses it.
-fn own_attribute(value: &Value, name: &str) -> Result<Value, Error> {
+fn own_attribute(value: &Value, name: &str) -> Value {
     if let Some(data) = data_attribute(value, name) {
-        return Ok(data);
+        return data;
     }
     match py(value) {
         Py::Namespace | Py::Other if !name.starts_with("__") => {
-            Ok(value.get_attr(name).unwrap_or_default())
+            value.get_attr(name).unwrap_or_default()
         }
         _ if methods::has(value, name) && !methods::is_mutating(value, name) => {
-            Ok(Value::from_object(BoundMethod {
+            Value::from_object(BoundMethod {
                 receiver: value.clone(),
                 name: name.to_owned(),
-            }))
+            })
         }
-        _ => Ok(Value::UNDEFINED),
+        _ => Value::UNDEFINED,
     }
 }
 
