@@ -35,7 +35,7 @@ pub(crate) fn item(value: &Value, key: &Value) -> Result<Value, Error> {
             .unwrap_or_default())
         }
         (Py::Namespace | Py::Other, _) => Ok(value.get_item(key).unwrap_or_default()),
-        (_, Py::Str(name)) => own_attribute(value, name),
+        (_, Py::Str(name)) => Ok(own_attribute(value, name)),
         _ => Ok(Value::UNDEFINED),
     }
 }
