@@ -25,7 +25,7 @@ pub struct Cli {
     pub runs: Vec<PathBuf>,
 
     #[command(flatten)]
-    pub(crate) counting: Counting,
+    pub(crate) counting: CountingArgs,
 
     #[command(flatten)]
     pub(crate) overrides: Overrides,
@@ -38,13 +38,13 @@ pub struct Cli {
     pub checking: Checking,
 
     #[command(flatten)]
-    pub(crate) following: Following,
+    pub(crate) following: FollowingArgs,
 
     #[command(flatten)]
     pub(crate) cores: Cores,
 
     #[command(flatten)]
-    pub(crate) display: Display,
+    pub(crate) display: DisplayArgs,
 
     /// Print a completion script for SHELL and exit
     #[arg(long, value_name = "SHELL", exclusive = true)]
@@ -81,7 +81,7 @@ Examples:
 /// Flags of counting.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Counting")]
-pub(crate) struct Counting {
+pub(crate) struct CountingArgs {
     /// Tokenizer: a directory, a tokenizer.json, a Hugging Face repo id, or `none` [default: the run's own]
     ///
     /// The run's own is the one that its config.yaml names. A repo id is looked up in the local Hugging Face cache.
@@ -355,7 +355,7 @@ pub struct Checking {
 /// Flags of `--follow`.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Following a live run")]
-pub(crate) struct Following {
+pub(crate) struct FollowingArgs {
     /// Follow a live run, and write its exact report when it ends
     ///
     /// RUN is a log, or a run directory, whose log the client keeps in memory until the run ends; without RUN the newest
@@ -454,7 +454,7 @@ fn size(text: &str) -> Result<u64, String> {
 /// Flags of the output on the terminal.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Display")]
-pub(crate) struct Display {
+pub(crate) struct DisplayArgs {
     /// Print the results in this format
     #[arg(
         long,

@@ -31,7 +31,7 @@ pub enum Unit {
 }
 
 /// One row of the table.
-struct Row {
+struct MetricRow {
     series: &'static str,
     summary_key: Option<&'static str>,
     label: &'static str,
@@ -43,7 +43,7 @@ struct Row {
     early_stopping: bool,
 }
 
-impl Row {
+impl MetricRow {
     const fn time(
         series: &'static str,
         summary_key: Option<&'static str>,
@@ -93,40 +93,40 @@ impl Metric {
     /// The metrics that a summary reports, in the order in which people read them.
     pub const REPORTED: [Self; 5] = [Self::Ttft, Self::Tpot, Self::Latency, Self::Isl, Self::Osl];
 
-    const fn row(self) -> Row {
+    const fn row(self) -> MetricRow {
         match self {
-            Self::Latency => Row {
+            Self::Latency => MetricRow {
                 streaming_only: false,
-                ..Row::time(
+                ..MetricRow::time(
                     "sample_latency_ns",
                     Some("latency"),
                     "latency",
                     "from issue to completion",
                 )
             },
-            Self::Isl => Row::tokens(
+            Self::Isl => MetricRow::tokens(
                 "isl",
                 "input_sequence_lengths",
                 "ISL",
                 "input tokens of a sample",
             ),
-            Self::Osl => Row::tokens(
+            Self::Osl => MetricRow::tokens(
                 "osl",
                 "output_sequence_lengths",
                 "OSL",
                 "output tokens of a sample",
             ),
-            Self::Ttft => Row::time("ttft_ns", Some("ttft"), "TTFT", "time to first token"),
-            Self::ChunkDelta => Row {
+            Self::Ttft => MetricRow::time("ttft_ns", Some("ttft"), "TTFT", "time to first token"),
+            Self::ChunkDelta => MetricRow {
                 early_stopping: false,
-                ..Row::time(
+                ..MetricRow::time(
                     "chunk_delta_ns",
                     None,
                     "inter-chunk time",
                     "between two chunks",
                 )
             },
-            Self::Tpot => Row::time("tpot_ns", Some("tpot"), "TPOT", "time per output token"),
+            Self::Tpot => MetricRow::time("tpot_ns", Some("tpot"), "TPOT", "time per output token"),
         }
     }
 

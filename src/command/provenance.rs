@@ -33,7 +33,7 @@ pub(super) struct Provenance<'a> {
     pub assumed: &'a [String],
     pub before: Option<Headline>,
     pub after: Headline,
-    pub anomalies: Anomalies,
+    pub anomalies: AnomalyReport,
     /// Keys of the summary that no known client version writes; they are kept.
     pub kept_keys: Vec<String>,
     pub seconds: Seconds,
@@ -85,7 +85,7 @@ impl<'a> Provenance<'a> {
             assumed: &run.assumed,
             before: run.previous.as_deref().map(report::headline).transpose()?,
             after,
-            anomalies: Anomalies::new(&result, &reasons.unwrap_or_default()),
+            anomalies: AnomalyReport::new(&result, &reasons.unwrap_or_default()),
             kept_keys: (run.previous.as_deref())
                 .map(report::unknown_keys)
                 .transpose()?
@@ -139,17 +139,17 @@ pub(super) struct Seconds {
 
 /// The anomalies of a run, each with its number and the byte offset of the first.
 #[derive(Debug, Serialize)]
-pub(super) struct Anomalies {
-    damaged_lines: Tally,
-    template_fallbacks: Tally,
+pub(super) struct AnomalyReport {
+    damaged_lines: AnomalyTally,
+    template_fallbacks: AnomalyTally,
     lost_samples: LostSamples,
     empty_outputs: At,
-    uncounted_texts: Tally,
+    uncounted_texts: AnomalyTally,
     negative_deltas: At,
     overflowing_deltas: At,
     repeated_issues: At,
     mixed_first_chunks: At,
-    unknown_session_events: Tally,
+    unknown_session_events: AnomalyTally,
 }
 
 #[derive(Debug, Serialize)]
@@ -159,7 +159,7 @@ struct At {
 }
 
 #[derive(Debug, Serialize)]
-struct Tally {
+struct AnomalyTally {
     count: u64,
     first_offset: Option<u64>,
     by_reason: BTreeMap<String, At>,
@@ -180,7 +180,7 @@ impl From<Occurrences> for At {
     }
 }
 
-impl Tally {
+impl AnomalyTally {
     fn new(seen: impl Iterator<Item = (String, Occurrences)>) -> Self {
         let by_reason: BTreeMap<_, At> = seen.map(|(reason, seen)| (reason, seen.into())).collect();
         Self {
@@ -191,7 +191,7 @@ impl Tally {
     }
 }
 
-impl Anomalies {
+impl AnomalyReport {
     /// `reasons` are the texts for the numbers of fallbacks and failures.
     pub fn new(result: &RunResult, reasons: &[String]) -> Self {
         let seen = &result.anomalies;
@@ -200,11 +200,13 @@ impl Anomalies {
             let named = seen
                 .iter()
                 .map(|(number, seen)| (reason(*number).unwrap_or_default(), *seen));
-            Tally::new(named)
+            AnomalyTally::new(named)
         };
         let damage = result.tally.damage.iter();
         Self {
-            damaged_lines: Tally::new(damage.map(|(kind, seen)| (kind.name().to_owned(), *seen))),
+            damaged_lines: AnomalyTally::new(
+                damage.map(|(kind, seen)| (kind.name().to_owned(), *seen)),
+            ),
             template_fallbacks: by_number(&result.tally.fallbacks),
             lost_samples: LostSamples {
                 count: result.lost,
@@ -216,7 +218,7 @@ impl Anomalies {
             overflowing_deltas: seen.overflowing_deltas.into(),
             repeated_issues: seen.repeated_issues.into(),
             mixed_first_chunks: result.tally.mixed_first_chunks.into(),
-            unknown_session_events: Tally::new(result.tally.notes.clone().into_iter()),
+            unknown_session_events: AnomalyTally::new(result.tally.notes.clone().into_iter()),
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct Index {
 }
 
 /// One metric of all runs.
-struct Column {
+struct IndexColumn {
     metric: Metric,
     unit: DisplayUnit,
     /// The median and the 99th percentile of each run, in the metric's own unit.
@@ -46,18 +46,18 @@ impl Index {
         let bad = self.runs.len() - good;
         note(&mut body, &format!("{good} as they should be, {bad} not."));
         body.push_str("</header>\n<main>");
-        let columns = Metric::REPORTED.map(|metric| Column::new(metric, &self.runs));
+        let columns = Metric::REPORTED.map(|metric| IndexColumn::new(metric, &self.runs));
         self.table(&columns).write(&mut body);
         side_by_side(&mut body, &columns);
         body.push_str("</main>\n");
         document(&title, "index", &body)
     }
 
-    fn table(&self, columns: &[Column]) -> Table {
+    fn table(&self, columns: &[IndexColumn]) -> Table {
         let mut heads: Vec<String> = ["", "run", "outcome", "samples", "QPS", "TPS"]
             .map(str::to_owned)
             .into();
-        for Column { metric, unit, .. } in columns {
+        for IndexColumn { metric, unit, .. } in columns {
             heads.push(format!("{} p50 {}", metric.label(), unit.name));
             heads.push(format!("p99 {}", unit.name));
         }
@@ -69,7 +69,7 @@ impl Index {
     }
 }
 
-fn cells(index: usize, run: &IndexRow, columns: &[Column]) -> Vec<Cell> {
+fn cells(index: usize, run: &IndexRow, columns: &[IndexColumn]) -> Vec<Cell> {
     let name = match &run.link {
         Some(link) => Cell::link(&run.name, link),
         None => Cell::text(&run.name),
@@ -87,21 +87,21 @@ fn cells(index: usize, run: &IndexRow, columns: &[Column]) -> Vec<Cell> {
         number(run.summary["qps"].as_f64()),
         number(run.summary["tps"].as_f64()),
     ];
-    for Column { unit, runs, .. } in columns {
+    for IndexColumn { unit, runs, .. } in columns {
         cells.extend(runs[index].map(|value| number(value.map(|value| unit.scale(value)))));
     }
     cells
 }
 
 /// Draws the runs below each other, metric by metric; the numbers are in the table.
-fn side_by_side(body: &mut String, columns: &[Column]) {
+fn side_by_side(body: &mut String, columns: &[IndexColumn]) {
     body.push_str("<section>\n<h2>Side by side</h2>\n");
     note(
         body,
         "From the median (dot) to the 99th percentile of each run, by its number in the table.",
     );
     body.push_str("<div class=\"figures\">\n");
-    for Column { metric, unit, runs } in columns {
+    for IndexColumn { metric, unit, runs } in columns {
         let ends: Vec<_> = runs.iter().map(|[median, p99]| median.zip(*p99)).collect();
         if ends.iter().all(Option::is_none) {
             continue;
@@ -118,7 +118,7 @@ fn side_by_side(body: &mut String, columns: &[Column]) {
     body.push_str("</div>\n</section>\n");
 }
 
-impl Column {
+impl IndexColumn {
     fn new(metric: Metric, runs: &[IndexRow]) -> Self {
         let runs = runs
             .iter()

@@ -22,7 +22,7 @@ pub(super) fn reader(
     compressed: impl Read + Send + 'static,
 ) -> io::Result<Box<dyn Read + Send>> {
     let in_bytes = Arc::default();
-    let compressed = Counted(compressed, Arc::clone(&in_bytes));
+    let compressed = CountedReader(compressed, Arc::clone(&in_bytes));
     Ok(match format {
         Format::Plain => Box::new(compressed.0),
         Format::Gzip => {
@@ -38,9 +38,9 @@ pub(super) fn reader(
 }
 
 /// A reader that counts its bytes.
-struct Counted<R>(R, Arc<AtomicU64>);
+struct CountedReader<R>(R, Arc<AtomicU64>);
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.0.read(buffer)?;
         self.1.fetch_add(len as u64, Relaxed);

@@ -22,10 +22,10 @@ pub struct SampleMap(HashMap<SampleId, bool>);
 impl SampleMap {
     /// Parses the bytes of `sample_idx_map.json`; `None` where the client finds no performance samples in it.
     pub fn parse(json: &[u8]) -> Option<Self> {
-        let File { performance } = serde_json::from_slice(json).ok()?;
+        let SampleMapFile { performance } = serde_json::from_slice(json).ok()?;
         performance
-            .filter(|Samples(samples)| !samples.is_empty())
-            .map(|Samples(samples)| Self(samples))
+            .filter(|SampleNames(samples)| !samples.is_empty())
+            .map(|SampleNames(samples)| Self(samples))
     }
 
     /// Reads the map at `path`; `None` where no file is.
@@ -42,31 +42,31 @@ impl SampleMap {
 }
 
 #[derive(Deserialize)]
-struct File {
+struct SampleMapFile {
     #[serde(default)]
-    performance: Option<Samples>,
+    performance: Option<SampleNames>,
 }
 
 /// The keys of an object; another value has none.
 #[derive(Default)]
-struct Samples(HashMap<SampleId, bool>);
+struct SampleNames(HashMap<SampleId, bool>);
 
-impl<'de> Deserialize<'de> for Samples {
+impl<'de> Deserialize<'de> for SampleNames {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Keys;
         impl<'de> Visitor<'de> for Keys {
-            type Value = Samples;
+            type Value = SampleNames;
 
             fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
                 f.write_str("an object of sample names")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Samples, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SampleNames, A::Error> {
                 let mut samples = HashMap::new();
                 while let Some((name, IgnoredAny)) = map.next_entry::<String, _>()? {
                     samples.insert(SampleId::from(name.as_str()), false);
                 }
-                Ok(Samples(samples))
+                Ok(SampleNames(samples))
             }
         }
         deserializer.deserialize_map(Keys)

@@ -26,7 +26,7 @@ pub use aggregate::{Aggregator, BatchOutcome, DamagedLine, Part, RunResult, Tall
 pub use full_run::SampleMap;
 pub use rows::{RowMaker, RowSink};
 pub use tail::{Following, Stop};
-use worker::{Counting, Worker};
+use worker::{TextCounting, Worker};
 
 /// What a run's log is turned into figures with.
 #[derive(Clone, Copy)]
@@ -240,7 +240,7 @@ fn extend<'a, B: Send>(
 }
 
 impl Job<'_> {
-    fn worker<'a>(&self, counting: Counting<'a>) -> Worker<'a> {
+    fn worker<'a>(&self, counting: TextCounting<'a>) -> Worker<'a> {
         let worker = Worker::new(counting, &self.rules);
         if self.watched {
             worker.watched()

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::aggregate::{Aggregator, Part, RunResult};
-use super::worker::Counting;
+use super::worker::TextCounting;
 use super::{BatchOutcome, Job, PipelineError, Rules, SampleMap, extend};
 use crate::cpu::{OrderedError, Stage};
 use crate::log::{LogError, LogItem, LogLength, TailedFile};
@@ -67,7 +67,9 @@ impl Following {
         } else {
             length.whole_bytes
         };
-        let means = job.tokenizer.map_or(Counting::Never, |_| Counting::Later);
+        let means = job
+            .tokenizer
+            .map_or(TextCounting::Never, |_| TextCounting::Later);
         let (start, holder) = self.seen().take_up();
         let ended = extend(
             self.pieces(start, end, job, stop),

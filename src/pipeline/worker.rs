@@ -19,14 +19,14 @@ use crate::tokenizer::{Counted, EngineError, MessageParts, PromptParts, Tokenize
 /// One thread's decoder and buffers.
 pub(super) struct Worker<'a> {
     decoder: Decoder,
-    counter: Counter<'a>,
+    counter: TextCounter<'a>,
     labelled: bool,
     watched: Option<Heartbeat>,
 }
 
 /// When texts are counted.
 #[derive(Clone, Copy)]
-pub(super) enum Counting<'a> {
+pub(super) enum TextCounting<'a> {
     /// At once.
     Now(&'a Tokenizer),
     /// In a later pass; this one only notices them.
@@ -44,8 +44,8 @@ const MAX_TOPIC_CHARS: usize = 100;
 
 impl<'a> Worker<'a> {
     /// A worker that counts by `rules`.
-    pub(super) fn new(counting: Counting<'a>, rules: &Rules) -> Self {
-        let counter = Counter {
+    pub(super) fn new(counting: TextCounting<'a>, rules: &Rules) -> Self {
+        let counter = TextCounter {
             counting,
             isl: rules.isl,
             after_first_chunk: rules.streaming != Some(false),
@@ -69,7 +69,7 @@ impl<'a> Worker<'a> {
     /// The same, for work that must not go on for ever.
     pub(super) fn watched(self) -> Self {
         let watched = Heartbeat::new(|offset| format!("counting the line at byte {offset}"));
-        let counter = Counter {
+        let counter = TextCounter {
             fault_point: "count.text",
             ..self.counter
         };
@@ -135,13 +135,13 @@ impl<'a> Worker<'a> {
     }
 }
 
-impl<'a> From<Option<&'a Tokenizer>> for Counting<'a> {
+impl<'a> From<Option<&'a Tokenizer>> for TextCounting<'a> {
     fn from(tokenizer: Option<&'a Tokenizer>) -> Self {
         tokenizer.map_or(Self::Never, Self::Now)
     }
 }
 
-impl<'a> Counting<'a> {
+impl<'a> TextCounting<'a> {
     /// Returns true if texts are read.
     fn counts(self) -> bool {
         matches!(self, Self::Now(_))
@@ -180,8 +180,8 @@ impl<'a> Counting<'a> {
     }
 }
 
-struct Counter<'a> {
-    counting: Counting<'a>,
+struct TextCounter<'a> {
+    counting: TextCounting<'a>,
     /// Whether prompts are counted.
     isl: bool,
     /// Whether TPOT may be needed.
@@ -193,7 +193,7 @@ struct Counter<'a> {
     fault_point: &'static str,
 }
 
-impl Counter<'_> {
+impl TextCounter<'_> {
     fn observe(&mut self, event: &Event, offset: u64) -> Result<Observation, PipelineError> {
         // A panic is known by its text; what it left half done is not used again, since the work stops.
         let tokens = catch_unwind(AssertUnwindSafe(|| self.tokens(event)))
@@ -232,7 +232,7 @@ impl Counter<'_> {
 
     /// A text is about to be counted.
     fn reached(&self) {
-        if !matches!(self.counting, Counting::Later) {
+        if !matches!(self.counting, TextCounting::Later) {
             let _ = failpoint::hit(self.fault_point);
         }
     }
@@ -276,7 +276,7 @@ impl Counter<'_> {
     /// All parts and the parts after the first chunk, through the template when there is more
     /// than text (`metrics_table.py`, `OslTrigger` and `TpotTrigger`).
     fn osl(&mut self, output: &Output) -> Result<Tokens, EngineError> {
-        if matches!(self.counting, Counting::Never) {
+        if matches!(self.counting, TextCounting::Never) {
             return Ok(Tokens::default());
         }
         self.text.clear();

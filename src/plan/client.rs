@@ -41,13 +41,13 @@ pub(super) struct Traces<'a> {
 }
 
 /// The versions that are still possible, and the evidence so far.
-struct Range {
+struct VersionRange {
     min: ClientVersion,
     max: ClientVersion,
     evidence: Vec<String>,
 }
 
-impl Range {
+impl VersionRange {
     /// Narrows the range, unless nothing would be left: then earlier evidence wins.
     fn narrow(&mut self, min: ClientVersion, max: ClientVersion, evidence: &str) {
         let (min, max) = (self.min.max(min), self.max.min(max));
@@ -69,7 +69,7 @@ impl Range {
 impl Client {
     /// Recognizes the version from `traces`; `forced` overrides it.
     pub(super) fn recognize(traces: &Traces, forced: Option<ClientVersion>) -> Self {
-        let mut range = Range {
+        let mut range = VersionRange {
             min: ClientVersion::V0_5,
             max: ClientVersion::NEWEST,
             evidence: Vec::new(),
@@ -154,7 +154,7 @@ impl Client {
 }
 
 /// The keys of a summary prove the version in both directions: it has each of them, and no newer one.
-fn from_summary(range: &mut Range, summary: &Value, config: &RunConfig) {
+fn from_summary(range: &mut VersionRange, summary: &Value, config: &RunConfig) {
     let has = |row: &&KeyRow| summary.get(row.name).is_some();
     let present = SUMMARY_KEYS.iter().filter(has);
     let Some(newest) = present.max_by_key(|row| row.since()) else {
@@ -210,7 +210,7 @@ fn before(version: ClientVersion) -> ClientVersion {
     older.unwrap_or(version)
 }
 
-fn from_snapshot(range: &mut Range, snapshot: &Value) {
+fn from_snapshot(range: &mut VersionRange, snapshot: &Value) {
     if snapshot.get("steady_state").is_some() {
         range.at_least(ClientVersion::September24, "the snapshot has steady_state");
     } else {
@@ -251,7 +251,7 @@ const SETTINGS: [(&str, ClientVersion); 7] = [
     ("settings/service_ready_timeout_s", ClientVersion::July9),
 ];
 
-fn from_config(range: &mut Range, config: &RunConfig) {
+fn from_config(range: &mut VersionRange, config: &RunConfig) {
     for (setting, since) in SETTINGS {
         if config.has(setting) {
             let setting = setting.replace('/', ".");
@@ -275,7 +275,7 @@ fn from_config(range: &mut Range, config: &RunConfig) {
     }
 }
 
-fn from_log(range: &mut Range, log: &LogShape) {
+fn from_log(range: &mut VersionRange, log: &LogShape) {
     if log.has_phases {
         range.at_least(
             ClientVersion::September24,

@@ -18,7 +18,7 @@ const LOG_FOLDER: &str = "events";
 
 /// A live run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Live {
+pub(crate) struct LiveRun {
     /// The run as the command line names it, else its log.
     name: String,
     log: PathBuf,
@@ -27,7 +27,7 @@ pub(crate) struct Live {
     pub found: bool,
 }
 
-impl Live {
+impl LiveRun {
     /// Finds the run to follow, if its log exists already.
     pub fn find(follow: &FollowPlan) -> Option<Self> {
         let bases = [Path::new(SHARED_MEMORY), &env::temp_dir()];
@@ -180,7 +180,7 @@ mod tests {
         let at = |name: &str| root.path().join(name);
         let check = |run: Option<&str>, log: Option<&str>, found: bool| {
             let bases = [&*at("shm"), &*at("tmp")];
-            let live = Live::find_in(run.map(at).as_deref(), &bases);
+            let live = LiveRun::find_in(run.map(at).as_deref(), &bases);
             let got = live.as_ref().map(|live| (live.log.clone(), live.found));
             assert_eq!(got, log.map(|log| (at(log), found)), "{run:?}");
         };
@@ -206,13 +206,13 @@ mod tests {
             Some("run_packed/events.jsonl.gz"),
             false,
         );
-        assert_eq!(Live::find_in(None, &[&at("nowhere")]), None);
+        assert_eq!(LiveRun::find_in(None, &[&at("nowhere")]), None);
     }
 
     #[test]
     fn the_client_s_own_folder_vanishes() {
         let check = |log: &str, expected: Option<&str>| {
-            let live = Live {
+            let live = LiveRun {
                 name: String::new(),
                 log: log.into(),
                 dir: None,

@@ -33,7 +33,7 @@ pub(crate) use date::RunDate;
 pub(crate) use error::PlanError;
 pub(crate) use files::read_small;
 use find::{FoundRun, expand_all};
-pub(crate) use live::Live;
+pub(crate) use live::LiveRun;
 pub(crate) use outputs::{RunOutputs, SharedOutputs};
 pub(crate) use page::PageTarget;
 pub(crate) use run::{RunOptions, RunPlan, TokenizerName};
@@ -262,7 +262,7 @@ impl FollowPlan {
 }
 
 impl Display {
-    pub fn new(flags: &cli::Display) -> Self {
+    pub fn new(flags: &cli::DisplayArgs) -> Self {
         Self {
             format: flags.format,
             verbosity: match (flags.quiet, flags.verbose) {

@@ -34,7 +34,7 @@ pub(crate) enum TokenizerName {
 /// The flags that resolving a run depends on. Only this module reads them.
 #[derive(Clone, Debug)]
 pub(crate) struct RunOptions {
-    counting: cli::Counting,
+    counting: cli::CountingArgs,
     overrides: cli::Overrides,
     pub(super) writing: cli::Writing,
     pub(super) live_snapshot: Option<PathBuf>,

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::text::{Text, is_true};
+use super::text::{ReportText, is_true};
 use crate::python::float::general;
 use crate::python::repr::json_str;
 
-impl Text {
+impl ReportText {
     /// The scores in `results`. Source: `metrics/report.py`, `Report.display`.
     pub(super) fn accuracy(&mut self, results: &Value) {
         let Some(entries) = results

@@ -91,7 +91,7 @@ impl Snapshot {
             .map(|(name, value)| Entry::Counter { name, value });
         let series = self.series.iter();
         let series = series.filter_map(|(metric, stat)| Some(Entry::of(metric, stat.as_ref()?)));
-        let file = File {
+        let file = SnapshotFile {
             counter: self.counter,
             timestamp_ns: self.timestamp_ns,
             state: self.state,
@@ -105,7 +105,7 @@ impl Snapshot {
 
 /// The file's shape.
 #[derive(Serialize)]
-struct File<'a> {
+struct SnapshotFile<'a> {
     counter: u64,
     timestamp_ns: i64,
     state: State,
@@ -129,9 +129,9 @@ enum Entry<'a> {
         min: Number,
         max: Number,
         sum_sq: Number,
-        percentiles: Grid<&'a [f64]>,
+        percentiles: PercentileMap<&'a [f64]>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        early_stopping_percentiles: Option<Grid<&'a [Option<f64>]>>,
+        early_stopping_percentiles: Option<PercentileMap<&'a [Option<f64>]>>,
         histogram: Vec<((f64, f64), u64)>,
     },
 }
@@ -145,11 +145,11 @@ impl<'a> Entry<'a> {
             min: stat.min,
             max: stat.max,
             sum_sq: stat.sum_sq,
-            percentiles: Grid(&stat.percentiles),
+            percentiles: PercentileMap(&stat.percentiles),
             early_stopping_percentiles: stat
                 .early_stopping
                 .as_ref()
-                .map(|map| Grid(map.as_slice())),
+                .map(|map| PercentileMap(map.as_slice())),
             histogram: stat
                 .histogram
                 .iter()
@@ -160,9 +160,9 @@ impl<'a> Entry<'a> {
 }
 
 /// An object with the names of the percentiles for keys.
-pub(super) struct Grid<T>(pub(super) T);
+pub(super) struct PercentileMap<T>(pub(super) T);
 
-impl<T: Serialize> Serialize for Grid<&[T]> {
+impl<T: Serialize> Serialize for PercentileMap<&[T]> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for ((name, _), value) in PERCENTILES.iter().zip(self.0) {

@@ -1,6 +1,6 @@
 //! `performance/result_summary.json`: the machine-readable report, rewritten in place.
 //!
-//! Values that are computed from the log are replaced in place. Everything else (version, `git_sha`, `run_config`, keys of a
+//! SummaryValues that are computed from the log are replaced in place. Everything else (version, `git_sha`, `run_config`, keys of a
 //! client that does not exist yet, at the top or within a metric) keeps its text and its place. A key that the run's
 //! client version writes and the summary lacks is added where that version writes it.
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::full_run::FullRunOsl;
 use super::object::Object;
 use super::schema::{ClientVersion, SUMMARY_KEYS, SummaryKey};
-use super::snapshot::{Grid, Snapshot};
+use super::snapshot::{PercentileMap, Snapshot};
 use super::text::{Attachments, render_text};
 use crate::metric::Metric;
 use crate::python::msgspec::{FloatStyle, compact, indented};
@@ -62,7 +62,7 @@ impl Report {
         run: &RunFacts,
         snapshot: &Snapshot,
     ) -> Result<Self, SummaryError> {
-        let values = Values {
+        let values = SummaryValues {
             run,
             snapshot,
             rates: Rates::of(run, snapshot),
@@ -106,13 +106,13 @@ pub fn unknown_keys(previous: &[u8]) -> Result<Vec<String>, SummaryError> {
 }
 
 /// The values of a summary.
-struct Values<'a> {
+struct SummaryValues<'a> {
     run: &'a RunFacts,
     snapshot: &'a Snapshot,
     rates: Rates,
 }
 
-impl Values<'_> {
+impl SummaryValues<'_> {
     /// Sets the value of `key`, which the file calls `name`; what a summary says about the client and its
     /// configuration is kept.
     fn set(&self, summary: &mut Object, key: SummaryKey, name: &str) {
@@ -224,15 +224,15 @@ fn set_metric(metric: &mut Object, stat: Option<&Stat>, shows_empty_estimates: b
     metric.set_or_remove("std_dev", filled.map(Stat::std_dev));
     metric.set_or_remove(
         "percentiles",
-        filled.map(|stat| Grid(stat.percentiles.as_slice())),
+        filled.map(|stat| PercentileMap(stat.percentiles.as_slice())),
     );
     let estimates = stat.filter(|stat| stat.count > 0 || shows_empty_estimates);
     let estimates = estimates.and_then(|stat| stat.early_stopping.as_ref());
     metric.set_or_remove(
         "early_stopping_percentiles",
-        estimates.map(|map| Grid(map.as_slice())),
+        estimates.map(|map| PercentileMap(map.as_slice())),
     );
-    metric.set_or_remove("histogram", filled.map(Histogram::of));
+    metric.set_or_remove("histogram", filled.map(HistogramJson::of));
 }
 
 /// The block of all completed turns.
@@ -250,12 +250,12 @@ fn set_full_run(object: &mut Object, block: &FullRunOsl) {
 }
 
 #[derive(Serialize)]
-struct Histogram {
+struct HistogramJson {
     buckets: Vec<(f64, f64)>,
     counts: Vec<u64>,
 }
 
-impl Histogram {
+impl HistogramJson {
     fn of(stat: &Stat) -> Self {
         let edges = |bucket: &Bucket| (bucket.low, bucket.high);
         Self {

@@ -55,7 +55,7 @@ pub(super) fn render_text(
 ) -> Result<String, SummaryError> {
     let values: Map<String, Value> = serde_json::from_slice(summary)?;
     let summary: Summary = serde_json::from_slice(summary)?;
-    let mut text = Text::default();
+    let mut text = ReportText::default();
     text.head(client, &summary);
     text.counts(client, &summary);
     if client.has(SummaryKey::SteadyState) {
@@ -135,9 +135,9 @@ fn assignments(map: &Map<String, Value>) -> String {
 
 /// The text so far.
 #[derive(Default)]
-pub(super) struct Text(String);
+pub(super) struct ReportText(String);
 
-impl Text {
+impl ReportText {
     pub(super) fn line(&mut self, line: &str) {
         self.0.push_str(line);
         self.0.push('\n');

@@ -9,7 +9,7 @@ use super::super::finalize;
 use super::super::row_sinks::RowOutputs;
 use super::reader::LogEnd;
 use super::signals::Signal;
-use super::{Event, Follow, StopReason};
+use super::{Follow, FollowEvent, StopReason};
 use crate::files::lock::RunLock;
 use crate::plan::{RunOutputs, RunPlan};
 use crate::process::exit;
@@ -27,7 +27,7 @@ impl Follow<'_> {
         reason: StopReason,
         end: Option<LogEnd>,
         started: Instant,
-        rx: &Receiver<Event>,
+        rx: &Receiver<FollowEvent>,
         write_snapshot: impl FnOnce(&Snapshot),
     ) -> anyhow::Result<u8> {
         let stopped = self.stopped_because(&reason, end);
@@ -83,7 +83,7 @@ impl Follow<'_> {
         &self,
         plan: &RunPlan,
         signal: &mut Option<Signal>,
-        rx: &Receiver<Event>,
+        rx: &Receiver<FollowEvent>,
     ) -> anyhow::Result<RunLock> {
         let since = Instant::now();
         let mut noted = false;
@@ -97,7 +97,7 @@ impl Follow<'_> {
                 self.messages
                     .note("another tok-recompute is rewriting the run: waiting for it");
             }
-            if let Ok(Event::Signal(received)) = rx.recv_timeout(super::TICK) {
+            if let Ok(FollowEvent::Signal(received)) = rx.recv_timeout(super::TICK) {
                 *signal = Some(received);
             }
         }

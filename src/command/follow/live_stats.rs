@@ -16,7 +16,7 @@ const MIN_RATE_NS: u64 = 500_000_000;
 
 /// Statistics of one metric, in its unit. Percentiles have 3 significant digits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Distribution {
+pub(super) struct LiveDistribution {
     pub count: u64,
     pub mean: f64,
     pub p50: f64,
@@ -49,7 +49,7 @@ pub(super) struct LiveStats {
     /// Bytes of the log that are not read yet.
     pub behind_bytes: u64,
     #[serde(flatten, serialize_with = "by_series")]
-    pub metrics: PerMetric<Option<Distribution>>,
+    pub metrics: PerMetric<Option<LiveDistribution>>,
     /// Over the last 10 s of the run.
     pub recent: Option<Rate>,
     /// Over the run so far.
@@ -58,7 +58,7 @@ pub(super) struct LiveStats {
 
 /// Writes the metrics that tables show, under the names that scripts know them by.
 fn by_series<S: Serializer>(
-    metrics: &PerMetric<Option<Distribution>>,
+    metrics: &PerMetric<Option<LiveDistribution>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(Metric::REPORTED.map(|metric| {
@@ -72,7 +72,7 @@ fn by_series<S: Serializer>(
 
 /// Collects [`LiveStats`]. It keeps what the next collection builds on.
 #[derive(Default)]
-pub(super) struct Collector {
+pub(super) struct LiveStatsCollector {
     metrics: PerMetric<Live>,
     completed: RateWindow,
     tokens: RateWindow,
@@ -82,7 +82,7 @@ pub(super) struct Collector {
 #[derive(Default)]
 struct RateWindow(VecDeque<(u64, f64)>);
 
-impl Collector {
+impl LiveStatsCollector {
     /// Collects the statistics of this moment.
     pub fn collect(&mut self, following: &Following, phase: State) -> LiveStats {
         let (read_bytes, log_bytes) = (following.read_bytes(), following.log().len_bytes());
@@ -188,8 +188,8 @@ fn nonnegative(time_ns: i128) -> u64 {
     u64::try_from(time_ns.max(0)).unwrap_or(u64::MAX)
 }
 
-fn distribution(live: &Live) -> Option<Distribution> {
-    (live.count() > 0).then(|| Distribution {
+fn distribution(live: &Live) -> Option<LiveDistribution> {
+    (live.count() > 0).then(|| LiveDistribution {
         count: live.count(),
         mean: live.mean(),
         p50: live.percentile(50.0),

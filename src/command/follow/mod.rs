@@ -30,7 +30,7 @@ use crate::cpu::Pools;
 use crate::files::atomic;
 use crate::log::{BatchSizes, LogError, TailedFile};
 use crate::pipeline::{Following, Job, Rules};
-use crate::plan::{FollowPlan, Live, RunPlan};
+use crate::plan::{FollowPlan, LiveRun, RunPlan};
 use crate::process::exit;
 use crate::report::State;
 use crate::terminal::Messages;
@@ -45,7 +45,7 @@ const TICK: Duration = Duration::from_millis(100);
 const LAST_READ_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A message from one of the threads.
-enum Event {
+enum FollowEvent {
     Signal(Signal),
     /// The log was rewritten; it is read from its start.
     Rewritten,
@@ -70,12 +70,12 @@ struct Follow<'a> {
     session: Session<'a>,
     options: &'a FollowPlan,
     messages: Messages,
-    live: Live,
+    live: LiveRun,
     following: Following,
     /// The plan at the start.
     plan: RunPlan,
     tokenizers: Mutex<TokenizerCache>,
-    counting: Mutex<Counting>,
+    counting: Mutex<CountingState>,
     /// Stops every thread.
     stop: AtomicBool,
     stop_background: AtomicBool,
@@ -83,7 +83,7 @@ struct Follow<'a> {
 
 /// The tokenizer and the settings of the counts so far.
 #[derive(Default)]
-struct Counting {
+struct CountingState {
     loaded: Option<LoadedTokenizer>,
     rules: Rules,
     recounted_because: Option<String>,
@@ -101,7 +101,7 @@ pub(super) fn run(
     let (tx, rx) = mpsc::channel();
     let signal_tx = tx.clone();
     let signals = Signals::listen(move |signal| {
-        let _ = signal_tx.send(Event::Signal(signal));
+        let _ = signal_tx.send(FollowEvent::Signal(signal));
     })?;
     exits_on_signals.store(false, SeqCst);
     let follow = Follow::begin(session, options)?;
@@ -138,7 +138,7 @@ impl<'a> Follow<'a> {
         let mut tokenizers = TokenizerCache::default();
         let started = Instant::now();
         let loaded = tokenizers.get(&plan, session.plan.counting, u64::MAX, messages)?;
-        let counting = Counting {
+        let counting = CountingState {
             loaded,
             rules: rules(&plan),
             seconds: Seconds {
@@ -164,7 +164,7 @@ impl<'a> Follow<'a> {
     fn run_to_end(
         &self,
         threads: &mut Threads<'_, 'a>,
-        rx: &Receiver<Event>,
+        rx: &Receiver<FollowEvent>,
         started: Instant,
     ) -> anyhow::Result<u8>
     where
@@ -184,18 +184,18 @@ impl<'a> Follow<'a> {
     fn wait(
         &self,
         threads: &mut Threads,
-        rx: &Receiver<Event>,
+        rx: &Receiver<FollowEvent>,
         mut tick: impl FnMut(State),
     ) -> anyhow::Result<(StopReason, Option<LogEnd>)> {
         let (mut end, mut deadline) = (None, None);
         threads.start_reading()?;
         loop {
             match rx.recv_timeout(TICK) {
-                Ok(Event::Signal(signal)) => {
+                Ok(FollowEvent::Signal(signal)) => {
                     self.read_last_lines();
                     return Ok((StopReason::Signal(signal), end));
                 }
-                Ok(Event::Rewritten) => {
+                Ok(FollowEvent::Rewritten) => {
                     let path = self.following.log().path().to_owned();
                     let error = LogError::Rewritten { path };
                     self.messages
@@ -206,14 +206,14 @@ impl<'a> Follow<'a> {
                         threads.start_reading()?;
                     }
                 }
-                Ok(Event::LogEnded(how)) => {
+                Ok(FollowEvent::LogEnded(how)) => {
                     end = Some(how);
                     let timeout = self.options.drain_timeout;
                     deadline = (!timeout.is_zero()).then(|| Instant::now() + timeout);
                     threads.start_draining();
                 }
-                Ok(Event::Counted(plan)) => return Ok((StopReason::Counted(plan), end)),
-                Ok(Event::Failed(error)) => return Err(error),
+                Ok(FollowEvent::Counted(plan)) => return Ok((StopReason::Counted(plan), end)),
+                Ok(FollowEvent::Failed(error)) => return Err(error),
                 Err(_) => {}
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -278,7 +278,7 @@ impl<'a> Follow<'a> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn counting(&self) -> MutexGuard<'_, Counting> {
+    fn counting(&self) -> MutexGuard<'_, CountingState> {
         self.counting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -292,18 +292,18 @@ impl<'a> Follow<'a> {
 }
 
 /// Opens the log and resolves the run as it is now.
-fn open(live: &Live, options: &FollowPlan) -> anyhow::Result<(Following, RunPlan)> {
+fn open(live: &LiveRun, options: &FollowPlan) -> anyhow::Result<(Following, RunPlan)> {
     let log = TailedFile::open(live.log())?;
     let plan = live.plan(options, log.modified())?;
     Ok((Following::new(log, rules(&plan)), plan))
 }
 
 /// Waits for the log of the run that the command line names.
-fn wait_for(options: &FollowPlan, messages: Messages) -> anyhow::Result<Live> {
+fn wait_for(options: &FollowPlan, messages: Messages) -> anyhow::Result<LiveRun> {
     let until = Instant::now() + options.wait;
     let mut noted = false;
     loop {
-        if let Some(live) = Live::find(options) {
+        if let Some(live) = LiveRun::find(options) {
             return Ok(live);
         }
         let place = options.run.as_ref().map_or_else(

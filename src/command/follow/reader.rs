@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::{Event, Follow};
+use super::{Follow, FollowEvent};
 use crate::cpu::Pools;
 use crate::log::{BatchSizes, LogError, PathState, TailedFile};
 use crate::pipeline::PipelineError;
@@ -45,19 +45,19 @@ struct Growth {
 }
 
 /// Reads the log.
-pub(super) struct Reader<'a> {
+pub(super) struct LogReader<'a> {
     pub follow: &'a Follow<'a>,
     pub pools: Pools,
-    pub tx: Sender<Event>,
+    pub tx: Sender<FollowEvent>,
 }
 
-impl Reader<'_> {
+impl LogReader<'_> {
     /// Reads until the end of the log or of the follow, and sends the result.
     pub fn run(self) {
         let event = match self.read_to_end() {
-            Ok(Some(end)) => Event::LogEnded(end),
+            Ok(Some(end)) => FollowEvent::LogEnded(end),
             Ok(None) => return,
-            Err(error) => Event::Failed(error),
+            Err(error) => FollowEvent::Failed(error),
         };
         // The receiver is gone when the follow has stopped.
         let _ = self.tx.send(event);
@@ -78,7 +78,7 @@ impl Reader<'_> {
                 Err(PipelineError::Log(LogError::Rewritten { .. })) => {
                     following.start_again();
                     growth = Growth::new();
-                    let _ = self.tx.send(Event::Rewritten);
+                    let _ = self.tx.send(FollowEvent::Rewritten);
                     continue;
                 }
                 Err(error) => return Err(error.into()),

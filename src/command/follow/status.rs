@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Follow;
-use super::display::Display;
-use super::live_stats::{Collector, LiveStats};
+use super::display::StatusDisplay;
+use super::live_stats::{LiveStats, LiveStatsCollector};
 use crate::files::atomic;
 use crate::process::error_chain;
 use crate::report::{Snapshot, State};
@@ -14,8 +14,8 @@ use crate::terminal::Messages;
 /// Shows the status of a followed run.
 pub(super) struct Status<'a> {
     follow: &'a Follow<'a>,
-    collector: Collector,
-    display: Display,
+    collector: LiveStatsCollector,
+    display: StatusDisplay,
     snapshot: LiveSnapshot<'a>,
 }
 
@@ -23,8 +23,8 @@ impl<'a> Status<'a> {
     pub fn new(follow: &'a Follow) -> Self {
         Self {
             follow,
-            collector: Collector::default(),
-            display: Display::new(
+            collector: LiveStatsCollector::default(),
+            display: StatusDisplay::new(
                 follow.session.plan.display.format,
                 follow.messages,
                 follow.options.interval,
@@ -74,7 +74,7 @@ impl<'a> LiveSnapshot<'a> {
     }
 
     /// Writes the file if `--interval` has passed, with the series of the last collection.
-    fn update(&mut self, follow: &Follow, collector: &Collector, phase: State) {
+    fn update(&mut self, follow: &Follow, collector: &LiveStatsCollector, phase: State) {
         let due = self
             .last_write
             .is_none_or(|at| at.elapsed() >= self.interval);

@@ -5,8 +5,8 @@ use std::sync::mpsc::Sender;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use super::reader::Reader;
-use super::{Event, Follow, background};
+use super::reader::LogReader;
+use super::{Follow, FollowEvent, background};
 use crate::command::caught;
 use crate::cpu::{CorePlan, Machine, Pools};
 use crate::log::LogError;
@@ -19,7 +19,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
 pub(super) struct Threads<'scope, 'env> {
     follow: &'env Follow<'env>,
     scope: &'scope Scope<'scope, 'env>,
-    tx: Sender<Event>,
+    tx: Sender<FollowEvent>,
     handles: Vec<ScopedJoinHandle<'scope, ()>>,
 }
 
@@ -27,7 +27,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
     pub fn new(
         follow: &'env Follow<'env>,
         scope: &'scope Scope<'scope, 'env>,
-        tx: Sender<Event>,
+        tx: Sender<FollowEvent>,
     ) -> Self {
         Self {
             follow,
@@ -46,7 +46,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         let counting = follow.options.live_threads;
         let cpus = follow.session.plan.cores.cpus.as_ref();
         let plan = CorePlan::background(&Machine::here(), cpus, counting)?;
-        let reader = Reader {
+        let reader = LogReader {
             follow,
             pools: Pools::new(&plan.clone().foreground(1))?,
             tx: self.tx.clone(),
@@ -69,13 +69,13 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         follow.stop_background.store(true, SeqCst);
         self.handles.push(self.scope.spawn(move || {
             let event = match caught(|| follow.drain()) {
-                Ok(Some(plan)) => Event::Counted(Box::new(plan)),
+                Ok(Some(plan)) => FollowEvent::Counted(Box::new(plan)),
                 Ok(None) => return,
                 Err(error) if was_rewritten(&error) => {
                     follow.following.start_again();
-                    Event::Rewritten
+                    FollowEvent::Rewritten
                 }
-                Err(error) => Event::Failed(error),
+                Err(error) => FollowEvent::Failed(error),
             };
             // The receiver is gone when the follow has stopped.
             let _ = tx.send(event);

@@ -8,7 +8,7 @@ use crate::metric::Metric;
 use crate::number::DisplayUnit;
 use crate::stats::PERCENTILES;
 
-struct Column {
+struct PercentileColumn {
     metric: Metric,
     unit: DisplayUnit,
     now: MetricSummary,
@@ -17,8 +17,8 @@ struct Column {
 
 /// Writes the table of percentiles, if there are values.
 pub(crate) fn percentiles(html: &mut String, page: &Page) {
-    let columns = Metric::REPORTED.map(|metric| Column::new(page, metric));
-    let columns: Vec<Column> = columns
+    let columns = Metric::REPORTED.map(|metric| PercentileColumn::new(page, metric));
+    let columns: Vec<PercentileColumn> = columns
         .into_iter()
         .filter(|column| column.now.count > 0)
         .collect();
@@ -53,7 +53,7 @@ pub(crate) fn percentiles(html: &mut String, page: &Page) {
     html.push_str("</section>\n");
 }
 
-impl Column {
+impl PercentileColumn {
     fn new(page: &Page, metric: Metric) -> Self {
         let now = page.run.metric(metric);
         let baseline = page.baseline.as_ref().map(|run| run.metric(metric));

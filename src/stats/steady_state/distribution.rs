@@ -26,12 +26,12 @@ pub struct Distribution {
     /// The 99th percentile.
     pub p99: f64,
     /// The number of values in each bin.
-    pub histogram: Vec<Bin>,
+    pub histogram: Vec<HistogramBin>,
 }
 
 /// One bin of a histogram: `[lo, hi)`, and `[lo, hi]` for the last.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Bin {
+pub struct HistogramBin {
     /// The lower edge.
     pub lo: f64,
     /// The upper edge.
@@ -58,9 +58,9 @@ impl Distribution {
 }
 
 /// Twenty bins from `min` to `max`: log-spaced if all values are positive, else of equal width.
-fn histogram(sorted: &[f64], min: f64, max: f64) -> Vec<Bin> {
+fn histogram(sorted: &[f64], min: f64, max: f64) -> Vec<HistogramBin> {
     if min.total_cmp(&max).is_eq() {
-        return vec![Bin {
+        return vec![HistogramBin {
             lo: min,
             hi: max,
             count: sorted.len(),
@@ -86,7 +86,7 @@ fn histogram(sorted: &[f64], min: f64, max: f64) -> Vec<Bin> {
             };
             let count = below_hi - below;
             below = below_hi;
-            Bin { lo, hi, count }
+            HistogramBin { lo, hi, count }
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use super::collector::SuperPass;
 use crate::stats::FloatSeries;
 
 /// A percentile of one kind of value.
-pub(super) struct Metric {
+pub(super) struct SteadyMetric {
     pub(super) name: &'static str,
     kind: Kind,
     percentile: f64,
@@ -36,8 +36,8 @@ impl Kind {
     }
 }
 
-const fn metric(name: &'static str, kind: Kind, percentile: f64) -> Metric {
-    Metric {
+const fn metric(name: &'static str, kind: Kind, percentile: f64) -> SteadyMetric {
+    SteadyMetric {
         name,
         kind,
         percentile,
@@ -45,15 +45,15 @@ const fn metric(name: &'static str, kind: Kind, percentile: f64) -> Metric {
     }
 }
 
-const fn gated(name: &'static str, kind: Kind, percentile: f64) -> Metric {
-    Metric {
+const fn gated(name: &'static str, kind: Kind, percentile: f64) -> SteadyMetric {
+    SteadyMetric {
         gated: true,
         ..metric(name, kind, percentile)
     }
 }
 
 /// All metrics, in the order in which a verdict lists them.
-pub(super) const METRICS: [Metric; 10] = [
+pub(super) const METRICS: [SteadyMetric; 10] = [
     metric("ttft_p50", Kind::Ttft, 0.50),
     metric("ttft_p90", Kind::Ttft, 0.90),
     gated("tpot_p50", Kind::Tpot, 0.50),

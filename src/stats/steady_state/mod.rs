@@ -26,7 +26,7 @@ mod cases;
 use std::ops::Range;
 
 pub use collector::{Collector, SuperPassId};
-pub use distribution::{Bin, Distribution};
+pub use distribution::{Distribution, HistogramBin};
 pub use duration::ShortWindow;
 pub use points::{SuperPassPoint, points};
 pub use throughput::Throughput;

@@ -28,12 +28,12 @@ pub fn fallback_message(
 /// The JSON of a prompt's normalized messages and, if given, its tools.
 pub fn fallback_prompt(messages: &[Value], tools: Option<&[Json]>) -> String {
     #[derive(serde::Serialize)]
-    struct Prompt<'a> {
+    struct PromptJson<'a> {
         messages: Vec<Normalized<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         tools: Option<&'a [Json]>,
     }
-    let prompt = Prompt {
+    let prompt = PromptJson {
         messages: messages.iter().map(Normalized).collect(),
         tools,
     };

@@ -31,7 +31,7 @@ pub(super) enum TokenizerClass {
 }
 
 /// The special tokens of a constructor: (attribute, default).
-type Defaults = &'static [(&'static str, Option<&'static str>)];
+type ClassDefaults = &'static [(&'static str, Option<&'static str>)];
 
 impl TokenizerClass {
     pub const ALL: [Self; 11] = [
@@ -66,7 +66,7 @@ impl TokenizerClass {
     }
 
     /// The special tokens that the class's constructor names, with their defaults.
-    pub fn defaults(self) -> Defaults {
+    pub fn defaults(self) -> ClassDefaults {
         const END: Option<&str> = Some("<|endoftext|>");
         match self {
             Self::AsWritten => &[],

@@ -1,7 +1,7 @@
 //! The statistics of a live run on one line, for a log file.
 
 use super::lag;
-use crate::command::follow::live_stats::{Distribution, LiveStats};
+use crate::command::follow::live_stats::{LiveDistribution, LiveStats};
 use crate::metric::{Metric, Unit};
 use crate::number;
 
@@ -45,7 +45,7 @@ pub(super) fn line(stats: &LiveStats) -> String {
 
 fn percentiles(
     name: &str,
-    of: Option<Distribution>,
+    of: Option<LiveDistribution>,
     format: impl Fn(f64) -> String,
 ) -> Option<String> {
     let of = of?;

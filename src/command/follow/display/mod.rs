@@ -26,7 +26,7 @@ const LAST_WRITE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Passes statistics to the writer thread at the right times.
 #[derive(Debug)]
-pub(super) struct Display {
+pub(super) struct StatusDisplay {
     /// Holds one message: statistics are dropped while the writer is busy.
     tx: SyncSender<LiveStats>,
     writer: Option<JoinHandle<()>>,
@@ -40,12 +40,12 @@ pub(super) struct Display {
 #[derive(Debug)]
 struct Writer {
     messages: Messages,
-    mode: Mode,
+    mode: DisplayMode,
     log_name: String,
 }
 
 #[derive(Debug)]
-enum Mode {
+enum DisplayMode {
     /// A table on the terminal, redrawn in place.
     Table(Screen),
     /// Lines on stderr.
@@ -63,20 +63,20 @@ struct JsonLine<'a> {
     stats: &'a LiveStats,
 }
 
-impl Display {
+impl StatusDisplay {
     /// Starts the writer thread. Lines and objects are written every `interval`, the table is redrawn more often.
     pub fn new(format: Format, messages: Messages, interval: Duration, log_name: &str) -> Self {
         let mode = match (format, messages.screen()) {
-            (Format::Json, _) => Mode::Json,
-            (Format::Text, Some(screen)) => Mode::Table(screen),
-            (Format::Text, None) => Mode::Lines,
+            (Format::Json, _) => DisplayMode::Json,
+            (Format::Text, Some(screen)) => DisplayMode::Table(screen),
+            (Format::Text, None) => DisplayMode::Lines,
         };
         let now = Instant::now();
         let (interval, next) = match mode {
-            Mode::Table(_) => (REDRAW_INTERVAL, now),
+            DisplayMode::Table(_) => (REDRAW_INTERVAL, now),
             _ => (interval, now + interval),
         };
-        let is_lines = matches!(mode, Mode::Lines);
+        let is_lines = matches!(mode, DisplayMode::Lines);
         let writer = Writer {
             messages,
             mode,
@@ -136,20 +136,20 @@ impl Writer {
 
     fn write(&mut self, stats: &LiveStats) {
         match &mut self.mode {
-            Mode::Table(screen) => {
+            DisplayMode::Table(screen) => {
                 screen.draw(table::table(stats, &self.log_name, screen.size()));
             }
-            Mode::Lines => self.messages.status(line::line(stats)),
-            Mode::Json => {
+            DisplayMode::Lines => self.messages.status(line::line(stats)),
+            DisplayMode::Json => {
                 let written = json(stats, Timestamp::now()).and_then(|text| Ok(show(&text)?));
                 if let Err(error) = written {
                     // The report is worth more.
                     self.messages
                         .warn(format!("the status is not shown any more: {error}"));
-                    self.mode = Mode::Off;
+                    self.mode = DisplayMode::Off;
                 }
             }
-            Mode::Off => {}
+            DisplayMode::Off => {}
         }
     }
 }

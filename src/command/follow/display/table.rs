@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use console::{measure_text_width, truncate_str};
 
 use super::lag;
-use crate::command::follow::live_stats::{Distribution, LiveStats, Rate};
+use crate::command::follow::live_stats::{LiveDistribution, LiveStats, Rate};
 use crate::metric::{self, Metric};
 use crate::number::{self, DisplayUnit};
 use crate::report::State;
@@ -23,18 +23,18 @@ const DIGITS: usize = 3;
 
 /// The columns of the numbers.
 #[derive(Clone, Copy, Debug)]
-struct Grid {
+struct TableGrid {
     width: usize,
     /// The width of the first column, which names the rows.
     label: usize,
     /// The width of the other columns, with the space before each.
     column: usize,
-    columns: &'static [Column],
+    columns: &'static [TableColumn],
 }
 
 /// A column of the metrics.
 #[derive(Clone, Copy, Debug)]
-enum Column {
+enum TableColumn {
     Count,
     Mean,
     P50,
@@ -42,9 +42,9 @@ enum Column {
     P99,
 }
 
-use Column::{Count, Mean, P50, P90, P99};
+use TableColumn::{Count, Mean, P50, P90, P99};
 
-impl Column {
+impl TableColumn {
     fn name(self) -> &'static str {
         match self {
             Count => "count",
@@ -55,7 +55,7 @@ impl Column {
         }
     }
 
-    fn format(self, values: &Distribution, unit: metric::Unit, grid: &Grid) -> String {
+    fn format(self, values: &LiveDistribution, unit: metric::Unit, grid: &TableGrid) -> String {
         let value = match self {
             Count => return grid.count(values.count),
             Mean => values.mean,
@@ -71,11 +71,11 @@ impl Column {
     }
 }
 
-impl Grid {
+impl TableGrid {
     /// Returns the grid with the most columns that fit. The 90th percentile goes first, then the mean, then the count.
     fn fitting(width: usize) -> Option<Self> {
         let (label, column) = if width >= 71 { (11, 12) } else { (9, 10) };
-        let columns: &[Column] = match width.checked_sub(label)? / column {
+        let columns: &[TableColumn] = match width.checked_sub(label)? / column {
             0 | 1 => return None,
             2 => &[P50, P99],
             3 => &[Count, P50, P99],
@@ -90,8 +90,8 @@ impl Grid {
         })
     }
 
-    fn row(&self, style: Style, label: &str) -> Line {
-        Line::new(self.width).label(style, self.label, label)
+    fn row(&self, style: Style, label: &str) -> TableLine {
+        TableLine::new(self.width).label(style, self.label, label)
     }
 
     /// Returns the text of a number, or a shorter one if the column is too narrow for it.
@@ -104,7 +104,7 @@ impl Grid {
     }
 
     /// Adds a cell with a number, or with a dash if the number is not known.
-    fn cell(&self, line: Line, number: Option<String>) -> Line {
+    fn cell(&self, line: TableLine, number: Option<String>) -> TableLine {
         match number {
             Some(number) => line.cell(PLAIN, self.column, &number),
             None => line.cell(DIM, self.column, number::MISSING),
@@ -116,7 +116,7 @@ impl Grid {
 pub(super) fn table(stats: &LiveStats, log_name: &str, size: (usize, usize)) -> Vec<String> {
     let (width, rows) = size;
     let state = vec![state(stats, log_name, width)];
-    let sections = match Grid::fitting(width) {
+    let sections = match TableGrid::fitting(width) {
         Some(grid) => vec![
             state,
             counters(stats, &grid),
@@ -146,7 +146,7 @@ fn state(stats: &LiveStats, log_name: &str, width: usize) -> String {
         State::Draining => YELLOW.bold(),
         State::Interrupted => RED.bold(),
     };
-    let mut line = Line::new(width)
+    let mut line = TableLine::new(width)
         .push(style, stats.phase.name())
         .push(PLAIN, "  ")
         .push(PLAIN, &number::clock(stats.elapsed_ns));
@@ -163,10 +163,10 @@ fn progress(stats: &LiveStats, width: usize) -> String {
         number::count(stats.completed),
         number::count(stats.issued)
     );
-    Line::new(width).push(PLAIN, &done).end()
+    TableLine::new(width).push(PLAIN, &done).end()
 }
 
-fn counters(stats: &LiveStats, grid: &Grid) -> Vec<String> {
+fn counters(stats: &LiveStats, grid: &TableGrid) -> Vec<String> {
     let failed = if stats.failed > 0 { RED } else { PLAIN };
     let all = [
         ("issued", stats.issued, PLAIN),
@@ -179,8 +179,8 @@ fn counters(stats: &LiveStats, grid: &Grid) -> Vec<String> {
     let per_row = if grid.columns.len() == 5 { 6 } else { 3 };
     let mut lines = Vec::new();
     for row in all.chunks(per_row) {
-        let mut names = Line::new(grid.width);
-        let mut values = Line::new(grid.width);
+        let mut names = TableLine::new(grid.width);
+        let mut values = TableLine::new(grid.width);
         let mut width = grid.label;
         for &(name, value, style) in row {
             names = names.cell(DIM, width, name);
@@ -192,7 +192,7 @@ fn counters(stats: &LiveStats, grid: &Grid) -> Vec<String> {
     lines
 }
 
-fn metrics(stats: &LiveStats, grid: &Grid) -> Vec<String> {
+fn metrics(stats: &LiveStats, grid: &TableGrid) -> Vec<String> {
     let mut header = grid.row(DIM, "");
     for column in grid.columns {
         header = header.cell(DIM, grid.column, column.name());
@@ -212,7 +212,7 @@ fn metrics(stats: &LiveStats, grid: &Grid) -> Vec<String> {
     lines
 }
 
-fn rates(stats: &LiveStats, grid: &Grid) -> Vec<String> {
+fn rates(stats: &LiveStats, grid: &TableGrid) -> Vec<String> {
     let header = grid.row(DIM, "");
     let header = header.cell(DIM, grid.column, "QPS");
     let row = |label: &str, rate: Option<Rate>| {
@@ -247,12 +247,12 @@ fn fit(max_width: usize, text: String, value: f64) -> String {
 
 /// Builds a styled line that ends where the terminal does.
 #[derive(Debug)]
-struct Line {
+struct TableLine {
     text: String,
     remaining: usize,
 }
 
-impl Line {
+impl TableLine {
     fn new(width: usize) -> Self {
         Self {
             text: String::new(),

@@ -4,14 +4,14 @@ use anstream::adapter::strip_str;
 use console::measure_text_width;
 
 use super::*;
-use crate::command::follow::live_stats::{Distribution, Rate};
+use crate::command::follow::live_stats::{LiveDistribution, Rate};
 use crate::metric::{Metric, PerMetric};
 use crate::report::State;
 
 const NAME: &str = "/dev/shm/benchmark_ab12cd34/events/events.jsonl";
 
-fn distribution(count: u64, unit: f64) -> Distribution {
-    Distribution {
+fn distribution(count: u64, unit: f64) -> LiveDistribution {
+    LiveDistribution {
         count,
         mean: 124.4 * unit,
         p50: 98.0 * unit,
@@ -51,7 +51,7 @@ fn running() -> LiveStats {
 }
 
 fn largest() -> LiveStats {
-    let most = Some(Distribution {
+    let most = Some(LiveDistribution {
         count: u64::MAX,
         mean: -1e300,
         p50: i64::MAX as f64,

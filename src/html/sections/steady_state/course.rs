@@ -17,9 +17,9 @@ use crate::stats::steady_state::SuperPassPoint;
 const MAX_DRAWN: usize = 400;
 
 /// A figure: a metric, and its median in a super-pass.
-type Panel = (Metric, fn(&SuperPassPoint) -> Option<f64>);
+type SuperPassPanel = (Metric, fn(&SuperPassPoint) -> Option<f64>);
 
-const PANELS: [Panel; 2] = [
+const PANELS: [SuperPassPanel; 2] = [
     (Metric::Tpot, |point| point.tpot_p50_ns),
     (Metric::Ttft, |point| point.ttft_p50_ns),
 ];
