@@ -34,17 +34,17 @@ impl CpuList {
         self.0.iter().copied()
     }
 
-    /// How many CPUs.
+    /// The number of CPUs.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether no CPU is in it.
+    /// Returns true if no CPU is in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether `cpu` is in it.
+    /// Returns true if `cpu` is in it.
     pub fn contains(&self, cpu: usize) -> bool {
         self.0.contains(&cpu)
     }

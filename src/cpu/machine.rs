@@ -1,4 +1,4 @@
-//! Which CPUs this process may use, asked without changing its own mask.
+//! The CPUs that this process may use, queried without changing its own mask.
 //!
 //! The benchmark client pins itself to a few cores, and its children inherit that mask; its own tokenizer shards then
 //! run on every CPU that the control group allows. The client finds them by widening its own mask and restoring it. We
@@ -37,9 +37,9 @@ pub struct Machine {
     pub(super) parent_mask: Option<CpuList>,
     /// The CPUs that the kernel grants to a thread that asks for all of them: online, and in the cgroup's cpuset.
     pub(super) granted: Option<CpuList>,
-    /// How many of the granted CPUs can be busy at a time: fewer than all where the cgroup has a quota.
+    /// The number of granted CPUs that can be busy at a time: fewer than all where the cgroup has a quota.
     pub(super) parallelism: usize,
-    /// Whether a batch scheduler gave this process its CPUs.
+    /// True if a batch scheduler gave this process its CPUs.
     pub(super) batch: bool,
 }
 
@@ -92,7 +92,7 @@ impl Machine {
     }
 }
 
-/// How many threads of the calling thread's mask can run at a time.
+/// The number of threads that can run at a time on the calling thread's mask.
 fn parallelism() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }

@@ -1,4 +1,4 @@
-//! Where work runs: the CPUs that the kernel allows, cut into blocks, each with its own pool.
+//! The CPUs that the kernel allows, cut into core blocks, each with its own pool.
 //!
 //! A tokenizer's caches live in a core's cache and in one NUMA node's memory, so texts are counted by small pools whose
 //! threads stay on their CPUs.
@@ -18,7 +18,7 @@ pub(crate) use ordered::{Stage, run_ordered};
 pub use plan::{CorePlan, CoreRequest};
 pub use pool::Pools;
 
-/// What stops core blocks and pools from being made.
+/// The reason why core blocks and pools cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CpuError {
     /// `--cpus` names CPUs that the kernel would not run this process on.

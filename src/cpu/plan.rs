@@ -35,9 +35,9 @@ impl Default for CoreRequest {
 pub struct CorePlan {
     /// A pool each.
     pub(super) blocks: Vec<CoreBlock>,
-    /// Whether pools stay on their block's CPUs.
+    /// True if pools stay on their block's CPUs.
     pub(super) pin: bool,
-    /// Whether the threads have the lowest priority.
+    /// True if the threads have the lowest priority.
     pub(super) background: bool,
 }
 

@@ -388,7 +388,7 @@ mod tests {
         format!("{fields:?} {data}")
     }
 
-    /// Which chunks are empty.
+    /// The chunks that are empty.
     fn chunks(text: Chunks) -> Vec<bool> {
         match text {
             Chunks::Whole(text) => vec![text.is_empty()],
@@ -504,7 +504,7 @@ mod tests {
         );
     }
 
-    /// What an output's parts come to: whole text, start of the second chunk, structured or not,
+    /// The parts of an output: whole text, start of the second chunk, structured or not,
     /// content after the first chunk of a structured output.
     #[test]
     fn outputs_are_cut_after_their_first_chunk() {

@@ -40,22 +40,22 @@ impl<'t, 'l> Json<'t, 'l> {
         }
     }
 
-    /// Whether this is `null`.
+    /// Returns true if this is `null`.
     pub fn is_null(&self) -> bool {
         matches!(self.node(), Node::Static(StaticNode::Null))
     }
 
-    /// Whether this is an array.
+    /// Returns true if this is an array.
     pub fn is_array(&self) -> bool {
         matches!(self.node(), Node::Array { .. })
     }
 
-    /// Whether this is an object.
+    /// Returns true if this is an object.
     pub fn is_object(&self) -> bool {
         matches!(self.node(), Node::Object { .. })
     }
 
-    /// Whether this is an integer, as the reference's decoder tells integers from floats.
+    /// Returns true if this is an integer, as the reference's decoder tells integers from floats.
     pub(super) fn is_integer(&self) -> bool {
         matches!(
             self.node(),
@@ -63,7 +63,7 @@ impl<'t, 'l> Json<'t, 'l> {
         )
     }
 
-    /// How many elements an array has, 0 for anything else.
+    /// The number of elements of an array, 0 for other values.
     pub fn len(&self) -> usize {
         match self.node() {
             Node::Array { len, .. } => len,
@@ -71,7 +71,7 @@ impl<'t, 'l> Json<'t, 'l> {
         }
     }
 
-    /// Whether this is an array without elements, or no array.
+    /// Returns true if this is an array without elements, or no array.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -90,7 +90,7 @@ impl<'t, 'l> Json<'t, 'l> {
         })
     }
 
-    /// Whether any value in it is a number, boolean or null for which `is` holds.
+    /// Returns true if any value in it is a number, boolean or null for which `is` holds.
     pub(super) fn has(&self, is: impl Fn(StaticNode) -> bool) -> bool {
         self.0
             .iter()

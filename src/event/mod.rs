@@ -123,7 +123,7 @@ pub enum Data<'t, 'l> {
 /// `["PhaseData", phase_type, drain_after, num_turns, num_trajectories]`; the last element may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phase {
-    /// Whether `phase_type` is `performance`, and not `accuracy` or `warmup`.
+    /// True if `phase_type` is `performance`, and not `accuracy` or `warmup`.
     pub is_performance: bool,
     /// The turns of the phase.
     pub num_turns: i64,

@@ -22,7 +22,7 @@ impl<'t, 'l> Chunks<'t, 'l> {
             .then_some(Self::Streamed(value))
     }
 
-    /// Whether Python calls the value false: no text, or no chunk. `[""]` is not empty.
+    /// Returns true if Python calls the value false: no text, or no chunk. `[""]` is not empty.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Whole(text) => text.is_empty(),
@@ -72,12 +72,12 @@ impl<'t, 'l> Output<'t, 'l> {
         self.tool_calls.filter(|t| !t.is_empty())
     }
 
-    /// Whether the output is counted through the chat template.
+    /// Returns true if the output is counted through the chat template.
     pub fn is_structured(&self) -> bool {
         self.reasoning().is_some() || self.tool_calls().is_some()
     }
 
-    /// Whether the first chunk was a tool-call delta: they were streamed, and nothing else was.
+    /// Returns true if the first chunk was a tool-call delta: they were streamed, and nothing else was.
     pub fn starts_with_tool_call(&self) -> bool {
         let streamed = self
             .tool_calls()

@@ -11,7 +11,7 @@ const MAX_DIGITS: usize = 4300;
 const INTEGER: &[u8] = b"18446744073709551615";
 const DOUBLE: &[u8] = b"1.7976931348623157e308";
 
-/// Whether a value is, or may be, a stand-in.
+/// Returns true if a value is, or may be, a stand-in.
 pub(super) fn is_placeholder(value: StaticNode) -> bool {
     match value {
         StaticNode::U64(integer) => integer == u64::MAX,
@@ -40,7 +40,7 @@ pub(super) fn replace_huge_numbers(line: &[u8]) -> Option<Vec<u8>> {
     found.then_some(out)
 }
 
-/// Where the string that opens at `start` ends, its closing quote included.
+/// The end of the string that opens at `start`, its closing quote included.
 fn string_end(line: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(&byte) = line.get(at) {
@@ -61,7 +61,7 @@ fn number_end(line: &[u8], start: usize) -> usize {
     start + 1 + more.count()
 }
 
-/// What stands for a number that is too large; `None` for others, and for what is no number.
+/// The placeholder of a number that is too large; `None` for other numbers and for other text.
 fn stand_in(token: &[u8]) -> Option<&'static [u8]> {
     // More than 64 bits need 19 digits, and an exponent can be short.
     let can_be_large = token.len() > 18 || token.iter().any(|byte| matches!(byte, b'e' | b'E'));

@@ -13,7 +13,7 @@ use wide::u8x64;
 
 /// No shorter string is left out, in bytes with its quotes.
 const LONG_BYTES: usize = 64;
-/// What stands for a text: a string that is not empty.
+/// The placeholder of a text: a string that is not empty.
 const STAND_IN: &[u8] = br#""-""#;
 const BLOCK: usize = 64;
 
@@ -49,7 +49,7 @@ pub(super) fn drop_long_texts(line: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&line[copied..]);
 }
 
-/// Whether a string is an element of an array, if the line is JSON: behind a comma in an object stands a key, and behind
+/// Returns true if a string is an element of an array, if the line is JSON: behind a comma in an object stands a key, and behind
 /// a key no comma.
 fn is_element(line: &[u8], start: usize, end: usize) -> bool {
     let is_something = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
@@ -58,12 +58,12 @@ fn is_element(line: &[u8], start: usize, end: usize) -> bool {
     matches!((before, behind), (Some(b'[' | b','), Some(b',' | b']')))
 }
 
-/// Whether a block ended in a backslash that escapes the first byte of the next.
+/// True if a block ended in a backslash that escapes the first byte of the next.
 #[derive(Default)]
 struct Escape(bool);
 
 impl Escape {
-    /// Where the next block has quotes that are not escaped, and whether it has control characters or escapes other than
+    /// The unescaped quotes of the next block, and whether it has control characters or escapes other than
     /// by a letter.
     #[inline]
     fn quotes(&mut self, bytes: &[u8; BLOCK]) -> (u64, bool) {
@@ -80,7 +80,7 @@ impl Escape {
         (quotes & !escaped, is_odd)
     }
 
-    /// Which bytes a backslash escapes: those behind an odd number of backslashes. In a run that starts at an even place
+    /// The bytes that a backslash escapes: those behind an odd number of backslashes. In a run that starts at an even place
     /// every second one escapes from its first on; subtracting them from all odd places at once borrows through a run.
     fn escaped(&mut self, backslashes: u64) -> u64 {
         const ODD_PLACES: u64 = 0xAAAA_AAAA_AAAA_AAAA;

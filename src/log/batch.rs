@@ -12,7 +12,7 @@ pub enum LogItem {
     Lines(Batch),
     /// A line longer than [`super::BatchSizes::line_bytes`], skipped.
     TooLong {
-        /// Where it starts in the uncompressed log.
+        /// The offset of its start in the uncompressed log.
         offset: u64,
         /// Its length without `\n`.
         len_bytes: u64,
@@ -42,7 +42,7 @@ enum Bytes {
 /// A line without its `\n`; a `\r` before it stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// Where it starts in the uncompressed log.
+    /// The offset of its start in the uncompressed log.
     pub offset: u64,
     /// Its bytes.
     pub bytes: &'a [u8],
@@ -76,7 +76,7 @@ impl Batch {
         }
     }
 
-    /// Where the first line starts in the uncompressed log.
+    /// The offset of the first line in the uncompressed log.
     pub fn offset(&self) -> u64 {
         self.offset
     }

@@ -17,7 +17,7 @@ use super::sigbus::Guard;
 use super::sizes::batch_end;
 use super::{Batch, BatchSizes, LogError, LogItem};
 
-/// How much the kernel is asked to read ahead of the batch being cut.
+/// The number of bytes that the kernel is asked to read ahead of the current batch.
 const AHEAD_BYTES: usize = 16 << 20;
 
 /// A mapped file, as long as it was when it was opened.

@@ -1,4 +1,4 @@
-//! Where bytes come from: whole lines out.
+//! The source of bytes: a file, a growing file, a stream, standard input. Whole lines come out.
 //!
 //! A log is a file, a compressed file or a pipe, and may be larger than memory. It comes as [`LogItem`]s of whole lines
 //! with their byte offsets in the uncompressed log, in order, in memory that does not grow with it.

@@ -51,7 +51,7 @@ impl OpenedFile {
         }
     }
 
-    /// What it is, unless it is a regular file.
+    /// The kind of the file, unless it is a regular one.
     pub fn irregular(&self) -> Option<&'static str> {
         let kind = self.metadata.file_type();
         if kind.is_file() {

@@ -1,4 +1,4 @@
-//! How a log is cut into batches.
+//! The sizes of the batches that a log is cut into.
 
 /// Longer lines are not read, and count as damaged.
 pub(crate) const MAX_LINE_BYTES: usize = 64 << 20;
@@ -47,7 +47,7 @@ impl BatchSizes {
     }
 }
 
-/// Where the batch at the start of `bytes` ends: after the last line that ends within `target` bytes, else after the first
+/// The end of the batch at the start of `bytes`: after the last line that ends within `target` bytes, else after the first
 /// line; `None` if not even that ends.
 pub(super) fn batch_end(bytes: &[u8], target: usize) -> Option<usize> {
     let (head, rest) = bytes.split_at(target.min(bytes.len()));

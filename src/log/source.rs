@@ -16,7 +16,7 @@ use super::tailed::Section;
 use super::{BatchSizes, LogError, LogItem};
 use crate::files;
 
-/// How long a named pipe may be without a writer.
+/// The longest time that a named pipe may be without a writer.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A log that can be read once.
@@ -28,7 +28,7 @@ pub struct Log {
     unmapped: Option<io::Error>,
 }
 
-/// How a log is compressed. Its first bytes tell, not its name.
+/// The compression of a log, recognized from its first bytes and not from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Uncompressed.

@@ -14,7 +14,7 @@ pub(super) struct StreamedBatches<R> {
     sizes: BatchSizes,
     /// Uncompressed length, where it is known.
     len: Option<u64>,
-    /// Where `carry` starts in the log.
+    /// The offset of `carry` in the log.
     offset: u64,
     /// Bytes that were read after the end of the last item.
     carry: Vec<u8>,
@@ -40,7 +40,7 @@ impl<R: Read> StreamedBatches<R> {
         }
     }
 
-    /// Where the next item starts: so many bytes were delivered.
+    /// The offset of the next item: the bytes that were delivered.
     pub fn offset(&self) -> u64 {
         self.offset
     }

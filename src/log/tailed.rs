@@ -16,7 +16,7 @@ use super::source::Reader;
 use super::streamed::StreamedBatches;
 use super::{BatchSizes, Batches, Format, LogError};
 
-/// How many bytes at the start, and before the last line end, are compared each time.
+/// The number of bytes at the start, and before the last line end, that are compared each time.
 const PROBE_BYTES: usize = 256;
 /// The search for the last line end goes backwards in steps of so many bytes.
 const STEP_BYTES: usize = 64 << 10;
@@ -29,7 +29,7 @@ pub struct TailedFile {
     known: Mutex<Known>,
 }
 
-/// How long a growing log is.
+/// The length of a growing log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogLength {
     /// Up to the end of the last whole line.
@@ -38,7 +38,7 @@ pub struct LogLength {
     pub bytes: u64,
 }
 
-/// What the path of an open file leads to now.
+/// The file that the path of an open file leads to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PathState {
     /// The open file.
@@ -127,7 +127,7 @@ impl TailedFile {
         check_local(&self.file).is_ok()
     }
 
-    /// When it was last written.
+    /// The time of the last write.
     pub(crate) fn modified(&self) -> Option<SystemTime> {
         self.file.metadata().and_then(|now| now.modified()).ok()
     }
@@ -179,7 +179,7 @@ impl TailedFile {
         Ok(bytes)
     }
 
-    /// Where the last line ends, if that is after `start`.
+    /// The end of the last line, if that is after `start`.
     fn last_line_end(&self, start: u64, end: u64) -> Result<Option<u64>, LogError> {
         let mut end = end;
         while end > start {
@@ -217,7 +217,7 @@ pub(super) struct Section {
     file: Arc<File>,
     offset: u64,
     end: u64,
-    /// Whether the file turned out to be shorter.
+    /// True if the file turned out to be shorter.
     pub ended_early: bool,
 }
 

@@ -162,11 +162,11 @@ pub struct RunResult {
     pub snapshot: Snapshot,
     /// The super-passes that the steady state was looked for in, whether or not the snapshot has its verdict.
     pub super_passes: Vec<SuperPassPoint>,
-    /// How much was read, and what was odd about it.
+    /// The tally of the log.
     pub tally: Tally,
-    /// Whether `session.ended` was there.
+    /// True if `session.ended` was there.
     pub ended: bool,
-    /// Whether `session.interrupted` was there.
+    /// True if `session.interrupted` was there.
     pub interrupted: bool,
     /// The anomalies of samples.
     pub anomalies: Anomalies,
@@ -174,7 +174,7 @@ pub struct RunResult {
     pub lost: u64,
     /// Names of the first of them.
     pub lost_samples: Vec<String>,
-    /// Whether TTFT and TPOT were reported.
+    /// True if TTFT and TPOT were reported.
     pub streaming: bool,
     /// The error that ended the log early, when its compressed file was cut.
     pub cut: Option<LogError>,

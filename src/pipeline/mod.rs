@@ -1,5 +1,5 @@
-//! The only file that knows the order: log → events → counts, on every core block; observations
-//! → samples → series, in log order; and at the end the figures that a report is made from.
+//! The order of the stages: log → events → counts on every core block, then observations → samples → series in log
+//! order, and at the end the figures that a report is made from.
 
 mod tail;
 mod worker;
@@ -28,22 +28,22 @@ pub use rows::{RowMaker, RowSink};
 pub use tail::{Following, Stop};
 use worker::{TextCounting, Worker};
 
-/// What a run's log is turned into figures with.
+/// The resources and the rules by which a log is turned into figures.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
-    /// Where the work runs.
+    /// The pools that work.
     pub pools: &'a Pools,
-    /// What counts; without it only token ids are counted.
+    /// The tokenizer; without one only token ids are counted.
     pub tokenizer: Option<&'a Tokenizer>,
     /// The rules of the run's client and configuration.
     pub rules: Rules,
     /// The run's `sample_idx_map.json`, which is read when the log is at its end.
     pub sample_map: Option<&'a Path>,
-    /// How much of the log goes into one batch; the figures do not depend on it.
+    /// The sizes of batches; the figures do not depend on them.
     pub sizes: BatchSizes,
     /// The process's own memory, where it is bounded; then `sizes` bound lines for its sake too.
     pub max_bytes: Option<u64>,
-    /// Whether a text that takes too long ends the process (see [`crate::process::watchdog`]).
+    /// True if a text that takes too long ends the process (see [`crate::process::watchdog`]).
     pub watched: bool,
 }
 
@@ -56,17 +56,17 @@ pub struct Job<'a> {
 pub struct Rules {
     /// The client version.
     pub client: ClientVersion,
-    /// Whether responses were streamed; `None` lets the log tell.
+    /// True if responses were streamed; `None` lets the log tell.
     pub streaming: Option<bool>,
-    /// Whether early-stopping estimates are made, where the client version has them.
+    /// True if early-stopping estimates are made, where the client version has them.
     pub early_stopping: bool,
-    /// Whether prompts are counted (`settings.metrics_isl`).
+    /// True if prompts are counted (`settings.metrics_isl`).
     pub isl: bool,
-    /// Whether the steady state is looked for.
+    /// True if the steady state is looked for.
     pub steady_state: bool,
     /// The size of a super-pass in samples, for logs that do not announce it.
     pub superpass: Option<u64>,
-    /// Whether the completed turns of the whole run are counted.
+    /// True if the completed turns of the whole run are counted.
     pub full_run: bool,
 }
 
@@ -97,7 +97,7 @@ impl Default for Rules {
     }
 }
 
-/// What stops the work.
+/// The reason why the work stops.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     /// The log cannot be read to its end.
@@ -106,9 +106,9 @@ pub enum PipelineError {
     /// A text cannot be counted, or the engines disagree on it.
     #[error("counting failed for sample {sample} in the line at byte {offset}")]
     Count {
-        /// Whose text.
+        /// The sample whose text it is.
         sample: String,
-        /// Where its line starts.
+        /// The byte offset of its line.
         offset: u64,
         /// Why.
         source: EngineError,
@@ -132,7 +132,7 @@ pub enum PipelineError {
         len_bytes.div_ceil(1 << 20)
     )]
     LongLine {
-        /// Where it starts.
+        /// The byte offset of its start.
         offset: u64,
         /// Its length.
         len_bytes: u64,
@@ -215,7 +215,7 @@ pub fn run_with_rows(
     }
 }
 
-/// Observes `pieces` on every thread, and hands what each came to, in log order, to `take` until that breaks.
+/// Counts the batches of `pieces` on every thread, and passes the outcomes to `take` in log order until it breaks.
 fn extend<'a, B: Send>(
     pieces: impl Iterator<Item = Result<LogItem, LogError>> + Send,
     job: &Job,
@@ -277,7 +277,7 @@ impl Job<'_> {
         }
     }
 
-    /// That there is room for `growth_bytes` more than what is in use.
+    /// Checks that `growth_bytes` more than the memory in use are allowed.
     fn within_memory(&self, growth_bytes: u64, after_bytes: u64) -> Result<(), PipelineError> {
         let Some(max_bytes) = self.max_bytes else {
             return Ok(());

@@ -1,9 +1,9 @@
-//! Rows for whoever wants to see a run's samples one by one: made while a record is, in log order.
+//! The rows of a run's samples, made in log order while the log is aggregated.
 
 use crate::files::atomic::WriteError;
 use crate::sample::{Emissions, Labels, Observation, Row, Rows};
 
-/// Where the rows of a run go.
+/// The receiver of a run's rows.
 pub trait RowSink: Send {
     /// A pass over the log begins; rows of one before it count no more.
     fn begin(&mut self) -> Result<(), WriteError>;

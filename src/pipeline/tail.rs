@@ -1,9 +1,9 @@
-//! A log that grows, as a record of two parts: what its events say, which is read as soon as it is written, and what its
-//! texts come to, which is counted whenever there is time. Each part has one place in the log that only moves forward,
-//! and what is not counted yet is what lies between the two: nothing has to be remembered of it.
+//! A growing log as two aggregators: one of its events, which are read as soon as they are written, and one of its
+//! tokens, which are counted when there is time. Each has one offset in the log that only moves forward; the texts
+//! between the two offsets are pending, so no list of them is kept.
 //!
-//! A part belongs to whoever took it up last. Somebody else who is still at it, or never comes back, records nothing
-//! any more, so that no line is recorded twice.
+//! The thread that took up an aggregator last owns it. A thread that lost it records nothing more, so no line is
+//! recorded twice.
 
 use std::mem;
 use std::ops::ControlFlow;
@@ -15,7 +15,7 @@ use super::{BatchOutcome, Job, PipelineError, Rules, SampleMap, extend};
 use crate::cpu::{OrderedError, Stage};
 use crate::log::{LogError, LogItem, LogLength, TailedFile};
 
-/// Whether work is to end early; nothing that is recorded by then is lost.
+/// Returns true if the work must end early; everything recorded by then is kept.
 pub type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
 
 /// A log that is followed.
@@ -27,16 +27,16 @@ pub struct Following {
     counted: Mutex<Share>,
 }
 
-/// A part of the record and how far it has come.
+/// An aggregator, its offset in the log, and its owner.
 #[derive(Debug)]
 struct Share {
     aggregator: Aggregator,
     offset: u64,
-    /// How often it was taken up.
+    /// The number of the current owner: it rises each time a thread takes the aggregator up.
     holder: u64,
 }
 
-/// That a part was taken up by somebody else meanwhile, or that it cannot be gone on with.
+/// The reason why a thread stops recording: another one took over, or an error.
 enum Break {
     Superseded,
     Failed(PipelineError),
@@ -139,7 +139,7 @@ impl Following {
         self.forget();
     }
 
-    /// Whether all that was read is counted.
+    /// Returns true if all that was read is counted.
     pub fn is_counted(&self) -> bool {
         let end = self.seen().offset;
         self.counted().offset >= end
@@ -152,17 +152,17 @@ impl Following {
         at(&seen.aggregator, &counted.aggregator)
     }
 
-    /// How much of the log was read, in bytes.
+    /// The length of the log that was read, in bytes.
     pub fn read_bytes(&self) -> u64 {
         self.seen().offset
     }
 
-    /// How much of the log is counted, in bytes.
+    /// The length of the log that is counted, in bytes.
     pub fn counted_bytes(&self) -> u64 {
         self.counted().offset
     }
 
-    /// Whether the log was read up to its `session.ended`.
+    /// Returns true if the log was read up to its `session.ended`.
     pub fn ended(&self) -> bool {
         self.seen().aggregator.ended()
     }
@@ -189,7 +189,7 @@ impl Following {
     }
 }
 
-/// Whether all pieces were recorded that there were.
+/// Returns true if all pieces were recorded that there were.
 fn came_to_an_end(ended: Result<ControlFlow<Break>, OrderedError>) -> Result<bool, PipelineError> {
     match ended {
         Ok(ControlFlow::Continue(())) => Ok(true),
@@ -208,7 +208,7 @@ impl Share {
         }
     }
 
-    /// Where the next line starts, and what is needed to record it.
+    /// The offset of the next line, and the number of the owner that may record it.
     fn take_up(&mut self) -> (u64, u64) {
         self.holder += 1;
         (self.offset, self.holder)

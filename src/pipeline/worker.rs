@@ -24,7 +24,7 @@ pub(super) struct Worker<'a> {
     watched: Option<Heartbeat>,
 }
 
-/// When texts are counted.
+/// The time at which texts are counted.
 #[derive(Clone, Copy)]
 pub(super) enum TextCounting<'a> {
     /// At once.
@@ -182,11 +182,11 @@ impl<'a> TextCounting<'a> {
 
 struct TextCounter<'a> {
     counting: TextCounting<'a>,
-    /// Whether prompts are counted.
+    /// True if prompts are counted.
     isl: bool,
-    /// Whether TPOT may be needed.
+    /// True if TPOT may be needed.
     after_first_chunk: bool,
-    /// Whether reasoning without tool calls is counted as text.
+    /// True if reasoning without tool calls is counted as text.
     reasoning_as_text: bool,
     /// A sample's output, its chunks joined.
     text: String,

@@ -21,7 +21,7 @@ pub struct Client {
     pub evidence: String,
     /// Older versions that the evidence does not exclude.
     pub ambiguous_with: Vec<ClientVersion>,
-    /// Whether there is no evidence at all.
+    /// True if there is no evidence at all.
     #[serde(skip)]
     is_unknown: bool,
     /// The version that the run shows, where the command line forces another one.
@@ -35,7 +35,7 @@ pub(super) struct Traces<'a> {
     pub summary: Option<&'a Value>,
     pub snapshot: Option<&'a Value>,
     pub config: &'a RunConfig,
-    /// Whether the run has a folder `performance`, or its summary lies beside the log; `None` if neither is known.
+    /// True if the run has a folder `performance`, false if its summary lies beside the log; `None` if neither is known.
     pub has_performance_folder: Option<bool>,
     pub log: Option<&'a LogShape>,
 }

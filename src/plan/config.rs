@@ -103,7 +103,7 @@ impl RunConfig {
         seed.cloned().unwrap_or(json!(42))
     }
 
-    /// Whether QPS and TPS use LoadGen's window: Poisson load unless switched off.
+    /// Returns true if QPS and TPS use LoadGen's window: Poisson load unless switched off.
     pub fn legacy_qps_window(&self) -> Option<bool> {
         legacy_qps_window(self.at("/settings/load_pattern")?)
     }

@@ -12,24 +12,24 @@ const ENOUGH_OUTPUTS: u64 = 1000;
 /// A key of the logs that the client wrote before April 2026, which have no prompts.
 const OLD_KEY: &[u8] = b"\"approx_datetime_str\":";
 
-/// What the first lines of a log show.
+/// The traces of a client version in the first lines of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is one piece of evidence"
 )]
 pub(super) struct LogShape {
-    /// Whether there is a `session.phase_start` or a `session.interrupted`.
+    /// True if there is a `session.phase_start` or a `session.interrupted`.
     pub has_phases: bool,
-    /// Whether a tracking window is opened.
+    /// True if a tracking window is opened.
     pub is_tracking: bool,
     /// The number of elements of a prompt.
     pub prompt_elements: Option<usize>,
-    /// Whether there is a finish reason, or a worker.
+    /// True if there is a finish reason, or a worker.
     pub has_finish_reasons: bool,
     /// The number of outputs.
     outputs: u64,
-    /// Whether the log is of the format before April 2026.
+    /// True if the log is of the format before April 2026.
     pub is_before_april: bool,
 }
 

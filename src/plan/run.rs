@@ -100,9 +100,9 @@ pub(crate) struct RunPlan {
     pub legacy_window: bool,
     /// The client version whose formats and rules the report follows.
     pub client: Client,
-    /// Whether prompts are counted.
+    /// True if prompts are counted.
     pub isl: bool,
-    /// Whether the steady state is looked for.
+    /// True if the steady state is looked for.
     pub steady_state: bool,
     /// The samples of a super-pass, for logs that do not announce it.
     pub superpass: Option<u64>,

@@ -1,4 +1,4 @@
-//! How much memory the process has, and its end where it cannot have more.
+//! The memory of the process, and its end where it cannot have more.
 
 use std::fs;
 use std::io::{Write, stderr};

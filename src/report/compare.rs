@@ -10,9 +10,9 @@ use crate::metric::{Metric, PerMetric};
 /// The headline figures of a summary; a figure that the summary lacks is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Headline {
-    /// How far the run came, by the name of its state.
+    /// The name of the run's state.
     pub state: Option<String>,
-    /// Whether the run ended and every text was counted.
+    /// True if the run ended and every text was counted.
     pub complete: Option<bool>,
     /// Samples issued in tracking windows.
     pub n_samples_issued: Option<u64>,
@@ -35,7 +35,7 @@ pub struct Headline {
 /// The headline figures of the steady state: the official ones of the benchmark's rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SteadyHeadline {
-    /// Whether a steady state was found.
+    /// True if a steady state was found.
     pub found: bool,
     /// The reason why not.
     pub reason: Option<String>,

@@ -12,7 +12,7 @@ pub struct FullRunOsl {
     pub turns: TurnTally,
 }
 
-/// How many turns were counted and how many were not.
+/// The number of turns that were counted, and of those that were not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TurnTally {
     /// Turns with a count.

@@ -15,7 +15,7 @@ use crate::python::msgspec::{FloatStyle, compact};
 #[serde(transparent)]
 pub(super) struct Object<'a> {
     fields: IndexMap<String, Cow<'a, RawValue>>,
-    /// Where the next missing key goes.
+    /// The position of the next missing key.
     #[serde(skip)]
     next: usize,
 }

@@ -67,7 +67,7 @@ impl ClientVersion {
         (Self::ALL.into_iter()).find(|version| version.label() == label)
     }
 
-    /// Where a run directory has the summary.
+    /// The place of the summary in a run directory.
     pub fn summary_path(self) -> &'static str {
         if self >= Self::July14 {
             "performance/result_summary.json"

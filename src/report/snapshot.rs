@@ -11,7 +11,7 @@ use crate::sample::Counters;
 use crate::stats::steady_state::Verdict;
 use crate::stats::{Bucket, Number, PERCENTILES, Stat};
 
-/// How far the run came. Source: `metrics_aggregator/snapshot.py`, `SessionState`.
+/// The state of a run. Source: `metrics_aggregator/snapshot.py`, `SessionState`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -46,14 +46,14 @@ impl State {
 pub struct Snapshot {
     /// The client version whose files are written.
     pub client: ClientVersion,
-    /// How far the run came.
+    /// The state of the run.
     pub state: State,
     /// Texts whose tokens are not counted yet, or never will be: each damaged line may have held one, so counting
     /// damaged lines here makes the snapshot incomplete for whoever reads the file, as the summary is.
     pub n_pending_tasks: u64,
     /// Number of snapshots of the run so far, this one included.
     pub counter: u64,
-    /// When the snapshot was taken, on the clock of the log.
+    /// The time of the snapshot, on the clock of the log.
     pub timestamp_ns: i64,
     /// All counters.
     pub counters: Counters,

@@ -24,7 +24,7 @@ pub struct RunFacts {
     pub run_config: Option<Value>,
     /// The seeds shown in a summary of 2026-06-23 that has none.
     pub seeds: Option<Value>,
-    /// Whether rates use the legacy `LoadGen` window where there is one: a Poisson load pattern with
+    /// True if rates use the legacy `LoadGen` window where there is one: a Poisson load pattern with
     /// `use_legacy_loadgen_qps_metrics`.
     pub use_legacy_window: bool,
 }
@@ -40,7 +40,7 @@ pub enum SummaryError {
         "the summary is {found} where a JSON object was expected; restore it, or move it away to have a new one written"
     )]
     NotAnObject {
-        /// What it is instead, with an article.
+        /// The kind of JSON value, with an article.
         found: &'static str,
     },
 }
@@ -277,7 +277,7 @@ mod tests {
     use crate::sample::Counters;
     use crate::stats::IntSeries;
 
-    /// Of a run in which two samples with 3 and 5 output tokens completed within a second.
+    /// The snapshot of a run in which two samples with 3 and 5 output tokens completed within a second.
     fn snapshot() -> Snapshot {
         let osl: IntSeries = [3, 5].into_iter().collect();
         Snapshot {

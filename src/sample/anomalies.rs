@@ -1,9 +1,9 @@
-//! What is odd about a run though its lines are readable: counted, with the first place.
+//! Anomalies of a run whose lines are readable: their number, and the place of the first.
 
-/// How often something happened, and where first.
+/// The number of occurrences of an anomaly, and the place of the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Occurrences {
-    /// How often.
+    /// Their number.
     pub count: u64,
     /// The byte offset in the log of the first line concerned.
     pub first_offset: Option<u64>,

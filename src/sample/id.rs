@@ -46,7 +46,7 @@ fn hex(digits: [u8; 32]) -> Option<u128> {
 }
 
 impl SampleId {
-    /// Whether this is `""`: a session event's.
+    /// Returns true if this is `""`: a session event's.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Text(text) if text.is_empty())
     }

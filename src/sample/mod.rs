@@ -1,4 +1,4 @@
-//! Which samples a run tracked, and what each event of theirs emits.
+//! The tracked samples of a run, and the values that each event emits.
 //!
 //! This is the part of the reference's aggregator that needs the log's order
 //! (`metrics_aggregator/aggregator.py`, `metrics_table.py`): membership in a tracking window,

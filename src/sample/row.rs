@@ -4,21 +4,21 @@ use super::counters::FinishReason;
 use super::id::SampleId;
 use super::table::{Form, TokenCount};
 
-/// What an event says about its sample that no figure of the report depends on.
+/// The facts of a sample that no figure of the report depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
     /// The conversation it belongs to.
     pub conversation: Option<Box<str>>,
-    /// Which turn of it.
+    /// The turn of the conversation.
     pub turn: Option<i64>,
-    /// Which of the client's workers handled it.
+    /// The client's worker that handled it.
     pub worker: Option<i64>,
 }
 
 /// The times between a sample's chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChunkDeltas {
-    /// How many: one less than the chunks.
+    /// Their number: one less than the chunks.
     pub count: u64,
     /// All together.
     pub sum_ns: i128,
@@ -48,9 +48,9 @@ impl ChunkDeltas {
 /// Tokens, and what was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Length {
-    /// How many, if they could be counted.
+    /// The number of tokens, if they could be counted.
     pub count: TokenCount,
-    /// What was counted.
+    /// The form of the counted text.
     pub form: Option<Form>,
 }
 
@@ -60,7 +60,7 @@ impl Length {
         self.count.tokens()
     }
 
-    /// How they were counted, in a word; `None` if there was nothing to count, or nobody to count it.
+    /// The way of counting, in a word; `None` without a text or a tokenizer.
     pub fn counted_as(&self) -> Option<&'static str> {
         match (self.count, self.form) {
             (TokenCount::Nothing | TokenCount::Pending, _)
@@ -88,11 +88,11 @@ pub struct Row {
     pub labels: Labels,
     /// The tracking window that it was issued in, from 0.
     pub window: usize,
-    /// When it was issued.
+    /// The time of its issue.
     pub issued_ns: i64,
-    /// When its first chunk came: the latest event that says so.
+    /// The time of its first chunk: that of the latest event that reports it.
     pub first_ns: Option<i64>,
-    /// When it completed; `None` if it did not.
+    /// The time of its completion; `None` if it did not complete.
     pub complete_ns: Option<i64>,
     /// First chunk − issue.
     pub ttft_ns: Option<i64>,

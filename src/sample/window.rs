@@ -19,7 +19,7 @@ impl TrackingWindow {
         }
     }
 
-    /// How long the window lasted, in nanoseconds.
+    /// The length of the window, in nanoseconds.
     pub fn duration_ns(&self) -> i128 {
         i128::from(self.last_complete_ns) - i128::from(self.start_ns)
     }
@@ -50,7 +50,7 @@ impl LoadgenWindow {
         }
     }
 
-    /// How long the window lasted, in nanoseconds; 0 when nothing completed.
+    /// The length of the window, in nanoseconds; 0 when nothing completed.
     pub fn duration_ns(&self) -> i128 {
         match (self.start_ns, self.end_ns) {
             (Some(start), Some(end)) => (i128::from(end) - i128::from(start)).max(0),

@@ -26,7 +26,7 @@ const MAX_REASONS: usize = 1000;
 /// The options of loading a tokenizer.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadOptions {
-    /// Whose reading of tokenizer.json.
+    /// The rules by which tokenizer.json is loaded.
     pub rules: LoaderRules,
     /// The engine to count with.
     pub engine: EngineMode,

@@ -149,7 +149,7 @@ pub struct StagedFile {
     target: Target,
     /// Opened before anything is renamed, so that syncing it cannot fail for lack of rights.
     folder: File,
-    /// Whether a file that is there is replaced; if not, it is kept and this is dropped.
+    /// True if a file that is there is replaced; if not, it is kept and this is dropped.
     replaces: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Where a file is to be written.
+//! The target of a write.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -14,7 +14,7 @@ const MAX_LINKS: usize = 40;
 pub(super) struct Target {
     /// As the caller named it.
     pub path: PathBuf,
-    /// Where the links of `path` lead.
+    /// The file that the links of `path` lead to.
     pub resolved: PathBuf,
     /// Metadata of the file whose mode and owner the new one gets.
     pub like: Option<Metadata>,

@@ -19,13 +19,13 @@ use crate::process::failpoint;
 /// The part of a temporary file's name between the target's name and a random part.
 const MARK: &str = ".tok-recompute-";
 
-/// How old a temporary file must be to count as stale where files cannot be locked.
+/// The least age of a stale temporary file where files cannot be locked.
 const MIN_STALE_AGE: Duration = Duration::from_secs(600);
 
-/// How much of the target's name is repeated in a temporary file's, whose length is limited too.
+/// The length of the target's name that a temporary file's name repeats.
 const MAX_NAME_BYTES: usize = 200;
 
-/// How often a temporary file is created that is removed before it could be locked.
+/// The most attempts at a temporary file that is removed before it is locked.
 const MAX_CREATIONS: usize = 4;
 
 /// Temporary files that this process may have at the moment.

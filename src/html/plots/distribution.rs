@@ -21,7 +21,7 @@ const RIGHT: f64 = 38.0;
 /// One run's values of a metric.
 pub(crate) struct RunValues<'a> {
     pub summary: MetricSummary,
-    /// Of every sample, if the log was read; else the buckets of the summary are all there is.
+    /// The values of every sample, if the log was read; otherwise the summary's buckets are drawn.
     pub samples: Option<&'a Histogram>,
 }
 

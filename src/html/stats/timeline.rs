@@ -51,7 +51,7 @@ pub(crate) struct TimeBin {
     pub tokens_per_s: Option<f64>,
     /// The mean number of samples in flight.
     pub in_flight: f64,
-    /// Of the samples issued in the bin.
+    /// The values of the samples issued in the bin.
     pub ttft_p50_ns: Option<f64>,
     pub ttft_p99_ns: Option<f64>,
 }

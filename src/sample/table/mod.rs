@@ -16,7 +16,7 @@ pub enum TokenCount {
     Nothing,
     /// This many tokens; `fallback` names why a chat template was not used, if it was not.
     Counted {
-        /// How many tokens.
+        /// The number of tokens.
         tokens: u64,
         /// The fallback's number in the list that the counting side keeps.
         fallback: Option<u16>,
@@ -28,7 +28,7 @@ pub enum TokenCount {
 }
 
 impl TokenCount {
-    /// How many tokens, if they were counted.
+    /// The number of tokens, if they were counted.
     pub fn tokens(self) -> Option<u64> {
         match self {
             Self::Counted { tokens, .. } => Some(tokens),
@@ -67,7 +67,7 @@ impl Form {
 pub struct Tokens {
     /// ISL of an issued sample, OSL of a completed one.
     pub whole: TokenCount,
-    /// What a completed sample's TPOT is divided by: the part after the first chunk.
+    /// The tokens after the first chunk of a completed sample: the divisor of TPOT.
     pub after_first_chunk: TokenCount,
     /// The form of the counted text, where there was something to count.
     pub form: Option<Form>,
@@ -104,9 +104,9 @@ pub struct Observation {
     pub finish_reason: Option<FinishReason>,
     /// Its payload.
     pub payload: Payload,
-    /// Whether it belongs to the first turn of a conversation; a sample outside conversations has no turn.
+    /// True if it belongs to the first turn of a conversation; a sample outside conversations has no turn.
     pub is_first_turn: bool,
-    /// Whether its line names `sample.complete` where the client looks for it when it counts all turns.
+    /// True if its line names `sample.complete` where the client looks for it when it counts all turns.
     pub is_turn: bool,
     /// Its token counts.
     pub tokens: Tokens,
@@ -299,7 +299,7 @@ impl Table {
         self.tracking.then(|| self.windows.len().saturating_sub(1))
     }
 
-    /// What was odd so far.
+    /// The anomalies so far.
     pub fn anomalies(&self) -> &Anomalies {
         &self.anomalies
     }
@@ -309,12 +309,12 @@ impl Table {
         self.interrupted
     }
 
-    /// Whether `session.started` was seen.
+    /// Returns true if `session.started` was seen.
     pub fn started(&self) -> bool {
         self.session_started_ns.is_some()
     }
 
-    /// Whether `session.ended` was seen.
+    /// Returns true if `session.ended` was seen.
     pub fn ended(&self) -> bool {
         self.ended
     }

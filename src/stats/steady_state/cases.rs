@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Collector, SuperPassId, analyze};
 
-/// What a collector receives of a run, and the verdict of the client.
+/// The values that a collector receives of a run, and the verdict of the client.
 #[derive(Deserialize)]
 struct Case {
     calls: Vec<Call>,

@@ -1,4 +1,4 @@
-//! Where tokenizer names are looked up.
+//! The places where tokenizer names are looked up.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
