@@ -24,11 +24,11 @@ pub enum LogItem {
 #[derive(Debug)]
 pub struct Batch {
     offset: u64,
-    bytes: Bytes,
+    bytes: BatchBytes,
 }
 
 #[derive(Debug)]
-enum Bytes {
+enum BatchBytes {
     Mapped {
         map: Arc<Mapping>,
         range: Range<usize>,
@@ -59,7 +59,7 @@ impl Batch {
     pub(super) fn mapped(map: &Arc<Mapping>, range: Range<usize>) -> Self {
         Self {
             offset: range.start as u64,
-            bytes: Bytes::Mapped {
+            bytes: BatchBytes::Mapped {
                 map: Arc::clone(map),
                 range,
             },
@@ -69,7 +69,7 @@ impl Batch {
     pub(super) fn owned(offset: u64, buffer: Vec<u8>, pool: &Arc<BufferPool>) -> Self {
         Self {
             offset,
-            bytes: Bytes::Owned {
+            bytes: BatchBytes::Owned {
                 buffer,
                 pool: Arc::clone(pool),
             },
@@ -84,8 +84,8 @@ impl Batch {
     /// All bytes, line ends included.
     pub fn bytes(&self) -> &[u8] {
         match &self.bytes {
-            Bytes::Mapped { map, range } => &map.bytes()[range.clone()],
-            Bytes::Owned { buffer, .. } => buffer,
+            BatchBytes::Mapped { map, range } => &map.bytes()[range.clone()],
+            BatchBytes::Owned { buffer, .. } => buffer,
         }
     }
 
@@ -101,8 +101,8 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         match &mut self.bytes {
-            Bytes::Mapped { map, range } => map.release(range),
-            Bytes::Owned { buffer, pool } => pool.put(std::mem::take(buffer)),
+            BatchBytes::Mapped { map, range } => map.release(range),
+            BatchBytes::Owned { buffer, pool } => pool.put(std::mem::take(buffer)),
         }
     }
 }

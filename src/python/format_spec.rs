@@ -72,6 +72,9 @@ impl Spec {
         let missing = self
             .width
             .saturating_sub(sign.chars().count() + digits.chars().count());
+        if missing > 0 && self.zero && self.grouping.is_some() {
+            return Err(unsupported("zeros in groups"));
+        }
         let fill = self.fill.unwrap_or(if self.zero { '0' } else { ' ' });
         let run = |n| std::iter::repeat_n(fill, n).collect::<String>();
         let align = self.align.unwrap_or(if self.zero && default_align == '>' {
@@ -119,11 +122,12 @@ impl Spec {
             'o' => ("0o", format!("{magnitude:o}"), 4),
             'b' => ("0b", format!("{magnitude:b}"), 4),
             'c' => {
+                if self.sign.is_some() || self.alternate {
+                    return Err(unsupported("this format of a character"));
+                }
                 let c = u32::try_from(value).ok().and_then(char::from_u32);
-                return self.text(
-                    c.ok_or_else(|| exception("OverflowError", "%c arg not in range"))?
-                        .encode_utf8(&mut [0; 4]),
-                );
+                let c = c.ok_or_else(|| exception("OverflowError", "%c arg not in range"))?;
+                return self.pad("", c.encode_utf8(&mut [0; 4]), '>');
             }
             'e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%' => return self.float(value as f64),
             _ => return Err(value_error("Unknown format code for object of type 'int'")),

@@ -133,7 +133,7 @@ pub struct Emissions {
 
 /// A sample in flight.
 #[derive(Clone, Copy, Debug)]
-struct InFlight {
+struct OpenSample {
     window: usize,
     issued_ns: i64,
     recv_first_ns: Option<i64>,
@@ -143,7 +143,7 @@ struct InFlight {
 /// The session's state.
 #[derive(Debug, Default)]
 pub struct Table {
-    rows: HashMap<SampleId, InFlight>,
+    rows: HashMap<SampleId, OpenSample>,
     windows: Vec<TrackingWindow>,
     loadgen: LoadgenWindow,
     tracking: bool,
@@ -206,7 +206,7 @@ impl Table {
         self.counters.tracked_samples_issued += 1;
         self.loadgen.issued(seen.timestamp_ns);
         let window = self.windows.len() - 1;
-        let row = InFlight {
+        let row = OpenSample {
             window,
             issued_ns: seen.timestamp_ns,
             recv_first_ns: None,

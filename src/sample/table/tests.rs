@@ -399,5 +399,5 @@ fn the_oldest_in_flight_come_by_time_and_name() {
         assert_eq!(table.oldest_in_flight(limit), expected);
     }
     assert_eq!(table.growth_bytes(0), 0);
-    assert!(table.growth_bytes(1 << 20) > 6 * size_of::<InFlight>());
+    assert!(table.growth_bytes(1 << 20) > 6 * size_of::<OpenSample>());
 }
