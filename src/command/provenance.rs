@@ -281,7 +281,9 @@ impl AnomalyReport {
         let named = named.map(|(name, at)| format!("{name} ({})", at.count));
         (tally.count > 0).then(|| {
             format!(
-                "the log has session events that are not known and change nothing: {}",
+                "the log has {} session events that are not known and change nothing, the first at byte {}: {}",
+                tally.count,
+                tally.first_offset.unwrap_or_default(),
                 named.collect::<Vec<_>>().join(", ")
             )
         })

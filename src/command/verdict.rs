@@ -1,6 +1,7 @@
 //! The verdict: is the report that of the whole run, and if not, why?
 
 use crate::pipeline::RunResult;
+use crate::report::ClientVersion;
 
 /// The verdict on a run.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -34,11 +35,11 @@ impl Verdict {
             reasons.push(format!("{texts} pending, not counted before the end"));
         }
         if result.interrupted {
-            reasons.push(
-                "the run was interrupted (session.interrupted); the client's own percentiles are approximate then, these \
-                 are exact"
-                    .to_owned(),
-            );
+            let mut reason = "the run was interrupted (session.interrupted)".to_owned();
+            if snapshot.client >= ClientVersion::September24 {
+                reason += "; the client's own percentiles are approximate then, these are exact";
+            }
+            reasons.push(reason);
         }
         if !result.ended {
             reasons.push(

@@ -56,6 +56,8 @@ const MAX_SHOWN_DAMAGED_LINES: usize = 10;
 const MAX_NAMED_LOST_SAMPLES: usize = 10;
 /// The most names of unknown session events that are kept.
 const MAX_NOTES: usize = 100;
+/// The name under which unknown session events with further names are counted.
+const OTHER_NOTES: &str = "others";
 
 /// The part of a log's figures that an aggregator keeps. A followed log has two: timing is known as soon as a line is
 /// read, tokens when its text is counted.
@@ -216,9 +218,13 @@ impl Aggregator {
             }
         }
         for (name, offset) in batch.notes {
-            if tally.notes.len() < MAX_NOTES || tally.notes.contains_key(&name) {
-                tally.notes.entry(name).or_default().add(offset);
-            }
+            let is_kept = tally.notes.len() < MAX_NOTES || tally.notes.contains_key(&name);
+            let name = if is_kept {
+                name
+            } else {
+                OTHER_NOTES.to_owned()
+            };
+            tally.notes.entry(name).or_default().add(offset);
         }
         for offset in batch.mixed_first_chunks {
             tally.mixed_first_chunks.add(offset);

@@ -249,6 +249,14 @@ fn unknown_session_events_do_not_matter() {
     let outcome = run.recompute(&[]);
     assert_eq!(outcome.code, 0, "{outcome:?}");
     assert!(run.bytes(SUMMARY) == read("run_expected/result_summary.json"));
+    let note = "session events that are not known and change nothing";
+    assert!(outcome.stderr.contains(note), "{outcome:?}");
+    let last_line = "60 samples completed, client 2026-08-21";
+    assert!(outcome.stdout.contains(last_line), "{outcome:?}");
+    let record = run.record();
+    let unknown = &record["anomalies"]["unknown_session_events"];
+    assert_eq!(unknown["by_reason"]["session.checkpoint"]["count"], 1);
+    assert_eq!(record["client"]["version"], "2026-08-21");
 }
 
 #[test]

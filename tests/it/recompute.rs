@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Outcome, Run, fixture, read};
 
@@ -203,7 +203,11 @@ fn unknown_keys_of_a_summary_are_kept() {
         1,
     );
     run.write(SUMMARY, &newer);
-    assert_eq!(run.recompute(&[]).code, 0);
+    let outcome = run.recompute(&[]);
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let note = "they are kept, not recounted: schema, gpu";
+    assert!(outcome.stderr.contains(note), "{outcome:?}");
+    assert_eq!(run.record()["kept_keys"], json!(["schema", "gpu"]));
     let want = String::from_utf8(read("run_expected/result_summary.json")).unwrap();
     let head = newer.split("  \"version\"").next().unwrap();
     assert_eq!(

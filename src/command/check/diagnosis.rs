@@ -80,7 +80,7 @@ pub(super) fn diagnose(
                 continue;
             }
         };
-        let what = candidate.describe(&loaded);
+        let what = candidate.describe(plan, &loaded);
         messages.detail(format!("trying {what}"));
         diagnosis.tried.push(what.clone());
         if reproduces(&candidate.count(counter, plan, loaded)?)? {
@@ -148,7 +148,7 @@ impl Candidate<'_> {
         }
     }
 
-    fn describe(&self, loaded: &LoadedTokenizer) -> String {
+    fn describe(&self, plan: &RunPlan, loaded: &LoadedTokenizer) -> String {
         let name = loaded.name();
         let rules = match loaded.rules() {
             LoaderRules::Transformers => "transformers",
@@ -159,15 +159,15 @@ impl Candidate<'_> {
                 format!("tokenizer {name} with --tokenizer-rules {rules}")
             }
             Self::OtherClient(version) => {
-                let rule = if version.counts_reasoning_as_text() {
-                    "reasoning counted as plain text"
-                } else {
-                    "reasoning counted through the chat template"
+                let (own, label) = (plan.client.version, version.label());
+                let rule = match version.counts_reasoning_as_text() {
+                    same if same == own.counts_reasoning_as_text() => {
+                        "TPOT summed in another order"
+                    }
+                    true => "reasoning counted as plain text",
+                    false => "reasoning counted through the chat template",
                 };
-                format!(
-                    "{rule}, as the client of {} does (--client)",
-                    version.label()
-                )
+                format!("{rule}, as the client of {label} does (--client {label})")
             }
             Self::NoTemplates => format!("tokenizer {name} without its chat templates"),
             Self::Named(_) => format!("tokenizer {name}"),
